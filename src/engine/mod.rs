@@ -1,0 +1,1 @@
+//! What decides: walk, reconcile, schedule, judge, run.

@@ -1,0 +1,3 @@
+//! Everything that knows Immich: paths, schemas, records, settings, mounts.
+
+pub mod records;

@@ -1,0 +1,1 @@
+//! What should exist: the records behind one interface.

@@ -1,0 +1,14 @@
+//! fsck for Immich photo libraries: the library behind the `photofsck` command.
+//!
+//! `ARCHITECTURE.md` describes the rooms and what each must not know.
+
+pub mod catalog;
+pub mod cli;
+pub mod engine;
+pub mod immich;
+pub mod media;
+pub mod model;
+pub mod render;
+pub mod repair;
+pub mod report;
+pub mod worker;

@@ -1,0 +1,104 @@
+//! One file per family of formats, and the registry of them all.
+
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
+
+use super::{Limits, Pixels, Source};
+
+/// How thoroughly videos are looked at.
+pub type VideoDepth = Depth;
+
+/// What the caller wants besides the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// No pixels. Decoders may take any cheaper way that proves as much.
+    None,
+    /// Pixels whose shorter side is at least this long if the file has that many; decoders that can scale
+    /// while decoding choose the smallest such scale, times the margin they need for fidelity.
+    AtLeast(u32),
+    /// Pixels at full resolution.
+    Full,
+}
+
+/// One row of `docs/formats.md`.
+pub struct FormatSpec {
+    /// What it is called in reports.
+    pub format: MediaFormat,
+    /// Name for people, with variants.
+    pub name: &'static str,
+    /// File extensions, lower case, that promise this format.
+    pub extensions: &'static [&'static str],
+    /// How the bytes are recognised, in words.
+    pub recognised_by: &'static str,
+    /// What a clean answer proves at full depth, in words.
+    pub proves: &'static str,
+    /// What it cannot see, in words.
+    pub blind_to: &'static str,
+    /// Whether previews can be made.
+    pub preview: bool,
+}
+
+/// What was learnt from one file.
+#[derive(Debug)]
+pub struct Examined {
+    /// Who decoded.
+    pub decoder: DecoderId,
+    /// Size in pixels as shown (oriented), when the header tells.
+    pub size: Option<PixelSize>,
+    /// How to turn it upright.
+    pub orientation: Orientation,
+    /// The first thing that is wrong or impossible; `None` = sound at the depth asked for.
+    pub problem: Option<DecodeError>,
+    /// Oddities that are no damage, and second opinions.
+    pub faults: Vec<Fault>,
+    /// The picture, where it was asked for and could be made. May be there although `problem` is set.
+    pub pixels: Option<Pixels>,
+    /// Share of the picture's height, counted from the top, that is sound, where that can be told (0 to 1).
+    pub sound_until: Option<f32>,
+}
+
+impl Examined {
+    /// Nothing found yet.
+    pub fn by(decoder: DecoderId) -> Self {
+        Self {
+            decoder,
+            size: None,
+            orientation: Orientation::UPRIGHT,
+            problem: None,
+            faults: Vec::new(),
+            pixels: None,
+            sound_until: None,
+        }
+    }
+}
+
+/// A family of formats that one decoder handles.
+pub trait Format: Sync {
+    /// Its rows of the table.
+    fn specs(&self) -> &'static [FormatSpec];
+
+    /// Which decoder, with its version at run time.
+    fn decoder(&self) -> DecoderId;
+
+    /// Whether the bytes are one of ours. `head` holds the first bytes of the file (up to
+    /// [`super::probe::HEAD_LEN`]); `source` may be read for formats that need more.
+    fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat>;
+
+    /// An upper bound for the memory that `examine` will hold, in bytes, from the header alone and cheap.
+    /// The whole file in memory is already counted by the caller.
+    fn estimate(&self, format: MediaFormat, source: &Source<'_>, target: Target) -> u64;
+
+    /// Looks at the whole file at the depth asked for, and decodes what the target needs in the same pass.
+    ///
+    /// Never panics on bad data on purpose; panics of third-party code are caught by the caller.
+    fn examine(
+        &self,
+        format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined;
+}
+
+/// All families, in the order in which they are asked.
+pub static REGISTRY: &[&dyn Format] = &[];

@@ -1,0 +1,15 @@
+//! From bytes to a verdict: recognising formats, checking structure, decoding.
+//!
+//! Knows nothing of Immich and opens no files: everything comes in through [`Source`].
+
+pub mod exif;
+pub mod formats;
+pub mod hash;
+mod pixels;
+pub mod probe;
+mod source;
+pub mod structure;
+
+pub use formats::{Examined, Format, FormatSpec, REGISTRY, Target, VideoDepth};
+pub use pixels::{ColorModel, Pixels, Samples};
+pub use source::{Limits, Source};

@@ -1,0 +1,82 @@
+//! Decoded pictures.
+
+use crate::model::{Orientation, PixelSize};
+
+/// What the channels of a picture mean, in memory order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColorModel {
+    /// One channel.
+    Gray,
+    /// Grey and straight (not premultiplied) alpha.
+    GrayAlpha,
+    /// Three channels.
+    Rgb,
+    /// RGB and straight (not premultiplied) alpha.
+    Rgba,
+    /// Four ink channels, 0 = no ink (Adobe's inverted files are put right by the decoder).
+    Cmyk,
+}
+
+impl ColorModel {
+    /// Samples per pixel.
+    pub const fn channels(self) -> usize {
+        match self {
+            Self::Gray => 1,
+            Self::GrayAlpha => 2,
+            Self::Rgb => 3,
+            Self::Rgba | Self::Cmyk => 4,
+        }
+    }
+
+    /// Whether the last channel is alpha.
+    pub const fn has_alpha(self) -> bool {
+        matches!(self, Self::GrayAlpha | Self::Rgba)
+    }
+}
+
+/// Interleaved samples, rows without padding: `width * height * channels` of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Samples {
+    /// 8 bits, 0 to 255.
+    U8(Vec<u8>),
+    /// 16 bits, the whole range 0 to 65535 whatever the file's own depth.
+    U16(Vec<u16>),
+}
+
+/// One decoded picture, stored as the file stores it: `orientation` is still to be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pixels {
+    /// Size of `samples`.
+    pub size: PixelSize,
+    /// Size of the picture in the file, before any scaling by the decoder; not oriented.
+    pub full_size: PixelSize,
+    /// Meaning of the channels.
+    pub model: ColorModel,
+    /// The samples.
+    pub samples: Samples,
+    /// How to turn it upright.
+    pub orientation: Orientation,
+    /// Embedded ICC profile, unchecked.
+    pub icc: Option<Vec<u8>>,
+    /// EXIF ColorSpace as ExifTool words it (`sRGB`, `Uncalibrated`, `Adobe RGB` ...), where the file has it.
+    pub exif_colorspace: Option<String>,
+    /// Bits per sample in the file.
+    pub bits_per_sample: u8,
+    /// A video frame: Immich sizes those by other rules (even sides).
+    pub video_frame: bool,
+}
+
+impl Pixels {
+    /// Bytes held by the samples.
+    pub fn bytes(&self) -> usize {
+        match &self.samples {
+            Samples::U8(samples) => samples.len(),
+            Samples::U16(samples) => samples.len() * 2,
+        }
+    }
+
+    /// Size after `orientation` is applied.
+    pub fn oriented_full_size(&self) -> PixelSize {
+        if self.orientation.transposes() { self.full_size.transposed() } else { self.full_size }
+    }
+}

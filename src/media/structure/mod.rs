@@ -1,0 +1,1 @@
+//! Walkers of container and stream structure, without pixels.

@@ -1,0 +1,231 @@
+//! What a run tells while it goes on. The engine sends these; the reporters write them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::asset::Role;
+use super::finding::{Code, Finding};
+use super::media::{MediaFormat, PixelSize, Verdict};
+use super::repair::RepairEvent;
+
+/// The first line of a run.
+#[derive(Clone, Debug, Default)]
+pub struct RunInfo {
+    /// Unique id of the run.
+    pub run_id: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// `check`, `repair`, `verify` or `render`.
+    pub command: String,
+    /// The media location on this host.
+    pub media: Option<PathBuf>,
+    /// Where the records come from.
+    pub records: Option<RecordsInfo>,
+    /// The path map in force, longest container prefix first.
+    pub map: Vec<MapEntry>,
+    /// Things to tell before anything else: which protections took, why this dump was taken, and so on.
+    pub notes: Vec<String>,
+}
+
+/// Where the records come from.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RecordsInfo {
+    /// `postgres`, `dump` or `none`, with the address or file where there is one; never a password.
+    pub source: String,
+    /// `E0` to `E6`, or `unknown`; empty without records.
+    pub era: String,
+    /// Number of asset rows.
+    pub assets: u64,
+    /// The moment the records describe, RFC 3339, where it is known.
+    pub as_of: Option<String>,
+}
+
+/// One rule of the path map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapEntry {
+    /// Prefix of paths in the records.
+    pub container: PathBuf,
+    /// The folder on this host.
+    pub host: PathBuf,
+    /// Whether we guessed it.
+    pub guessed: bool,
+}
+
+/// Why a walked entry was not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// Immich's own `.immich` marker.
+    Marker,
+    /// A database dump in `backups/`.
+    Backup,
+    /// Not a regular file: FIFO, socket, device, broken link.
+    NotAFile,
+    /// A role that `--only` leaves out.
+    NotSelected,
+    /// Belongs to another `--shard`.
+    OtherShard,
+    /// A temporary file of ours.
+    OwnTemporary,
+    /// Verified before, unchanged, younger than `--max-age`.
+    VerifiedBefore,
+    /// The run ended (time limit or signal) before its turn.
+    NotReached,
+    /// Not a file Immich would know: outside its formats, met in an external library.
+    NotMedia,
+}
+
+impl SkipReason {
+    /// Words for the summary and the `skipped` object.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Marker => "marker",
+            Self::Backup => "backup",
+            Self::NotAFile => "not-a-file",
+            Self::NotSelected => "not-selected",
+            Self::OtherShard => "other-shard",
+            Self::OwnTemporary => "own-temporary",
+            Self::VerifiedBefore => "verified-before",
+            Self::NotReached => "not-reached",
+            Self::NotMedia => "not-media",
+        }
+    }
+}
+
+/// Everything that is said about one walked or named file: an `item` line.
+#[derive(Clone, Debug)]
+pub struct ItemReport {
+    /// The file.
+    pub path: PathBuf,
+    /// Its role.
+    pub role: Role,
+    /// What the bytes are.
+    pub format: MediaFormat,
+    /// The answer; `None` when only presence was asked (`--quick` on a format without structure check,
+    /// files that are accounted for and not decoded).
+    pub verdict: Option<Verdict>,
+    /// Why, where the verdict needs it.
+    pub reason: String,
+    /// Codes of the findings about it.
+    pub codes: Vec<Code>,
+    /// Oriented size in pixels.
+    pub size: Option<PixelSize>,
+    /// Length of the file in bytes.
+    pub bytes: u64,
+    /// Bytes read for it.
+    pub bytes_read: u64,
+    /// SHA-1 of the whole file.
+    pub sha1: Option<[u8; 20]>,
+    /// BLAKE3 of the whole file.
+    pub blake3: Option<[u8; 32]>,
+    /// Time spent on it.
+    pub ms: u64,
+    /// `render` only: the files written.
+    pub preview: Option<PathBuf>,
+    /// `render` only.
+    pub thumbnail: Option<PathBuf>,
+    /// `render` only.
+    pub thumbhash: Option<Vec<u8>>,
+}
+
+impl ItemReport {
+    /// A report about `path` of which nothing is known yet.
+    pub fn new(path: PathBuf, role: Role) -> Self {
+        Self {
+            path,
+            role,
+            format: MediaFormat::Unknown,
+            verdict: None,
+            reason: String::new(),
+            codes: Vec::new(),
+            size: None,
+            bytes: 0,
+            bytes_read: 0,
+            sha1: None,
+            blake3: None,
+            ms: 0,
+            preview: None,
+            thumbnail: None,
+            thumbhash: None,
+        }
+    }
+}
+
+/// The parts of a run that progress is shown for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Reading the records.
+    Records,
+    /// Walking the folders.
+    Walk,
+    /// Verifying and repairing.
+    Verify,
+}
+
+/// What the engine tells the reporters. One `Entry*` event for every walked directory entry.
+#[derive(Debug)]
+pub enum Event {
+    /// The run begins: everything about it is known.
+    Run(RunInfo),
+    /// A stage begins, with its expected number of items and bytes where they are known.
+    Stage {
+        /// Which.
+        stage: Stage,
+        /// Items to come.
+        items: Option<u64>,
+        /// Bytes to come.
+        bytes: Option<u64>,
+    },
+    /// Progress within a stage: so many more items and bytes.
+    Progress {
+        /// Which.
+        stage: Stage,
+        /// Items since the last event.
+        items: u64,
+        /// Bytes since the last event.
+        bytes: u64,
+    },
+    /// A walked entry was looked at.
+    Checked(Box<ItemReport>),
+    /// Walked entries were looked at, and there is no more to say of them (presence only).
+    CheckedMany(u64),
+    /// Walked entries were skipped.
+    Skipped {
+        /// Why.
+        reason: SkipReason,
+        /// How many.
+        count: u64,
+    },
+    /// A walked entry could not be looked at; the finding says why.
+    EntryError(Box<Finding>),
+    /// Something is wrong.
+    Finding(Box<Finding>),
+    /// A repair was planned, done, skipped or failed.
+    Repair(RepairEvent),
+    /// Something to tell a person that is not a finding.
+    Note(String),
+}
+
+/// Where events go. Implementations take events from several threads.
+pub trait EventSink: Sync {
+    /// Takes one event.
+    fn send(&self, event: Event);
+}
+
+/// The counters of a run. Only the one function in `report::summary` writes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Walked or named entries looked at.
+    pub checked: u64,
+    /// Walked entries skipped, by reason.
+    pub skipped: BTreeMap<SkipReason, u64>,
+    /// Walked entries that could not be looked at.
+    pub errors: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Files by verdict.
+    pub verdicts: BTreeMap<Verdict, u64>,
+    /// Findings by code.
+    pub findings: BTreeMap<Code, u64>,
+    /// Repairs by outcome.
+    pub repairs: BTreeMap<super::repair::RepairStatus, u64>,
+}

@@ -1,0 +1,1 @@
+//! What is told: counting, text, NDJSON, progress.

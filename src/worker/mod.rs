@@ -1,0 +1,3 @@
+//! Decoding in processes that may die: protocol, child, parent.
+
+pub mod protocol;

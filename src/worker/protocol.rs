@@ -1,0 +1,117 @@
+//! What parent and worker say to each other.
+//!
+//! The parent sends a [`Request`] with the open file beside it (`SCM_RIGHTS`); the worker asks for memory
+//! with [`Reply::Need`] when the file needs more than its base allowance, waits for [`Request::Granted`],
+//! and ends with [`Reply::Done`]. Nothing a worker says is trusted: sizes are bounded before reading.
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::Limits;
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
+use crate::render::{RenderError, RenderJob, RenderOutput};
+
+/// Raised with every change of these types; parent and worker of different versions refuse each other.
+pub const VERSION: u32 = 1;
+
+/// Which hashes of the whole file are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HashWish {
+    /// SHA-1, Immich's checksum.
+    pub sha1: bool,
+    /// BLAKE3, the catalog's.
+    pub blake3: bool,
+}
+
+/// Look at one file. The descriptor travels beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// Comes back in the report.
+    pub id: u64,
+    /// Extension of the name, lower case, a hint only.
+    pub extension: String,
+    /// How thoroughly.
+    pub depth: Depth,
+    /// Which hashes.
+    pub hashes: HashWish,
+    /// Pictures to make if the file decodes.
+    pub render: Option<RenderJob>,
+    /// Make the pictures even if the file is damaged (never for repair; Immich's own lenient mode).
+    pub render_damaged: bool,
+    /// What it may cost.
+    pub limits: Limits,
+}
+
+/// From parent to worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// A file to look at.
+    Examine(Job),
+    /// Encoded bytes to look at, as written by a repair: small, sent inline.
+    ExamineBytes {
+        /// The file's bytes.
+        bytes: Vec<u8>,
+        /// As for a file.
+        job: Job,
+    },
+    /// The memory asked for may be used now.
+    Granted,
+    /// The memory asked for will never be there.
+    Refused {
+        /// The ceiling, in bytes.
+        ceiling: u64,
+    },
+}
+
+/// From worker to parent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// Sent once after start: who is there and which protections took.
+    Hello {
+        /// [`VERSION`] of the worker.
+        version: u32,
+        /// For example `seccomp`, `landlock`, `no_new_privs`, `rlimits`.
+        protections: Vec<String>,
+        /// Decoders with their versions.
+        decoders: Vec<DecoderId>,
+    },
+    /// The file in hand needs this much memory in all.
+    Need {
+        /// Bytes, whole file buffer included.
+        bytes: u64,
+    },
+    /// The answer.
+    Done(Box<MediaReport>),
+}
+
+/// Everything one look at one file told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MediaReport {
+    /// The job's id.
+    pub id: u64,
+    /// What the bytes are.
+    pub format: MediaFormat,
+    /// Who decoded; absent when no decoder was asked (unknown format, read error).
+    pub decoder: Option<DecoderId>,
+    /// Oriented size in pixels.
+    pub size: Option<PixelSize>,
+    /// How to turn it upright.
+    pub orientation: Orientation,
+    /// The first thing that is wrong or impossible; `None` = sound at the depth asked for.
+    pub problem: Option<DecodeError>,
+    /// Oddities that are no damage.
+    pub faults: Vec<Fault>,
+    /// Share of the height, from the top, that is sound.
+    pub sound_until: Option<f32>,
+    /// Length of the file as read.
+    pub bytes: u64,
+    /// Bytes read from it.
+    pub bytes_read: u64,
+    /// SHA-1 of the whole file.
+    pub sha1: Option<[u8; 20]>,
+    /// BLAKE3 of the whole file.
+    pub blake3: Option<[u8; 32]>,
+    /// The pictures made, or why not; `None` when none were asked for or the file is not sound.
+    pub rendered: Option<Result<RenderOutput, RenderError>>,
+    /// Time in the worker, microseconds.
+    pub micros: u64,
+}
