@@ -13,7 +13,7 @@ pub use finding::{Code, Evidence, Finding, RunCode, Severity, What};
 pub use media::{
     DamageClass, DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize, Verdict,
 };
-pub use path::{PathText, display_path};
+pub use path::{PathText, display_path, is_own_temporary, own_temporary_name};
 pub use repair::{RepairAction, RepairEvent, RepairStatus};
 pub use report::{Event, EventSink, ItemReport, MapEntry, RecordsInfo, RunInfo, SkipReason, Stage, Tally};
 pub use settings::{Colorspace, ImageFormat, ImageSettings, OutputSettings};
