@@ -1,6 +1,7 @@
 //! The words everybody here speaks: plain values without I/O, knowing nothing of any other module.
 
 mod asset;
+mod file;
 mod finding;
 mod media;
 mod path;
@@ -9,6 +10,7 @@ mod report;
 mod settings;
 
 pub use asset::{AssetId, Role};
+pub use file::FileIdentity;
 pub use finding::{Code, Evidence, Finding, RunCode, Severity, What};
 pub use media::{
     DamageClass, DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize, Verdict,
