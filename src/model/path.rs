@@ -97,8 +97,10 @@ mod tests {
                 let in_number = at > 27 && at < name.len() - 4 && gone.is_ascii_digit();
                 prop_assert!(in_number || !is_own_temporary(OsStr::new(&shorter)), "{shorter}");
             }
-            prop_assert!(!is_own_temporary(OsStr::new(&format!("{name}x"))));
-            prop_assert!(!is_own_temporary(OsStr::new(&name.to_uppercase())));
+            let longer = format!("{name}x");
+            prop_assert!(!is_own_temporary(OsStr::new(&longer)));
+            let upper = name.to_uppercase();
+            prop_assert!(!is_own_temporary(OsStr::new(&upper)));
         }
 
         #[test]
