@@ -3,6 +3,7 @@
 pub mod cancel;
 pub mod config;
 pub mod end;
+pub mod judge;
 
 pub use cancel::Cancel;
 pub use config::{
