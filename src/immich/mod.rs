@@ -3,3 +3,4 @@
 pub mod layout;
 pub mod paths;
 pub mod records;
+pub mod schema;
