@@ -4,3 +4,4 @@ pub mod compose;
 pub mod layout;
 pub mod paths;
 pub mod records;
+pub mod schema;
