@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::immich::paths::MapRule;
 use crate::model::{Depth, ImageSettings, Role};
 
 /// One run of one command.
@@ -57,15 +58,6 @@ pub enum Db {
     File(PathBuf),
     /// A dump on standard input.
     Stdin,
-}
-
-/// One rule of `--map`: paths of the records that begin with `container` are below `host` here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MapRule {
-    /// Prefix as the records spell it.
-    pub container: PathBuf,
-    /// The folder on this host.
-    pub host: PathBuf,
 }
 
 /// The roles to look at (`--only`).
