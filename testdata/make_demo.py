@@ -406,7 +406,10 @@ def fill(library):
         data = clip(suffix, seconds, size, *codec)
         library.add(name, data, first_frame(data, suffix), kind="VIDEO", **options)
     motion = clip(".mp4", 1, "320x240", *h264)
-    library.add("motion part.mp4", motion, None, kind="VIDEO", hidden=True, motion_of="IMG_0001.jpg")
+    part = library.add("motion part.mp4", motion, None, kind="VIDEO", hidden=True, motion_of="IMG_0001.jpg")
+    still = library.assets["IMG_0001.jpg"]["id"]
+    rows = library.rows["asset"]
+    rows[:] = [row[:9] + (part,) + row[10:] if row[0] == still else row for row in rows]
     library.person("IMG_0001.jpg", picture(1))
     library.person("IMG_0002.jpg", picture(2))
     return skipped, jpeg(picture(90, (400, 400)))

@@ -4,6 +4,7 @@ pub mod cancel;
 pub mod config;
 pub mod end;
 pub mod judge;
+pub mod open;
 
 pub use cancel::Cancel;
 pub use config::{
