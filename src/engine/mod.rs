@@ -2,13 +2,17 @@
 
 pub mod cancel;
 pub mod config;
+mod crew;
 pub mod end;
 pub mod judge;
 pub mod look;
 pub mod open;
+mod setup;
+mod verify;
 
 pub use cancel::Cancel;
 pub use config::{
     CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
 };
 pub use end::{RunEnd, RunError, RunErrorKind, StoppedBy};
+pub use verify::{render, verify};
