@@ -3,8 +3,13 @@
 pub mod cancel;
 pub mod config;
 pub mod end;
+pub mod inventory;
 pub mod judge;
+pub mod loose;
 pub mod open;
+pub mod reconcile;
+pub mod roots;
+pub mod scan;
 
 pub use cancel::Cancel;
 pub use config::{
