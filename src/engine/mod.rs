@@ -1,9 +1,11 @@
 //! What decides: walk, reconcile, schedule, judge, run.
 
+pub mod budget;
 pub mod cancel;
 pub mod config;
 pub mod end;
 pub mod judge;
+pub mod machine;
 pub mod open;
 
 pub use cancel::Cancel;
