@@ -1,1 +1,3 @@
 //! What decides: walk, reconcile, schedule, judge, run.
+
+pub mod judge;

@@ -11,5 +11,7 @@ mod source;
 pub mod structure;
 
 pub use formats::{Examined, Format, FormatSpec, REGISTRY, Target, VideoDepth};
+pub use hash::{Digests, Hasher};
 pub use pixels::{ColorModel, Pixels, Samples};
+pub use probe::probe;
 pub use source::{Limits, Source};

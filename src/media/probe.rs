@@ -1,4 +1,118 @@
 //! Recognising formats by content.
+//!
+//! The first family of the registry whose match rules fit is the answer. The extension never proves anything; families whose
+//! members look alike (camera raws built on TIFF) may use it to choose between members that all fit.
+
+use crate::model::{DecodeError, MediaFormat};
+
+use super::formats::{Format, REGISTRY};
+use super::source::Source;
 
 /// How many bytes of a file's beginning the match rules see.
 pub const HEAD_LEN: usize = 4096;
+
+/// Bytes at a fixed place.
+#[derive(Clone, Copy, Debug)]
+pub struct Magic {
+    /// Offset from the start of the file.
+    pub at: usize,
+    /// What must stand there.
+    pub bytes: &'static [u8],
+}
+
+/// Parts that must all fit.
+pub type Signature = &'static [Magic];
+
+/// Whether one of the signatures fits.
+pub fn any(head: &[u8], signatures: &[Signature]) -> bool {
+    signatures.iter().any(|parts| parts.iter().all(|part| has(head, part.at, part.bytes)))
+}
+
+/// Whether `bytes` stand at offset `at`.
+pub fn has(head: &[u8], at: usize, bytes: &[u8]) -> bool {
+    head.get(at..).is_some_and(|rest| rest.starts_with(bytes))
+}
+
+/// The first bytes of the file, at most [`HEAD_LEN`].
+pub fn head(source: &Source<'_>) -> Result<Vec<u8>, DecodeError> {
+    let mut head = vec![0; HEAD_LEN];
+    let count = source.read_at(0, &mut head).map_err(|error| DecodeError::io(&error, Some(0)))?;
+    head.truncate(count);
+    Ok(head)
+}
+
+/// Which family the bytes belong to, and which of its formats they are. `None`: none that we know (or
+/// the file cannot be read: whoever reads it next is told why).
+pub fn probe(source: &Source<'_>) -> Option<(&'static dyn Format, MediaFormat)> {
+    let head = head(source).ok()?;
+    REGISTRY.iter().find_map(|family| Some((*family, family.recognise(&head, source)?)))
+}
+
+/// The formats that an extension (lower case, no dot) promises, in registry order; empty for extensions that promise
+/// nothing we know.
+pub fn promised(extension: &str) -> impl Iterator<Item = MediaFormat> {
+    REGISTRY
+        .iter()
+        .flat_map(|family| family.specs())
+        .filter(move |spec| spec.extensions.contains(&extension))
+        .map(|spec| spec.format)
+}
+
+/// Whether a name with this extension (lower case, no dot) is right for these bytes. Names that promise nothing are never wrong.
+pub fn name_agrees(extension: &str, found: MediaFormat) -> bool {
+    let mut formats = promised(extension).peekable();
+    formats.peek().is_none() || formats.any(|format| format == found)
+}
+
+/// What to say of a file that [`probe`] does not know: damage only where the name promises a format whose beginning is fixed.
+pub fn unrecognised(source: &Source<'_>) -> DecodeError {
+    if source.is_empty() {
+        return DecodeError::Truncated {
+            what: "the file is empty".into(),
+            offset: Some(0),
+            expected: None,
+            found: Some(0),
+        };
+    }
+    let head = match head(source) {
+        Ok(head) => head,
+        Err(error) => return error,
+    };
+    if head.iter().all(|&byte| byte == 0) {
+        return DecodeError::malformed("the file begins with zero bytes only", 0);
+    }
+    let begins: String = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    let promises: Vec<MediaFormat> = promised(source.extension).collect();
+    let fixed = !promises.is_empty() && promises.iter().copied().all(begins_alike);
+    if fixed && !has(&head, 4, b"ftyp") {
+        let names: Vec<&str> = promises.iter().map(|format| format.as_str()).collect();
+        return DecodeError::malformed(
+            format!(
+                "the name promises {}, the content begins with {begins}, which is no format known here",
+                names.join(" or ")
+            ),
+            0,
+        );
+    }
+    DecodeError::unsupported(format!("no format known here begins with {begins}"))
+}
+
+/// Whether every file of the format begins with the same few bytes.
+const fn begins_alike(format: MediaFormat) -> bool {
+    use MediaFormat as F;
+    matches!(
+        format,
+        F::Jpeg
+            | F::Png
+            | F::Gif
+            | F::Webp
+            | F::Bmp
+            | F::Tiff
+            | F::Heic
+            | F::Avif
+            | F::Jxl
+            | F::Jp2
+            | F::Psd
+            | F::Matroska
+    )
+}

@@ -1,10 +1,13 @@
 //! The bytes of one file, and the limits within which they are decoded.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::DecodeError;
 
 /// What decoding one file may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,27 @@ impl<'a> Source<'a> {
     /// The whole file, when it is in memory.
     pub const fn bytes(&self) -> Option<&'a [u8]> {
         self.bytes
+    }
+
+    /// The whole file: borrowed when it is in memory, else read now if it fits `limits`.
+    pub fn load(&self, limits: &Limits) -> Result<Cow<'a, [u8]>, DecodeError> {
+        if let Some(bytes) = self.bytes {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        if self.len > limits.max_memory {
+            return Err(DecodeError::limit(
+                format!("the file of {} bytes must be in memory to be decoded", self.len),
+                format!("{} bytes of memory", limits.max_memory),
+            ));
+        }
+        let mut bytes = Vec::new();
+        super::hash::read_whole(
+            self.file,
+            self.len,
+            &mut bytes,
+            &mut super::hash::Hasher::new(false, false),
+        )?;
+        Ok(Cow::Owned(bytes))
     }
 
     /// Reads up to `buffer.len()` bytes at `offset`; fewer only at the end of the file.

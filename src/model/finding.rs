@@ -123,7 +123,7 @@ impl What {
 
     /// The severity for a role, before the rules for trashed assets and files that came in broken.
     pub const fn severity(self, role: Role) -> Severity {
-        let generated = role.is_generated() || matches!(role, Role::Unknown);
+        let generated = role.is_generated();
         let minor = matches!(role, Role::Sidecar | Role::Profile);
         match self {
             Self::Missing if generated => Severity::Warning,

@@ -1,6 +1,7 @@
 //! The words everybody here speaks: plain values without I/O, knowing nothing of any other module.
 
 mod asset;
+mod file;
 mod finding;
 mod media;
 mod path;
@@ -9,11 +10,12 @@ mod report;
 mod settings;
 
 pub use asset::{AssetId, Role};
+pub use file::FileIdentity;
 pub use finding::{Code, Evidence, Finding, RunCode, Severity, What};
 pub use media::{
     DamageClass, DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize, Verdict,
 };
-pub use path::{PathText, display_path};
+pub use path::{PathText, display_path, is_own_temporary, own_temporary_name};
 pub use repair::{RepairAction, RepairEvent, RepairStatus};
 pub use report::{Event, EventSink, ItemReport, MapEntry, RecordsInfo, RunInfo, SkipReason, Stage, Tally};
 pub use settings::{Colorspace, ImageFormat, ImageSettings, OutputSettings};

@@ -56,9 +56,63 @@ fn is_deceptive(ch: char) -> bool {
         || matches!(ch, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
+/// The name of the `number`-th temporary file of a run: `.photofsck-<run id>-<number>.tmp`.
+///
+/// `run` is the run's id as a number; it is written in 16 lower-case hexadecimal digits. Repairs write
+/// such a file beside their target and rename it when it is complete; only a killed run leaves one behind.
+pub fn own_temporary_name(run: u64, number: u64) -> String {
+    format!(".photofsck-{run:016x}-{number}.tmp")
+}
+
+/// Whether `name` (a file name, no path) is one that [`own_temporary_name`] makes. Nothing else is ever
+/// taken for a temporary file of ours, because such files are removed.
+pub fn is_own_temporary(name: &OsStr) -> bool {
+    fn parts(name: &[u8]) -> Option<(&[u8], &[u8])> {
+        let inner = name.strip_prefix(b".photofsck-")?.strip_suffix(b".tmp")?;
+        Some((inner.get(..16)?, inner.get(16..)?.strip_prefix(b"-")?))
+    }
+    parts(name.as_bytes()).is_some_and(|(run, number)| {
+        run.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && number.iter().all(u8::is_ascii_digit)
+            && (number == b"0" || !number.starts_with(b"0"))
+            && std::str::from_utf8(number).is_ok_and(|text| text.parse::<u64>().is_ok())
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn own_temporary_names_are_recognised_and_nothing_near_them(run: u64, number: u64, at in 0usize..60) {
+            let name = own_temporary_name(run, number);
+            prop_assert!(is_own_temporary(OsStr::new(&name)));
+            let mut shorter = name.clone();
+            if at < shorter.len() {
+                let gone = shorter.remove(at);
+                // One digit less of the number is still such a name; anything else is not.
+                let in_number = at > 27 && at < name.len() - 4 && gone.is_ascii_digit();
+                prop_assert!(in_number || !is_own_temporary(OsStr::new(&shorter)), "{shorter}");
+            }
+            let longer = format!("{name}x");
+            prop_assert!(!is_own_temporary(OsStr::new(&longer)));
+            let upper = name.to_uppercase();
+            prop_assert!(!is_own_temporary(OsStr::new(&upper)));
+        }
+
+        #[test]
+        fn recognised_names_are_exactly_the_made_ones(name in r"\.photofsck-[0-9a-fA-F]{15,17}-[0-9]{0,21}\.tmp") {
+            let made = (|| {
+                let inner = name.strip_prefix(".photofsck-")?.strip_suffix(".tmp")?;
+                let (run, number) = inner.split_once('-')?;
+                Some(own_temporary_name(u64::from_str_radix(run, 16).ok()?, number.parse().ok()?))
+            })();
+            prop_assert_eq!(is_own_temporary(OsStr::new(&name)), made.as_deref() == Some(name.as_str()));
+        }
+    }
 
     #[test]
     fn hostile_names_are_defused() {

@@ -90,6 +90,11 @@ pub struct MediaReport {
     pub id: u64,
     /// What the bytes are.
     pub format: MediaFormat,
+    /// What the extension of the name promises.
+    pub promised: Option<MediaFormat>,
+    /// For content of no known format: what its beginning looks like (`all zero bytes`, `HTML text` ...),
+    /// where that is plain.
+    pub looks_like: Option<String>,
     /// Who decoded; absent when no decoder was asked (unknown format, read error).
     pub decoder: Option<DecoderId>,
     /// Oriented size in pixels.

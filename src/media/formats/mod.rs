@@ -100,5 +100,51 @@ pub trait Format: Sync {
     ) -> Examined;
 }
 
-/// All families, in the order in which they are asked.
+/// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.
 pub static REGISTRY: &[&dyn Format] = &[];
+
+/// Refuses a picture that is larger than the limits allow, before anything is allocated for it.
+/// `bytes` is all that decoding it will hold.
+pub fn within_limits(size: PixelSize, bytes: u64, limits: &Limits) -> Result<(), DecodeError> {
+    let PixelSize { width, height } = size;
+    if size.pixels() > limits.max_pixels {
+        return Err(DecodeError::limit(
+            format!("a picture of {width} x {height} pixels"),
+            format!("{} pixels", limits.max_pixels),
+        ));
+    }
+    if bytes > limits.max_memory {
+        return Err(DecodeError::limit(
+            format!("a picture of {width} x {height} pixels needs {bytes} bytes to decode"),
+            format!("{} bytes of memory", limits.max_memory),
+        ));
+    }
+    Ok(())
+}
+
+/// The table of `docs/formats.md`, from the registry.
+pub fn table_markdown() -> String {
+    let mut out = String::from(
+        "| format | file names | recognised by | decoder | a clean answer means | not noticed | previews |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for family in REGISTRY {
+        let decoder = family.decoder();
+        for spec in family.specs() {
+            let names: Vec<String> = spec.extensions.iter().map(|name| format!(".{name}")).collect();
+            let cells = [
+                spec.name,
+                &names.join(" "),
+                spec.recognised_by,
+                &decoder.name,
+                spec.proves,
+                spec.blind_to,
+                if spec.preview { "yes" } else { "no" },
+            ];
+            out.push_str("| ");
+            out.push_str(&cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+            out.push_str(" |\n");
+        }
+    }
+    out
+}
