@@ -1,3 +1,5 @@
 //! Everything that knows Immich: paths, schemas, records, settings, mounts.
 
+pub mod layout;
+pub mod paths;
 pub mod records;

@@ -4,6 +4,8 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 
 use super::{Limits, Pixels, Source};
 
+pub mod jpeg;
+
 /// How thoroughly videos are looked at.
 pub type VideoDepth = Depth;
 
@@ -101,7 +103,12 @@ pub trait Format: Sync {
 }
 
 /// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.
-pub static REGISTRY: &[&dyn Format] = &[];
+pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg];
+
+/// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.
+pub fn decoder_id(name: &str, version: &str) -> DecoderId {
+    DecoderId { name: name.into(), version: format!("{version} (photofsck {})", env!("CARGO_PKG_VERSION")) }
+}
 
 /// Refuses a picture that is larger than the limits allow, before anything is allocated for it.
 /// `bytes` is all that decoding it will hold.

@@ -1,1 +1,3 @@
 //! Walkers of container and stream structure, without pixels.
+
+pub mod jpeg;

@@ -1,0 +1,199 @@
+//! What a run is asked to do: plain data, every option resolved, no word about where it came from.
+//!
+//! The command line fills these (flag, environment, file, default) and finds every usage error while it does so;
+//! whoever reads them may rely on them being consistent.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use crate::immich::paths::MapRule;
+use crate::model::{Depth, ImageSettings, Role};
+
+/// One run of one command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Config {
+    /// `photofsck check`
+    Check(CheckConfig),
+    /// `photofsck repair`
+    Repair(RepairConfig),
+    /// `photofsck verify`
+    Verify(VerifyConfig),
+    /// `photofsck render`
+    Render(RenderConfig),
+}
+
+impl Config {
+    /// The command's name, as in the `run` line.
+    pub const fn command(&self) -> &'static str {
+        match self {
+            Self::Check(_) => "check",
+            Self::Repair(_) => "repair",
+            Self::Verify(_) => "verify",
+            Self::Render(_) => "render",
+        }
+    }
+}
+
+/// What the machine may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Resources {
+    /// Number of workers; `None` = as many as the machine and its cgroup suggest.
+    pub jobs: Option<NonZeroUsize>,
+    /// One ceiling in bytes for all decoding together; `None` = from RAM and cgroup.
+    pub memory: Option<u64>,
+}
+
+/// Where the records come from (`--db`).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Db {
+    /// The database if its address is known and it answers, else the newest complete dump, else none.
+    #[default]
+    Auto,
+    /// Files only.
+    None,
+    /// A `postgres://` URL. May hold a password: never print it.
+    Url(String),
+    /// A dump file.
+    File(PathBuf),
+    /// A dump on standard input.
+    Stdin,
+}
+
+/// The roles to look at (`--only`).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Selection {
+    /// Everything, files of unknown role included.
+    #[default]
+    All,
+    /// These and nothing else.
+    Only(Vec<Role>),
+}
+
+impl Selection {
+    /// Whether files of this role are looked at.
+    pub fn contains(&self, role: Role) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(roles) => roles.contains(&role),
+        }
+    }
+
+    /// Whether everything is looked at.
+    pub const fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
+}
+
+/// One of several disjoint parts of a library (`--shard K/N`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which part, from 1 to `count`.
+    pub index: u32,
+    /// How many parts there are; at least 1.
+    pub count: u32,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self { index: 1, count: 1 }
+    }
+}
+
+impl Shard {
+    /// Whether the whole library is one part.
+    pub const fn is_whole(self) -> bool {
+        self.count == 1
+    }
+
+    /// Whether the item with this hash (of something that never changes, such as its asset id) belongs to the part.
+    pub fn contains(self, hash: u64) -> bool {
+        hash % u64::from(self.count) == u64::from(self.index - 1)
+    }
+}
+
+/// `photofsck check`, and what `repair` shares with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckConfig {
+    /// Immich's media location on this host; `None` = from `compose`, which is then given.
+    pub media: Option<PathBuf>,
+    /// The folder with `docker-compose.yml` and `.env`.
+    pub compose: Option<PathBuf>,
+    /// Where the records come from.
+    pub db: Db,
+    /// Path prefixes given by the user, in their order.
+    pub map: Vec<MapRule>,
+    /// Which roles.
+    pub only: Selection,
+    /// Presence, size, header and structure only.
+    pub quick: bool,
+    /// How thoroughly videos are looked at when not `quick`: [`Depth::Structure`], `Keyframes` or `Full`.
+    pub video: Depth,
+    /// The folder of the catalog; made when it is not there.
+    pub state: PathBuf,
+    /// Trust a verification of an unchanged file that is younger than this; zero = verify everything now.
+    pub max_age: Duration,
+    /// Stop orderly after this long.
+    pub time_limit: Option<Duration>,
+    /// Which part of the library.
+    pub shard: Shard,
+    /// Go on although more than half of the originals are missing.
+    pub allow_mass_missing: bool,
+    /// Whether an `item` is wanted for every file: then nothing may be counted without one.
+    pub items: bool,
+    /// What the machine may give.
+    pub resources: Resources,
+}
+
+/// `photofsck repair`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepairConfig {
+    /// The check that comes first.
+    pub check: CheckConfig,
+    /// Plan and tell, write nothing.
+    pub dry_run: bool,
+    /// Write beyond `thumbs/` although no recent complete dump is in `backups/`.
+    pub yes_without_backup: bool,
+}
+
+/// `photofsck verify`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifyConfig {
+    /// Files and folders, at least one.
+    pub paths: Vec<PathBuf>,
+    /// Header and structure only.
+    pub quick: bool,
+    /// How thoroughly videos are looked at when not `quick`.
+    pub video: Depth,
+    /// The folder of the catalog, if one is to be kept.
+    pub state: Option<PathBuf>,
+    /// What the machine may give.
+    pub resources: Resources,
+}
+
+/// `photofsck render`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RenderConfig {
+    /// Originals, at least one.
+    pub files: Vec<PathBuf>,
+    /// Where the pictures go; made when it is not there.
+    pub out: PathBuf,
+    /// Immich's image settings, its defaults filled in.
+    pub settings: ImageSettings,
+    /// What the machine may give.
+    pub resources: Resources,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_disjoint_and_complete() {
+        for hash in 0..1000u64 {
+            let owners = (1..=7).filter(|&index| Shard { index, count: 7 }.contains(hash)).count();
+            assert_eq!(owners, 1, "hash {hash}");
+        }
+        assert!(Shard::default().contains(u64::MAX));
+    }
+}

@@ -1,0 +1,114 @@
+//! Opening files to read them, and nothing else: every original that a run touches goes through here.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::fs::{Advice, Mode, OFlags};
+
+use crate::model::{DecodeError, FileIdentity};
+
+/// Why a path could not be opened as a file.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is nothing at the path.
+    #[error("not there")]
+    NotFound,
+    /// A folder, FIFO, socket or device, or a link to one.
+    #[error("not a regular file but {0}")]
+    NotAFile(&'static str),
+    /// The system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl OpenError {
+    /// The same as a reason why nothing can be said about the bytes.
+    pub fn to_decode_error(&self) -> DecodeError {
+        match self {
+            Self::NotFound => {
+                DecodeError::io(&io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error()), None)
+            }
+            Self::NotAFile(kind) => DecodeError::unsupported(format!("not a regular file but {kind}")),
+            Self::Io(error) => DecodeError::io(error, None),
+        }
+    }
+}
+
+/// Opens a regular file read-only and says which state of it was opened.
+///
+/// Never waits (a FIFO without a writer does not block), never becomes the controlling terminal, and does
+/// not touch the access time where the system allows that.
+pub fn open_read(path: &Path) -> Result<(File, FileIdentity), OpenError> {
+    let quiet = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let descriptor = match rustix::fs::open(path, quiet | OFlags::NOATIME, Mode::empty()) {
+        // Only the owner may ask for that.
+        Err(rustix::io::Errno::PERM) => rustix::fs::open(path, quiet, Mode::empty()),
+        other => other,
+    };
+    let file = match descriptor {
+        Ok(descriptor) => File::from(descriptor),
+        Err(rustix::io::Errno::NOENT) => return Err(OpenError::NotFound),
+        // What opening a socket answers.
+        Err(rustix::io::Errno::NXIO) => return Err(OpenError::NotAFile("a socket or device")),
+        Err(error) => return Err(OpenError::Io(error.into())),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(OpenError::NotAFile(kind_of(&metadata)));
+    }
+    Ok((file, FileIdentity::from(&metadata)))
+}
+
+/// Tells the kernel to forget what it has of the file, so that the next read comes from the disk.
+/// Best effort: a file system may ignore it.
+pub fn forget_cached(file: impl AsFd) {
+    let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+}
+
+fn kind_of(metadata: &std::fs::Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_char_device() || kind.is_block_device() {
+        "a device"
+    } else {
+        "something else"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_open_and_nothing_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("a.jpg"), b"abc").unwrap();
+        symlink(at("a.jpg"), at("link.jpg")).unwrap();
+        symlink(at("nowhere"), at("broken.jpg")).unwrap();
+        std::fs::create_dir(at("folder.jpg")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo.jpg"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
+            .unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket.jpg")).unwrap();
+
+        assert_eq!(open_read(&at("a.jpg")).unwrap().1.size, 3);
+        assert_eq!(open_read(&at("link.jpg")).unwrap().1.size, 3);
+        assert!(matches!(open_read(&at("broken.jpg")), Err(OpenError::NotFound)));
+        assert!(matches!(open_read(&at("folder.jpg")), Err(OpenError::NotAFile("a folder"))));
+        assert!(matches!(open_read(&at("fifo.jpg")), Err(OpenError::NotAFile("a FIFO"))));
+        assert!(matches!(open_read(&at("socket.jpg")), Err(OpenError::NotAFile(_))));
+        assert!(matches!(open_read(Path::new("/dev/null")), Err(OpenError::NotAFile("a device"))));
+    }
+}

@@ -1,0 +1,339 @@
+//! JPEG, with MPO and INSP, which are JPEG files with something behind them.
+//!
+//! libjpeg-turbo decodes; the marker structure is checked by our own walk. The library's warnings are the evidence of
+//! damage, except those that sound files of real cameras cause.
+
+mod turbo;
+
+use crate::media::probe::{self, Magic, Signature};
+use crate::media::structure::jpeg::{self as structure, Outline};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
+
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use turbo::{Complaint, Decompressor, Layout};
+
+/// A reduced scale is taken only if it leaves this many times the wanted short side: sharper scales cost too much fidelity.
+const MARGIN: f64 = 1.25;
+/// What the library holds besides coefficients and output: tables, row buffers per column.
+const ROW_BUFFERS: u64 = 64;
+
+/// The family.
+pub struct Jpeg;
+
+const SIGNATURES: &[Signature] = &[&[Magic { at: 0, bytes: &[0xFF, 0xD8, 0xFF] }]];
+
+static SPECS: &[FormatSpec] = &[FormatSpec {
+    format: MediaFormat::Jpeg,
+    name: "JPEG, MPO, INSP",
+    extensions: &["jpg", "jpeg", "jpe", "jfif", "mpo", "insp"],
+    recognised_by: "SOI marker and a second marker (ff d8 ff)",
+    proves: "marker structure sound up to EOI; all entropy-coded data decodes without a warning, in every picture of a multi-picture index",
+    blind_to: "damage that leaves valid codes in place, such as some single flipped bits; bytes after EOI",
+    preview: true,
+}];
+
+impl Format for Jpeg {
+    fn specs(&self) -> &'static [FormatSpec] {
+        SPECS
+    }
+
+    fn decoder(&self) -> DecoderId {
+        decoder_id("libjpeg-turbo", turbo::VERSION)
+    }
+
+    fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
+        probe::any(head, SIGNATURES).then_some(MediaFormat::Jpeg)
+    }
+
+    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
+        // Headers with large profiles and previews are longer than the probe's head; a megabyte holds nearly all of them.
+        let mut head = vec![0; 1 << 20];
+        let count = source.read_at(0, &mut head).unwrap_or(0);
+        head.truncate(count);
+        let outline = structure::walk(&head);
+        needs(&outline, target)
+    }
+
+    fn examine(
+        &self,
+        _format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined {
+        let mut examined = Examined::by(self.decoder());
+        let result = source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        examined.problem = result.err();
+        examined
+    }
+}
+
+fn examine(
+    bytes: &[u8],
+    depth: Depth,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let outline = structure::walk(bytes);
+    let facts = outline.exif(bytes).map(exif::read).unwrap_or_default();
+    examined.orientation = facts.orientation.unwrap_or(Orientation::UPRIGHT);
+    if let Some(frame) = &outline.frame {
+        let size = frame.size;
+        examined.size =
+            Some(if examined.orientation.transposes() { size.transposed() } else { size });
+    }
+    note_spare_bytes(&outline, examined);
+    if depth == Depth::Structure {
+        check_structure(&outline, bytes, examined)?;
+        return Ok(());
+    }
+    let decoded = decode(bytes, &outline, target, limits, examined);
+    let pixels = match decoded {
+        Ok(pixels) => pixels,
+        // The structure knows better where it went wrong.
+        Err(error) => return Err(outline.problem.filter(|_| error.damage().is_some()).unwrap_or(error)),
+    };
+    if target != Target::None {
+        examined.pixels = pixels.map(|pixels| Pixels {
+            orientation: examined.orientation,
+            icc: outline.icc(bytes),
+            exif_colorspace: facts.colorspace,
+            ..pixels
+        });
+    }
+    if let Some(problem) = examined.problem.take() {
+        return Err(outline.problem.unwrap_or(problem));
+    }
+    check_structure(&outline, bytes, examined)?;
+    further_pictures(bytes, &outline, limits, examined)
+}
+
+/// The structure's own verdict. A missing EOI alone is an oddity: whether data lacks is for the decoder to say.
+fn check_structure(outline: &Outline, bytes: &[u8], examined: &mut Examined) -> Result<(), DecodeError> {
+    if let Some(problem) = &outline.problem {
+        return Err(problem.clone());
+    }
+    if outline.end.is_none() {
+        note(examined, DecodeError::truncated("the EOI marker is missing", bytes.len() as u64));
+    }
+    Ok(())
+}
+
+fn note_spare_bytes(outline: &Outline, examined: &mut Examined) {
+    if let Some((offset, count)) = outline.spare.first() {
+        let what = format!("{count} spare bytes before a marker");
+        note(examined, DecodeError::malformed(what, *offset as u64));
+    }
+}
+
+fn note(examined: &mut Examined, error: DecodeError) {
+    let by = examined.decoder.clone();
+    examined.faults.push(Fault { error, by });
+}
+
+/// Decodes the first picture. Damage found goes to `examined.problem`, so that the pixels are there beside it.
+fn decode(
+    bytes: &[u8],
+    outline: &Outline,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<Option<Pixels>, DecodeError> {
+    if let Some(frame) = &outline.frame {
+        if frame.size.height == 0 {
+            return Err(DecodeError::unsupported("a JPEG whose height comes after the scan (DNL marker)"));
+        }
+        within_limits(frame.size, needs(outline, target), limits)?;
+    }
+    // Whatever lies behind the picture is not the decoder's business.
+    let picture = bytes.get(..outline.end.unwrap_or(bytes.len())).unwrap_or(bytes);
+    let (pixels, complaint) = decode_once(picture, target, limits).map_err(|complaint| fatal(&complaint))?;
+    if let Some(complaint) = complaint {
+        match judge(&complaint.text) {
+            Judgement::Oddity => note(examined, DecodeError::malformed(complaint.text, None)),
+            Judgement::Damage => examined.problem = Some(DecodeError::malformed(complaint.text, None)),
+            Judgement::Ended => {
+                // The library says the same of a file that lacks nothing but the EOI marker.
+                let mut closed = bytes.to_vec();
+                closed.extend([0xFF, 0xD9]);
+                if !matches!(decode_once(&closed, Target::None, limits), Ok((_, None))) {
+                    examined.problem =
+                        Some(DecodeError::truncated("the entropy-coded data", bytes.len() as u64));
+                }
+            }
+        }
+    }
+    Ok(Some(pixels))
+}
+
+type Decoded = (Pixels, Option<Complaint>);
+
+fn decode_once(bytes: &[u8], target: Target, limits: &Limits) -> Result<Decoded, Complaint> {
+    let (mut decompressor, _) = Decompressor::new(bytes, limits)?;
+    let header = decompressor.header();
+    let side = u32::try_from(header.width.min(header.height)).unwrap_or(u32::MAX);
+    decompressor.scale_down(denominator(side, target));
+    let (columns, rows) = decompressor.output();
+    let adobe = header.layout == Layout::Cmyk && structure::walk(bytes).adobe(bytes);
+    let (samples, complaint) = if header.precision <= 8 {
+        let (mut samples, complaint) = decompressor.decode8()?;
+        stretch8(&mut samples, header.precision);
+        if adobe {
+            samples.iter_mut().for_each(|sample| *sample = 255 - *sample);
+        }
+        (Samples::U8(samples), complaint)
+    } else {
+        let (mut samples, complaint) = decompressor.decode16()?;
+        stretch16(&mut samples, header.precision);
+        if adobe {
+            samples.iter_mut().for_each(|sample| *sample = 65535 - *sample);
+        }
+        (Samples::U16(samples), complaint)
+    };
+    let size = |width: usize, height: usize| {
+        PixelSize::new(u32::try_from(width).unwrap_or(u32::MAX), u32::try_from(height).unwrap_or(u32::MAX))
+    };
+    let pixels = Pixels {
+        size: size(columns, rows),
+        full_size: size(header.width, header.height),
+        model: match header.layout {
+            Layout::Gray => ColorModel::Gray,
+            Layout::Rgb => ColorModel::Rgb,
+            Layout::Cmyk => ColorModel::Cmyk,
+        },
+        samples,
+        orientation: Orientation::UPRIGHT,
+        icc: None,
+        exif_colorspace: None,
+        bits_per_sample: header.precision,
+        video_frame: false,
+    };
+    Ok((pixels, complaint))
+}
+
+/// Samples of fewer than 8 bits to the whole range.
+fn stretch8(samples: &mut [u8], precision: u8) {
+    if (2..8).contains(&precision) {
+        let max = (1u32 << precision) - 1;
+        for sample in samples {
+            *sample = u8::try_from(u32::from(*sample).min(max) * 255 / max).unwrap_or(u8::MAX);
+        }
+    }
+}
+
+/// Samples of 9 to 15 bits to the whole range.
+fn stretch16(samples: &mut [u16], precision: u8) {
+    if (9..16).contains(&precision) {
+        let max = (1u32 << precision) - 1;
+        for sample in samples {
+            *sample = u16::try_from(u32::from(*sample).min(max) * 65535 / max).unwrap_or(u16::MAX);
+        }
+    }
+}
+
+/// The smallest power-of-two scale that serves the target. All scales read all of the data.
+fn denominator(short_side: u32, target: Target) -> usize {
+    let wanted = match target {
+        Target::None => return 8,
+        Target::Full => return 1,
+        Target::AtLeast(side) => f64::from(side) * MARGIN,
+    };
+    let fits = |denominator: &u32| f64::from(short_side.div_ceil(*denominator)) >= wanted;
+    [8, 4, 2].into_iter().find(fits).map_or(1, |denominator| denominator as usize)
+}
+
+/// Bytes that decoding holds: all coefficients (2 bytes each) of files whose data comes in several scans, the output, row
+/// buffers.
+fn needs(outline: &Outline, target: Target) -> u64 {
+    let Some(frame) = &outline.frame else { return 64 << 20 };
+    let denominator = if frame.lossless() { 1 } else { denominator(frame.size.short_side(), target) as u64 };
+    let columns = u64::from(frame.size.width).div_ceil(denominator);
+    let rows = u64::from(frame.size.height).div_ceil(denominator);
+    let channels = frame.components.len() as u64;
+    let bytes_per_sample = if frame.precision > 8 { 2 } else { 1 };
+    let coefficients = if frame.progressive() || !outline.interleaved { frame.samples() * 2 } else { 0 };
+    let buffers = u64::from(frame.size.width) * channels * ROW_BUFFERS + (1 << 20);
+    columns * rows * channels * bytes_per_sample + coefficients + buffers
+}
+
+enum Judgement {
+    /// Real cameras and editors write it; the picture is whole.
+    Oddity,
+    /// The data is wrong.
+    Damage,
+    /// The library ran out of bytes.
+    Ended,
+}
+
+/// What a warning of libjpeg-turbo means (its texts are in jerror.h).
+fn judge(text: &str) -> Judgement {
+    if text.contains("Premature end of JPEG file") {
+        return Judgement::Ended;
+    }
+    if text.contains("extraneous bytes before marker") {
+        let count = text.split_whitespace().find_map(|word| word.parse::<usize>().ok()).unwrap_or(usize::MAX);
+        return if count <= structure::SPARE_BYTES { Judgement::Oddity } else { Judgement::Damage };
+    }
+    let harmless = ["JFIF revision", "ICC marker", "Adobe color transform", "Invalid SOS parameters"];
+    if harmless.iter().any(|part| text.contains(part)) { Judgement::Oddity } else { Judgement::Damage }
+}
+
+/// What an error of libjpeg-turbo means.
+fn fatal(complaint: &Complaint) -> DecodeError {
+    let text = &complaint.text;
+    let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+    if has(&["Insufficient memory", "Memory limit", "Image is too large", "Backing store", "scans"]) {
+        return DecodeError::limit(text.clone(), "what one picture may take");
+    }
+    if has(&["nsupported", "not supported", "not implemented", "incompatible", "Maximum supported"]) {
+        return DecodeError::unsupported(text.clone());
+    }
+    if has(&["Premature end", "Input file read error"]) {
+        return DecodeError::truncated(text.clone(), None);
+    }
+    DecodeError::malformed(text.clone(), None)
+}
+
+/// Verifies the other pictures of a multi-picture index, where the index fits the file. Editors that drop those pictures
+/// leave the index behind: an entry that does not lead to a picture says nothing.
+fn further_pictures(
+    bytes: &[u8],
+    outline: &Outline,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    for (number, range) in outline.further_pictures(bytes).into_iter().enumerate() {
+        let number = number + 2;
+        let start = usize::try_from(range.start).unwrap_or(usize::MAX);
+        let end = usize::try_from(range.end).unwrap_or(usize::MAX);
+        if !probe::has(bytes, start, &[0xFF, 0xD8, 0xFF]) {
+            note(
+                examined,
+                DecodeError::malformed(format!("the index names picture {number}, which is not there"), range.start),
+            );
+            continue;
+        }
+        let Some(picture) = bytes.get(start..end) else {
+            return Err(DecodeError::Truncated {
+                what: format!("picture {number} of the multi-picture index"),
+                offset: Some(range.start),
+                expected: Some(range.end),
+                found: Some(bytes.len() as u64),
+            });
+        };
+        let mut other = Examined::by(examined.decoder.clone());
+        let inner = structure::walk(picture);
+        let result = decode(picture, &inner, Target::None, limits, &mut other).map(|_| ());
+        let problem = result.err().or(other.problem).or(inner.problem);
+        if let Some(problem) = problem.filter(|problem| problem.damage().is_some()) {
+            return Err(DecodeError::malformed(
+                format!("picture {number} of the multi-picture index: {problem}"),
+                range.start,
+            ));
+        }
+    }
+    Ok(())
+}

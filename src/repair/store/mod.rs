@@ -1,0 +1,206 @@
+//! The only writer of files besides the catalog and the reports.
+//!
+//! A file is written beside its target under a temporary name, synced, looked at again by the caller,
+//! and renamed over the target; so a run that is killed at any instruction leaves the old file or the new
+//! one under the target's name, never half of one. A store writes inside its [`Area`]s only, follows no
+//! symbolic link below them, and refuses originals whatever it is told.
+
+mod disk;
+mod dry;
+mod folder;
+mod gate;
+mod sweep;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::model::{FileIdentity, RepairEvent, RepairStatus, display_path};
+
+pub use disk::DiskStore;
+pub use dry::DryRunStore;
+pub use gate::Step;
+
+/// A part of the file system that may be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// An existing folder; symbolic links in this path are the admin's own arrangement and are followed.
+    pub anchor: PathBuf,
+    /// The part of the anchor that may be written, for example `thumbs`; empty for all of it. It is made
+    /// when it is not there.
+    pub below: PathBuf,
+}
+
+impl Area {
+    /// The folder `below` of `anchor`.
+    pub fn new(anchor: impl Into<PathBuf>, below: impl Into<PathBuf>) -> Self {
+        Self { anchor: anchor.into(), below: below.into() }
+    }
+}
+
+/// Writes files so that they are there whole or not at all.
+pub trait FileStore: Sync {
+    /// Says whether `target` may be written, without touching anything.
+    fn check(&self, target: &Path) -> Result<(), StoreError>;
+
+    /// Begins a new version of `target` beside it. Missing folders are made, with owner and mode of the
+    /// nearest existing parent; they go again when the file is not committed.
+    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile + '_>, StoreError>;
+
+    /// Removes those of `found` that a killed run of ours left behind: named as we name temporary files,
+    /// and held by no living run. Everything else stays; one event for each.
+    fn clear_temporaries(&self, found: &[PathBuf]) -> Vec<RepairEvent>;
+}
+
+/// A file that is being written beside its target. Dropping it leaves nothing behind.
+pub trait StagedFile {
+    /// Appends all of `bytes`.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Ends writing: owner and mode like the replaced file's (or a sibling's, or the folder's), then the
+    /// bytes go to the disk. Returns a read-only handle to look at what was written.
+    fn seal(&mut self) -> Result<File, StoreError>;
+
+    /// Puts the file in place, if the target still is what the caller saw: `None` for absent.
+    fn commit(self: Box<Self>, seen: Option<FileIdentity>) -> Result<Committed, StoreError>;
+}
+
+/// What became of a committed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// `Done`, or `Planned` when the store only pretends.
+    pub status: RepairStatus,
+    /// Bytes written, or that would have been.
+    pub bytes: u64,
+    /// What a person should know although it worked: an owner that could not be set.
+    pub notes: Vec<String>,
+}
+
+/// A target that this store will not write, whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not in any area.
+    #[error("outside the folders that a repair may write")]
+    OutsideAreas,
+    /// Contains `..`, or names no file.
+    #[error("not a plain path to a file")]
+    NotPlain,
+    /// The records call it an original.
+    #[error("an original; originals are never written")]
+    Original,
+    /// A symbolic link.
+    #[error("a symbolic link; remove it or point the records to the file behind it")]
+    SymbolicLink,
+    /// Something else that is no regular file.
+    #[error("neither a regular file nor absent")]
+    NotAFile,
+    /// One of its folders is a symbolic link or no folder.
+    #[error("{} is a symbolic link or not a folder; use a mount instead of a link", display_path(.0))]
+    FolderNotReal(PathBuf),
+}
+
+/// The kinds of trouble that ask for different remedies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// ENOSPC.
+    Full,
+    /// EDQUOT.
+    Quota,
+    /// EROFS.
+    ReadOnly,
+    /// EACCES, EPERM.
+    Permission,
+    /// EIO.
+    Device,
+    /// Everything else.
+    Other,
+}
+
+impl Trouble {
+    fn of(error: &io::Error) -> Self {
+        match Errno::from_io_error(error) {
+            Some(Errno::NOSPC) => Self::Full,
+            Some(Errno::DQUOT) => Self::Quota,
+            Some(Errno::ROFS) => Self::ReadOnly,
+            Some(Errno::ACCESS | Errno::PERM) => Self::Permission,
+            Some(Errno::IO) => Self::Device,
+            _ => Self::Other,
+        }
+    }
+
+    /// What to do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Full => "free some space (or inodes) on this file system and run repair again",
+            Self::Quota => "raise the quota of the user that runs photofsck and run repair again",
+            Self::ReadOnly => {
+                "the file system is mounted read-only: mount it writable, and look into the kernel log \
+                 first if it was not meant to be"
+            }
+            Self::Permission => "run photofsck as the user that owns the thumbs folder, or as root",
+            Self::Device => "the disk reports an error: look into the kernel log and save the library first",
+            Self::Other => "nothing was changed; run repair again",
+        }
+    }
+}
+
+/// Why a file was not written. Whatever the reason, the target is what it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Against the rules of the store.
+    #[error("{}: not written: {why}", display_path(path))]
+    Refused {
+        /// The target.
+        path: PathBuf,
+        /// The rule.
+        why: Refusal,
+    },
+    /// Somebody else was quicker.
+    #[error(
+        "{}: changed since it was looked at, probably by Immich itself; left as it is",
+        display_path(path)
+    )]
+    ChangedMeanwhile {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{}: cannot {step}: {source}; {}", display_path(path), trouble.remedy())]
+    System {
+        /// The target.
+        path: PathBuf,
+        /// What was being done.
+        step: Step,
+        /// The kind of trouble.
+        trouble: Trouble,
+        /// The system's words.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    fn refused(path: &Path, why: Refusal) -> Self {
+        Self::Refused { path: path.to_owned(), why }
+    }
+
+    fn system(path: &Path, step: Step, source: impl Into<io::Error>) -> Self {
+        let source = source.into();
+        Self::System { path: path.to_owned(), step, trouble: Trouble::of(&source), source }
+    }
+
+    /// Whether every further repair would end the same way, so that the run had better stop repairing.
+    pub const fn stops_repair(&self) -> bool {
+        matches!(
+            self,
+            Self::System {
+                trouble: Trouble::Full | Trouble::Quota | Trouble::ReadOnly | Trouble::Device,
+                ..
+            }
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;
