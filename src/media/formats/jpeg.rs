@@ -64,7 +64,8 @@ impl Format for Jpeg {
         limits: &Limits,
     ) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        let result = source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
         examined.problem = result.err();
         examined
     }
@@ -82,8 +83,7 @@ fn examine(
     examined.orientation = facts.orientation.unwrap_or(Orientation::UPRIGHT);
     if let Some(frame) = &outline.frame {
         let size = frame.size;
-        examined.size =
-            Some(if examined.orientation.transposes() { size.transposed() } else { size });
+        examined.size = Some(if examined.orientation.transposes() { size.transposed() } else { size });
     }
     note_spare_bytes(&outline, examined);
     if depth == Depth::Structure {
@@ -312,7 +312,10 @@ fn further_pictures(
         if !probe::has(bytes, start, &[0xFF, 0xD8, 0xFF]) {
             note(
                 examined,
-                DecodeError::malformed(format!("the index names picture {number}, which is not there"), range.start),
+                DecodeError::malformed(
+                    format!("the index names picture {number}, which is not there"),
+                    range.start,
+                ),
             );
             continue;
         }

@@ -108,7 +108,8 @@ impl Children<'_, '_> {
 
     fn header(&self, start: u64) -> Result<Bmff, DecodeError> {
         let mut head = [0u8; 16];
-        let count = self.source.read_at(start, &mut head).map_err(|error| DecodeError::io(&error, Some(start)))?;
+        let count =
+            self.source.read_at(start, &mut head).map_err(|error| DecodeError::io(&error, Some(start)))?;
         let (Some(size), Some(kind)) = (be32(&head, 0), kind_at(&head, 4)) else {
             return Err(DecodeError::truncated("box header", start));
         };

@@ -1,3 +1,6 @@
 //! Walkers of container and stream structure, without pixels.
 
+pub mod bmff;
+pub mod heif;
+pub mod jp2;
 pub mod jpeg;
