@@ -37,6 +37,9 @@ static SPECS: [FormatSpec; 2] = [
     },
 ];
 
+/// Items smaller than this are placeholders.
+const PLACEHOLDER: u64 = 32;
+
 /// Brands that promise a still picture or an image sequence, by ISO/IEC 23008-12 and AV1 Image File Format.
 const HEIF_BRANDS: [&[u8; 4]; 16] = [
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"mif3",
@@ -140,9 +143,8 @@ fn open<'b>(bytes: &'b [u8], layout: &Layout) -> Result<HeifContext<'b>, DecodeE
 fn decode(library: &LibHeif, handle: &ImageHandle, layout: &Layout) -> Result<Image, DecodeError> {
     let mut options =
         DecodingOptions::new().ok_or_else(|| DecodeError::limit("libheif's decoding options", "memory"))?;
-    // Strict: a tile that does not decode is an error, not a hole. Without tiles it only makes the AV1 decoder refuse
-    // pictures that others show, such as those cropped across a block.
-    options.set_strict_decoding(!layout.item_types.contains(b"av01") || layout.item_types.contains(b"grid"));
+    // A tile that does not decode is an error, not a hole.
+    options.set_strict_decoding(true);
     let deep = handle.luma_bits_per_pixel() > 8;
     let chroma = match (deep, handle.has_alpha_channel()) {
         (false, false) => RgbChroma::Rgb,
@@ -186,6 +188,17 @@ fn failure(error: &HeifError, layout: &Layout) -> DecodeError {
         (Code::InvalidInput | Code::DecoderPluginError, Sub::EndOfData) => DecodeError::truncated(what, None),
         (Code::DecoderPluginError, _) if layout.beyond_main => {
             DecodeError::unsupported(format!("HEVC beyond the Main profiles: {what}"))
+        }
+        (Code::DecoderPluginError, _) if layout.largest_item < PLACEHOLDER => {
+            DecodeError::unsupported(format!("an item too small to hold a picture: {what}"))
+        }
+        // libheif 1.23 gives up on some pictures with a crop that it decodes without one.
+        (Code::DecoderPluginError, Sub::Unspecified) if layout.has_crop => {
+            DecodeError::unsupported(format!("a cropped picture: {what}"))
+        }
+        // The alpha of an image sequence is a track, which the index of items may name all the same.
+        (Code::InvalidInput, Sub::NonExistingItemReferenced) if layout.has_track => {
+            DecodeError::unsupported(what)
         }
         (Code::InvalidInput | Code::DecoderPluginError, _) => DecodeError::malformed(what, None),
         _ => DecodeError::unsupported(format!("libheif: {what}")),

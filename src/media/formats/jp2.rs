@@ -2,7 +2,7 @@
 
 use hayro_jpeg2000::{
     ColorSpace, DecodeError as HayroError, DecodeSettings, DecodedImage, DecoderContext, DecodingError,
-    FormatError, Image, MarkerError, ValidationError,
+    FormatError, Image, MarkerError, TileError, ValidationError,
 };
 
 use crate::media::structure::jp2::{self, Header};
@@ -91,7 +91,11 @@ fn examine(
     let first = decode(&bytes, strict, target, header);
     let decoded = match first {
         // Boxes and tile-parts are sound by our own walk; strictness about them beyond that is an oddity.
-        Err(error) if !matches!(error, Failure::Hayro(HayroError::Decoding(_))) => {
+        Err(
+            error @ Failure::Hayro(
+                HayroError::Format(FormatError::InvalidBox) | HayroError::Tile(TileError::Invalid),
+            ),
+        ) => {
             examined.faults.push(Fault { error: error.into(), by: examined.decoder.clone() });
             decode(&bytes, lenient, target, header)
         }

@@ -30,6 +30,10 @@ pub struct Layout {
     pub has_track: bool,
     /// The low-overhead index (`mini`), which is not walked.
     pub is_mini: bool,
+    /// A picture is to be cropped.
+    pub has_crop: bool,
+    /// Bytes of the largest item inside the file.
+    pub largest_item: u64,
     /// What lies behind the last box that could be read, harmless.
     pub trailing: Option<DecodeError>,
 }
@@ -86,6 +90,8 @@ fn walk_meta(source: &Source<'_>, meta: &Bmff, layout: &mut Layout) -> Result<()
     layout.has_items |= !types.is_empty() || !items.is_empty();
     for item in &items {
         check_extents(source, item)?;
+        let bytes = item.extents.iter().fold(0u64, |sum, (_, len)| sum.saturating_add(*len));
+        layout.largest_item = layout.largest_item.max(bytes);
     }
     for (id, kind) in &types {
         if matches!(kind, b"hvc1" | b"hev1") {
