@@ -4,7 +4,11 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 
 use super::{Limits, Pixels, Source};
 
+pub mod gif;
 pub mod jpeg;
+pub mod png;
+#[cfg(test)]
+mod testing;
 
 /// How thoroughly videos are looked at.
 pub type VideoDepth = Depth;
@@ -103,7 +107,7 @@ pub trait Format: Sync {
 }
 
 /// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.
-pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg];
+pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg, &png::Png, &gif::Gif];
 
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.
 pub fn decoder_id(name: &str, version: &str) -> DecoderId {
