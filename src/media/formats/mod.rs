@@ -85,6 +85,10 @@ pub trait Format: Sync {
     /// Which decoder, with its version at run time.
     fn decoder(&self) -> DecoderId;
 
+    /// Loads whatever the decoder takes from files (plug-ins, fonts): called once, before the process gives up
+    /// the right to open anything.
+    fn prepare(&self) {}
+
     /// Whether the bytes are one of ours. `head` holds the first bytes of the file (up to
     /// [`super::probe::HEAD_LEN`]); `source` may be read for formats that need more.
     fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat>;
