@@ -1,12 +1,19 @@
 //! What decides: walk, reconcile, schedule, judge, run.
 
+pub mod budget;
 pub mod cancel;
 pub mod config;
 mod crew;
 pub mod end;
+pub mod inventory;
 pub mod judge;
 pub mod look;
+pub mod loose;
+pub mod machine;
 pub mod open;
+pub mod reconcile;
+pub mod roots;
+pub mod scan;
 mod setup;
 mod verify;
 
