@@ -40,7 +40,8 @@ fn used(text: &str) -> BTreeSet<String> {
             None => rest.chars().take_while(|ch| ch.is_alphanumeric() || *ch == '_').collect(),
         };
         for name in names.split(',') {
-            let name: String = name.trim().chars().take_while(|ch| ch.is_alphanumeric() || *ch == '_').collect();
+            let name: String =
+                name.trim().chars().take_while(|ch| ch.is_alphanumeric() || *ch == '_').collect();
             rooms.insert(name);
         }
     }
@@ -57,11 +58,16 @@ fn arrows_point_one_way() {
     let mut wrong = Vec::new();
     for file in &files {
         let relative = file.strip_prefix(&src).unwrap();
-        let room = relative.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let room =
+            relative.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
         let Some(may) = allowed.get(room) else { continue };
         checked += 1;
         for target in used(&fs::read_to_string(file).unwrap()) {
-            if target != room && target != "model" && allowed.contains_key(target.as_str()) && !may.contains(&target.as_str()) {
+            if target != room
+                && target != "model"
+                && allowed.contains_key(target.as_str())
+                && !may.contains(&target.as_str())
+            {
                 wrong.push(format!("{} uses {target}", relative.display()));
             }
         }
@@ -81,7 +87,10 @@ fn only_reports_and_mains_print() {
         let prints = ["println!(", "eprintln!(", "print!(", "eprint!("];
         let text = fs::read_to_string(file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        if !relative.starts_with("report/") && relative != "main.rs" && prints.iter().any(|print| code.contains(print)) {
+        if !relative.starts_with("report/")
+            && relative != "main.rs"
+            && prints.iter().any(|print| code.contains(print))
+        {
             wrong.push(relative);
         }
     }

@@ -73,7 +73,8 @@ impl Crew<'_> {
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| {
-                    let mut examiner = Examiner::new(self.pool.worker(), self.memory, self.cancel, self.hashes);
+                    let mut examiner =
+                        Examiner::new(self.pool.worker(), self.memory, self.cancel, self.hashes);
                     while !stop() {
                         let Some(item) = next() else { return };
                         match work(&mut examiner, &item) {

@@ -8,11 +8,11 @@ use crate::model::RunInfo;
 use crate::worker::{HashWish, PoolConfig, WorkerPool};
 
 use super::budget::{self, MemoryBudget};
-use super::machine::Machine;
 use super::cancel::Cancel;
 use super::config::Resources;
 use super::crew::Crew;
 use super::end::RunError;
+use super::machine::Machine;
 
 /// Both hashes of every file.
 pub const BOTH_HASHES: HashWish = HashWish { sha1: true, blake3: true };

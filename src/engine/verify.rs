@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use walkdir::WalkDir;
 
 use crate::model::{
-    Code, DecodeError, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, Role, SkipReason, Stage,
-    Verdict, What, display_path,
+    Code, DecodeError, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, Role,
+    SkipReason, Stage, Verdict, What, display_path,
 };
 use crate::render::{RenderJob, RenderOutput};
 
@@ -44,8 +44,9 @@ pub fn verify(config: &VerifyConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
 /// Runs `render`.
 pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunEnd, RunError> {
     let station = Station::new(config.resources)?;
-    fs::create_dir_all(&config.out)
-        .map_err(|error| RunError::io(format!("cannot make the folder {}: {error}", display_path(&config.out))))?;
+    fs::create_dir_all(&config.out).map_err(|error| {
+        RunError::io(format!("cannot make the folder {}: {error}", display_path(&config.out)))
+    })?;
     sink.send(Event::Run(setup::run_info("render", &station, cancel)?));
     sink.send(Event::Stage { stage: Stage::Verify, items: Some(config.files.len() as u64), bytes: None });
     sink.send(Event::Walked(config.files.len() as u64));
@@ -135,7 +136,8 @@ fn below<'a>(root: &'a Path, sink: &'a dyn EventSink) -> impl Iterator<Item = Pa
         }
         sink.send(Event::Walked(1));
         let regular = entry.file_type().is_file()
-            || (entry.file_type().is_symlink() && fs::metadata(entry.path()).is_ok_and(|target| target.is_file()));
+            || (entry.file_type().is_symlink()
+                && fs::metadata(entry.path()).is_ok_and(|target| target.is_file()));
         if !regular {
             sink.send(Event::Skipped { reason: SkipReason::NotAFile, count: 1 });
             return None;
@@ -147,7 +149,8 @@ fn below<'a>(root: &'a Path, sink: &'a dyn EventSink) -> impl Iterator<Item = Pa
 fn named_but_no_file(path: &Path, kind: &str, sink: &dyn EventSink) {
     sink.send(Event::Walked(1));
     let expected = Expectation::unrecorded(path, Role::Unknown, Depth::Structure);
-    let told = judge::judge_failure(&expected, &DecodeError::unsupported(format!("not a regular file but {kind}")));
+    let told =
+        judge::judge_failure(&expected, &DecodeError::unsupported(format!("not a regular file but {kind}")));
     let mut item = ItemReport::new(path.to_owned(), Role::Unknown);
     item.verdict = Some(told.verdict);
     item.reason = told.reason;
