@@ -158,3 +158,13 @@ fn check(folders: &[&str], visited: usize, floor: usize) {
 fn jpeg() {
     check(&["jpeg", "mpo"], 432, 160);
 }
+
+#[test]
+fn png() {
+    check(&["png"], 343, 50);
+}
+
+#[test]
+fn gif() {
+    check(&["gif"], 47, 15);
+}
