@@ -4,3 +4,4 @@ pub mod layout;
 pub mod paths;
 pub mod records;
 pub mod schema;
+pub mod settings;
