@@ -146,7 +146,9 @@ fn check(folders: &[&str], visited: usize, floor: usize) {
         assert!(outcome.took < Duration::from_secs(60), "{} took {:?}", outcome.path, outcome.took);
     }
     for ((folder, expected), [sound, damaged, unverifiable]) in &table {
-        eprintln!("{folder:6} {expected:24} sound {sound:4}  damaged {damaged:4}  unverifiable {unverifiable:4}");
+        eprintln!(
+            "{folder:6} {expected:24} sound {sound:4}  damaged {damaged:4}  unverifiable {unverifiable:4}"
+        );
     }
     assert_eq!(accused, Vec::<String>::new(), "sound files called damaged");
     assert!(noticed >= floor, "{noticed} broken files noticed, {floor} expected");
@@ -155,4 +157,14 @@ fn check(folders: &[&str], visited: usize, floor: usize) {
 #[test]
 fn jpeg() {
     check(&["jpeg", "mpo"], 432, 160);
+}
+
+#[test]
+fn png() {
+    check(&["png"], 343, 50);
+}
+
+#[test]
+fn gif() {
+    check(&["gif"], 47, 15);
 }

@@ -1,3 +1,7 @@
 //! The sandboxed decoder process; started by `photofsck`, of no use by itself.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    photofsck::worker::serve::main()
+}

@@ -1,5 +1,6 @@
 //! Everything that knows Immich: paths, schemas, records, settings, mounts.
 
+pub mod compose;
 pub mod layout;
 pub mod paths;
 pub mod records;

@@ -257,7 +257,7 @@ impl PathMap {
 }
 
 /// The locations Immich has used by default, newest first.
-const STANDARD: [&str; 3] = ["/data", "/usr/src/app/upload", "upload"];
+pub const STANDARD_LOCATIONS: [&str; 3] = ["/data", "/usr/src/app/upload", "upload"];
 
 /// Counts which media location prefixes the records use. Fed with folders (or files), it recognises
 /// Immich's own folders by the user id that follows them.
@@ -288,7 +288,7 @@ impl PrefixCount {
         let mut found = self.found;
         let nothing_sure = found.is_empty();
         for (prefix, count) in self.library {
-            let standard = STANDARD.iter().any(|known| known.as_bytes() == prefix);
+            let standard = STANDARD_LOCATIONS.iter().any(|known| known.as_bytes() == prefix);
             if nothing_sure || standard || found.contains_key(&prefix) {
                 *found.entry(prefix).or_default() += count;
             }

@@ -7,6 +7,7 @@ pub mod formats;
 pub mod hash;
 mod pixels;
 pub mod probe;
+pub mod quick;
 mod source;
 pub mod structure;
 

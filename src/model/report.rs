@@ -184,6 +184,10 @@ pub enum Event {
         /// Bytes since the last event.
         bytes: u64,
     },
+    /// The walk met so many more entries that are not folders (`verify`, `render`: so many more files or named
+    /// paths). Counted on its own, so that the accounting at the end is a real check: each of them must also
+    /// arrive as `Checked`, `CheckedMany`, `Skipped` or `EntryError`.
+    Walked(u64),
     /// A walked entry was looked at.
     Checked(Box<ItemReport>),
     /// Walked entries were looked at, and there is no more to say of them (presence only).
@@ -206,7 +210,7 @@ pub enum Event {
 }
 
 /// Where events go. Implementations take events from several threads.
-pub trait EventSink: Sync {
+pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn send(&self, event: Event);
 }
@@ -214,6 +218,8 @@ pub trait EventSink: Sync {
 /// The counters of a run. Only the one function in `report::summary` writes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Entries met by the walk, or named.
+    pub walked: u64,
     /// Walked or named entries looked at.
     pub checked: u64,
     /// Walked entries skipped, by reason.

@@ -1,9 +1,27 @@
 //! Generated pictures as Immich makes them. Knows nothing of files or records.
+//!
+//! Everything comes from one buffer, as in Immich: the decoded picture is brought to preview size, into the colour space of the
+//! output and upright; preview, thumbnail and thumbhash are made from that. When a full-size picture is wanted too, the
+//! buffer is the whole picture. Video frames are scaled for each output on their own and carry no profile.
+
+mod colour;
+mod encode;
+pub mod geometry;
+mod orient;
+mod profile;
+mod raster;
+mod resize;
+mod thumbhash;
 
 use serde::{Deserialize, Serialize};
 
 use crate::media::Pixels;
-use crate::model::{Colorspace, ImageSettings, OutputSettings, PixelSize, Role};
+use crate::model::{Colorspace, ImageSettings, Orientation, OutputSettings, PixelSize, Role};
+
+use colour::Colour;
+use encode::Chroma;
+use raster::{Picture, Raster};
+use resize::Resizer;
 
 /// One picture to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +96,116 @@ pub struct RenderError {
     pub what: String,
 }
 
-/// Makes everything the job asks for from one decoded picture.
+impl RenderError {
+    fn new(step: &str, what: impl Into<String>) -> Self {
+        Self { step: step.to_owned(), what: what.into() }
+    }
+}
+
+/// Renders pictures one after another. Keeps scratch memory and colour transforms, so a worker should have one for its lifetime.
+#[derive(Default)]
+pub struct Renderer {
+    resizer: Resizer,
+    colour: Colour,
+}
+
+impl Renderer {
+    /// A renderer that knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes everything the job asks for from one decoded picture.
+    ///
+    /// The picture may have been reduced while decoding, as long as it is still as large as the largest output; sizes are
+    /// computed from `full_size`.
+    pub fn render(&mut self, pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderError> {
+        let upright = pixels.oriented_full_size();
+        let has_alpha = pixels.model.has_alpha() && !pixels.video_frame;
+        let video = pixels.video_frame;
+        let space = profile::output_space(&pixels, job.colorspace);
+        let full = video || job.outputs.iter().any(|spec| spec.role == Role::Fullsize);
+        let base_size = if full { upright } else { geometry::outside(upright, job.preview_size) };
+        let base = self.base(pixels, base_size, space)?;
+
+        let icc = (!video).then(|| profile::icc(space));
+        let mut output = RenderOutput { transparent: has_alpha, ..RenderOutput::default() };
+        for spec in &job.outputs {
+            let size = match (spec.role, video) {
+                (Role::Fullsize, _) => base.size,
+                (_, true) => geometry::video(base.size, spec.output.size),
+                (_, false) => geometry::outside(base.size, spec.output.size),
+            };
+            encode::check(size, spec.output)?;
+            let chroma = if video { Chroma::Quarter } else { Chroma::of_quality(spec.output.quality) };
+            let bytes = if size == base.size {
+                encode::encode(&base, spec.output, chroma, icc)?
+            } else {
+                encode::encode(&self.resizer.picture(&base, size)?, spec.output, chroma, icc)?
+            };
+            output.pictures.push(Rendered { role: spec.role, size, bytes });
+        }
+        if job.thumbhash {
+            output.thumbhash = Some(thumbhash::thumbhash(&base, &mut self.resizer)?);
+        }
+        Ok(output)
+    }
+
+    /// The buffer that everything is made from: upright, of the given size, 8-bit RGB or RGBA in the output's colours.
+    fn base(&mut self, pixels: Pixels, size: PixelSize, space: Colorspace) -> Result<Picture, RenderError> {
+        let (orientation, video, icc) = (pixels.orientation, pixels.video_frame, pixels.icc.clone());
+        let reduced = pixels.size != pixels.full_size;
+        let stored = if orientation.transposes() { size.transposed() } else { size };
+        let mut raster = Raster::try_from(pixels)?;
+        let found = raster.size();
+        if reduced && (found.width < stored.width || found.height < stored.height) {
+            let what = format!(
+                "decoded at {}x{}, which is too small for a picture of {}x{}",
+                found.width, found.height, stored.width, stored.height
+            );
+            return Err(RenderError::new("input", what));
+        }
+        // Reduced before anything else: the fewer pixels, the cheaper the other steps.
+        if found != stored {
+            raster = self.resizer.raster(&raster, stored)?;
+        }
+        let picture = self.colour.convert(raster, icc.as_deref(), space)?;
+        let picture = if video { picture.without_alpha() } else { picture };
+        Ok(upright(picture, orientation))
+    }
+}
+
+/// Turns a picture by its orientation.
+fn upright(picture: Picture, orientation: Orientation) -> Picture {
+    if orientation == Orientation::UPRIGHT {
+        return picture;
+    }
+    let size = if orientation.transposes() { picture.size.transposed() } else { picture.size };
+    let mut samples = vec![0; picture.samples.len()];
+    if picture.alpha {
+        let (source, target) = (picture.samples.as_chunks::<4>().0, samples.as_chunks_mut::<4>().0);
+        orient::upright(source, picture.size, orientation, target);
+    } else {
+        let (source, target) = (picture.samples.as_chunks::<3>().0, samples.as_chunks_mut::<3>().0);
+        orient::upright(source, picture.size, orientation, target);
+    }
+    Picture { size, alpha: picture.alpha, samples }
+}
+
+/// Makes everything the job asks for from one decoded picture, with a renderer of its own.
 pub fn render(pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderError> {
-    let _ = (pixels, job);
-    Err(RenderError { step: "render".into(), what: "not there".into() })
+    Renderer::new().render(pixels, job)
+}
+
+/// Bytes that rendering needs at its peak on top of the decoded samples, for 8-bit pictures; 16-bit ones need twice as much.
+///
+/// `full_size` is the size in the file; what the decoder reduces on its own lowers the need further.
+pub fn estimate(full_size: PixelSize, job: &RenderJob) -> u64 {
+    const CHANNELS: u64 = 4;
+    let full = job.outputs.iter().any(|spec| spec.role == Role::Fullsize);
+    let base = if full { full_size } else { geometry::outside(full_size, job.preview_size) };
+    // Resizing goes row by row first, so its scratch is as high as the original and as wide as the base, once more with alpha.
+    let scratch = if base == full_size { 0 } else { u64::from(base.width) * u64::from(full_size.height) };
+    // Base, its converted and turned copies, and what the encoders hold.
+    (scratch + 4 * base.pixels()).saturating_mul(CHANNELS)
 }

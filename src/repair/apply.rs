@@ -103,3 +103,71 @@ fn event(repair: &PlannedRepair, status: RepairStatus, reason: String, bytes: Op
         bytes,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::io::Read as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::{AssetId, FileIdentity, ImageSettings, PixelSize, Role, What};
+    use crate::render::RenderSpec;
+    use crate::repair::store::{Area, DiskStore, DryRunStore};
+
+    fn repair_of(path: &Path) -> PlannedRepair {
+        PlannedRepair {
+            asset: AssetId([1; 16]),
+            path: path.to_owned(),
+            spec: RenderSpec { role: Role::Preview, output: ImageSettings::default().preview },
+            because: What::Empty,
+            seen: std::fs::metadata(path).ok().as_ref().map(FileIdentity::from),
+        }
+    }
+
+    fn picture(role: Role, bytes: &[u8]) -> Rendered {
+        Rendered { role, size: PixelSize::new(2, 1), bytes: bytes.to_vec() }
+    }
+
+    #[test]
+    fn a_picture_is_put_in_place_only_when_it_decodes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpeg");
+        std::fs::write(&path, b"").unwrap();
+        let store = DiskStore::open(1, &[Area::new(folder.path(), "")], |_| false).unwrap();
+        let repair = repair_of(&path);
+        let new = picture(Role::Preview, b"new");
+
+        let lying = apply(&store, &repair, &new, &|_| Err("ends too early".into()));
+        assert_eq!(lying.event.status, RepairStatus::Failed);
+        assert!(lying.event.reason.contains("ends too early") && !lying.stop);
+        let other = apply(&store, &repair, &picture(Role::Thumbnail, b"x"), &|_| Ok(()));
+        assert_eq!(other.event.status, RepairStatus::Failed);
+        let nothing = apply(&store, &repair, &picture(Role::Preview, b""), &|_| Ok(()));
+        assert_eq!(nothing.event.status, RepairStatus::Failed);
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        let looked = |mut file: &File| {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            if bytes == b"new" { Ok(()) } else { Err(format!("{bytes:?}")) }
+        };
+        let dry = DryRunStore::new(DiskStore::open(1, &[Area::new(folder.path(), "")], |_| false).unwrap());
+        assert_eq!(apply(&dry, &repair, &new, &looked).event.status, RepairStatus::Planned);
+        assert_eq!(pretend(&dry, &repair).event.status, RepairStatus::Planned);
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+
+        let done = apply(&store, &repair, &new, &looked);
+        assert_eq!((done.event.status, done.event.bytes), (RepairStatus::Done, Some(3)));
+        assert_eq!(done.event.reason, "");
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+
+        let late = apply(&store, &repair, &new, &looked);
+        assert_eq!(late.event.status, RepairStatus::Skipped);
+        assert!(late.event.reason.contains("changed"), "{}", late.event.reason);
+        let elsewhere = PlannedRepair { path: "/elsewhere/a.jpeg".into(), ..repair };
+        assert_eq!(apply(&store, &elsewhere, &new, &looked).event.status, RepairStatus::Skipped);
+        assert_eq!(pretend(&dry, &elsewhere).event.status, RepairStatus::Skipped);
+    }
+}

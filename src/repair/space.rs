@@ -12,14 +12,15 @@ const RESERVE: u64 = 256 << 20;
 pub fn estimate(output: &OutputSettings) -> u64 {
     let side = u64::from(output.size);
     let pixels = side.saturating_mul(side).saturating_mul(3) / 2;
-    // Bytes for 1000 pixels of a detailed photo at quality 80; the best qualities take about thrice that.
-    let per_thousand = match (output.format, output.quality) {
-        (ImageFormat::Jpeg, 0..=80) => 350,
-        (ImageFormat::Jpeg, 81..=90) => 550,
-        (ImageFormat::Jpeg, _) => 1100,
-        (ImageFormat::Webp, 0..=80) => 200,
-        (ImageFormat::Webp, 81..=90) => 350,
-        (ImageFormat::Webp, _) => 700,
+    // Bytes for 1000 pixels of a detailed photo at quality 80; better qualities take up to thrice that.
+    let per_thousand = match output.format {
+        ImageFormat::Jpeg => 350,
+        ImageFormat::Webp => 200,
+    };
+    let per_thousand = match output.quality {
+        0..=80 => per_thousand,
+        81..=90 => per_thousand * 2,
+        _ => per_thousand * 3,
     };
     // A block is the least that a file takes.
     (pixels.saturating_mul(per_thousand) / 1000).max(4096)

@@ -1,1 +1,95 @@
-//! What is told: counting, text, NDJSON, progress.
+//! What is told: counting, text, NDJSON, progress, metrics. Knows nothing of how anything was found.
+//!
+//! A [`Reporter`] takes every event of a run once and hands it to all of them.
+
+pub mod advice;
+pub mod baseline;
+mod collect;
+pub mod csv;
+pub mod exit;
+pub mod metrics;
+pub mod ndjson;
+mod progress;
+mod reporter;
+pub mod summary;
+pub mod text;
+mod verdict;
+pub mod words;
+
+use std::path::PathBuf;
+
+pub use baseline::Baseline;
+pub use exit::ExitStatus;
+pub use ndjson::Target;
+pub use reporter::{Finished, Reporter};
+pub use summary::{Outcome, Policy, Summary};
+
+/// When something is done: `--progress`, `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum When {
+    /// Where it makes sense.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// How much people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Verbosity {
+    /// `-q`: the verdict and errors.
+    Quiet,
+    /// The summary.
+    #[default]
+    Normal,
+    /// `-v`: every finding too.
+    Verbose,
+}
+
+/// What is to be told, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `check`, `repair`, `verify` or `render`.
+    pub command: &'static str,
+    /// Where NDJSON goes.
+    pub json: Option<Target>,
+    /// Whether NDJSON has an `item` line for every file; always so for `verify` and `render`.
+    pub items: bool,
+    /// Where the page goes.
+    pub html: Option<PathBuf>,
+    /// Where the Prometheus text goes.
+    pub metrics: Option<PathBuf>,
+    /// How much people are told.
+    pub verbosity: Verbosity,
+    /// Whether colours are used.
+    pub color: When,
+    /// Whether progress is shown.
+    pub progress: When,
+    /// What raises the exit status.
+    pub policy: Policy,
+    /// Whether contents were left alone (`--quick`).
+    pub quick: bool,
+    /// Whether originals are among what is looked at (`--only`).
+    pub originals: bool,
+}
+
+impl Options {
+    /// What `command` tells when nobody asks for anything special.
+    pub fn new(command: &'static str) -> Self {
+        Self {
+            command,
+            json: None,
+            items: matches!(command, "verify" | "render"),
+            html: None,
+            metrics: None,
+            verbosity: Verbosity::Normal,
+            color: When::Auto,
+            progress: When::Auto,
+            policy: Policy::default(),
+            quick: false,
+            originals: true,
+        }
+    }
+}

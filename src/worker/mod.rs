@@ -1,3 +1,21 @@
-//! Decoding in processes that may die: protocol, child, parent.
+//! Decoding in processes that may die.
+//!
+//! The parent ([`pool`]) opens files and passes their descriptors; the child ([`serve`]) reads, decodes and
+//! renders inside its [`sandbox`] and answers with small typed values ([`protocol`]). A child that dies, hangs
+//! or grows past its grant costs one file its verdict and nobody else anything.
 
+#[cfg(feature = "faulty-decoder")]
+mod faulty;
+mod looks;
+pub mod pool;
+mod process;
 pub mod protocol;
+pub mod sandbox;
+pub mod serve;
+mod sys;
+pub mod wire;
+
+pub use pool::{
+    MemoryDenied, MemoryGrant, Permit, PoolConfig, PoolStats, Unlimited, Worker, WorkerFailure, WorkerPool,
+};
+pub use protocol::{HashWish, Job, MediaReport};

@@ -1,8 +1,9 @@
 //! What parent and worker say to each other.
 //!
-//! The parent sends a [`Request`] with the open file beside it (`SCM_RIGHTS`); the worker asks for memory
-//! with [`Reply::Need`] when the file needs more than its base allowance, waits for [`Request::Granted`],
-//! and ends with [`Reply::Done`]. Nothing a worker says is trusted: sizes are bounded before reading.
+//! The worker opens with [`Reply::Hello`]. The parent sends [`Request::Examine`] with the open file beside it
+//! (`SCM_RIGHTS`); the worker asks for memory with [`Reply::Need`] when the file needs more than its base
+//! allowance, waits for [`Request::Granted`], and ends with [`Reply::Done`]. Nothing a worker says is trusted:
+//! sizes are bounded before reading.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub struct HashWish {
 }
 
 /// Look at one file. The descriptor travels beside it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Comes back in the report.
     pub id: u64,
@@ -42,16 +43,14 @@ pub struct Job {
 }
 
 /// From parent to worker.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// A file to look at.
-    Examine(Job),
-    /// Encoded bytes to look at, as written by a repair: small, sent inline.
-    ExamineBytes {
-        /// The file's bytes.
-        bytes: Vec<u8>,
-        /// As for a file.
+    Examine {
+        /// What is wanted.
         job: Job,
+        /// Send [`Reply::Known`] before decoding: the second try of a file that broke a worker.
+        announce: bool,
     },
     /// The memory asked for may be used now.
     Granted,
@@ -63,7 +62,7 @@ pub enum Request {
 }
 
 /// From worker to parent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     /// Sent once after start: who is there and which protections took.
     Hello {
@@ -71,6 +70,8 @@ pub enum Reply {
         version: u32,
         /// For example `seccomp`, `landlock`, `no_new_privs`, `rlimits`.
         protections: Vec<String>,
+        /// Protections that did not take, each with the reason.
+        lacking: Vec<String>,
         /// Decoders with their versions.
         decoders: Vec<DecoderId>,
     },
@@ -79,6 +80,8 @@ pub enum Reply {
         /// Bytes, whole file buffer included.
         bytes: u64,
     },
+    /// What is known before a decoder is let at the bytes: format and hashes. Should the decoder die, this remains.
+    Known(Box<MediaReport>),
     /// The answer.
     Done(Box<MediaReport>),
 }
@@ -119,4 +122,33 @@ pub struct MediaReport {
     pub rendered: Option<Result<RenderOutput, RenderError>>,
     /// Time in the worker, microseconds.
     pub micros: u64,
+}
+
+impl MediaReport {
+    /// Nothing known yet.
+    pub const fn new(id: u64) -> Self {
+        Self {
+            id,
+            format: MediaFormat::Unknown,
+            promised: None,
+            looks_like: None,
+            decoder: None,
+            size: None,
+            orientation: Orientation::UPRIGHT,
+            problem: None,
+            faults: Vec::new(),
+            sound_until: None,
+            bytes: 0,
+            bytes_read: 0,
+            sha1: None,
+            blake3: None,
+            rendered: None,
+            micros: 0,
+        }
+    }
+
+    /// Nothing known but why.
+    pub fn failed(id: u64, problem: DecodeError) -> Self {
+        Self { problem: Some(problem), ..Self::new(id) }
+    }
 }

@@ -4,7 +4,11 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 
 use super::{Limits, Pixels, Source};
 
+pub mod gif;
 pub mod jpeg;
+pub mod png;
+#[cfg(test)]
+mod testing;
 
 /// How thoroughly videos are looked at.
 pub type VideoDepth = Depth;
@@ -81,6 +85,10 @@ pub trait Format: Sync {
     /// Which decoder, with its version at run time.
     fn decoder(&self) -> DecoderId;
 
+    /// Loads whatever the decoder takes from files (plug-ins, fonts): called once, before the process gives up
+    /// the right to open anything.
+    fn prepare(&self) {}
+
     /// Whether the bytes are one of ours. `head` holds the first bytes of the file (up to
     /// [`super::probe::HEAD_LEN`]); `source` may be read for formats that need more.
     fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat>;
@@ -103,7 +111,7 @@ pub trait Format: Sync {
 }
 
 /// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.
-pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg];
+pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg, &png::Png, &gif::Gif];
 
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.
 pub fn decoder_id(name: &str, version: &str) -> DecoderId {

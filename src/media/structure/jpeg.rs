@@ -127,7 +127,12 @@ impl Outline {
                 }
                 // TEM and stray restart markers have no length.
                 0x01 | 0xD0..=0xD7 => {}
-                SOI => return Err(DecodeError::malformed("a second SOI marker inside the picture", at as u64 - 2)),
+                SOI => {
+                    return Err(DecodeError::malformed(
+                        "a second SOI marker inside the picture",
+                        at as u64 - 2,
+                    ));
+                }
                 _ => {
                     let body = segment_body(bytes, at, marker)?;
                     at = body.end;
@@ -143,10 +148,16 @@ impl Outline {
                             self.scans.push(Scan { header: body, data: at..end });
                             at = end;
                             if self.frame.is_none() {
-                                return Err(DecodeError::malformed("a scan before the frame header", at as u64));
+                                return Err(DecodeError::malformed(
+                                    "a scan before the frame header",
+                                    at as u64,
+                                ));
                             }
                             if self.scans.len() > MAX_SCANS {
-                                return Err(DecodeError::limit("scans of one JPEG", format!("{MAX_SCANS} scans")));
+                                return Err(DecodeError::limit(
+                                    "scans of one JPEG",
+                                    format!("{MAX_SCANS} scans"),
+                                ));
                             }
                         }
                         _ => {}
@@ -164,7 +175,8 @@ impl Outline {
                 return Ok(None);
             };
             let first = from + found;
-            let fill = bytes.get(first..).unwrap_or_default().iter().take_while(|&&byte| byte == 0xFF).count();
+            let fill =
+                bytes.get(first..).unwrap_or_default().iter().take_while(|&&byte| byte == 0xFF).count();
             match bytes.get(first + fill) {
                 None => return Ok(None),
                 Some(0) => from = first + fill + 1,
@@ -264,7 +276,8 @@ impl Outline {
             .collect();
         pieces.sort_by_key(|(number, _)| *number);
         let whole = pieces.iter().zip(1u8..).all(|((number, _), expected)| *number == expected);
-        (whole && !pieces.is_empty()).then(|| pieces.iter().flat_map(|(_, piece)| piece.iter().copied()).collect())
+        (whole && !pieces.is_empty())
+            .then(|| pieces.iter().flat_map(|(_, piece)| piece.iter().copied()).collect())
     }
 
     /// Whether Adobe's APP14 marker is there: four-channel files with it store ink inverted.
@@ -294,7 +307,10 @@ fn segment_body(bytes: &[u8], at: usize, marker: u8) -> Result<Range<usize>, Dec
         _ => return Err(DecodeError::truncated(format!("segment ff{marker:02x}"), bytes.len() as u64)),
     };
     if length < 2 {
-        return Err(DecodeError::malformed(format!("segment ff{marker:02x} with a length of {length}"), at as u64));
+        return Err(DecodeError::malformed(
+            format!("segment ff{marker:02x} with a length of {length}"),
+            at as u64,
+        ));
     }
     let end = at + length;
     if end > bytes.len() {
@@ -407,7 +423,10 @@ mod tests {
     #[test]
     fn a_segment_past_the_end_is_truncated() {
         let error = walk(&[0xFF, 0xD8, 0xFF, 0xE1, 0x40, 0, 1, 2]).problem.unwrap();
-        assert!(matches!(error, DecodeError::Truncated { expected: Some(16388), found: Some(8), .. }), "{error:?}");
+        assert!(
+            matches!(error, DecodeError::Truncated { expected: Some(16388), found: Some(8), .. }),
+            "{error:?}"
+        );
     }
 
     #[test]

@@ -1,3 +1,5 @@
 //! Walkers of container and stream structure, without pixels.
 
+pub mod gif;
 pub mod jpeg;
+pub mod png;

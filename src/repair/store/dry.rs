@@ -1,7 +1,7 @@
 //! A store that does everything but write: `--dry-run`.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::MemfdFlags;
@@ -54,7 +54,8 @@ impl StagedFile for Kept {
     }
 
     fn seal(&mut self) -> Result<File, StoreError> {
-        self.memory.try_clone().map_err(|error| StoreError::system(&self.target, Step::Reopen, error))
+        let reader = self.memory.rewind().and_then(|()| self.memory.try_clone());
+        reader.map_err(|error| StoreError::system(&self.target, Step::Reopen, error))
     }
 
     fn commit(self: Box<Self>, _seen: Option<FileIdentity>) -> Result<Committed, StoreError> {

@@ -16,7 +16,7 @@ use crate::model::{RepairAction, RepairEvent, RepairStatus, Role, is_own_tempora
 
 /// Where locks do not work, a temporary file this old belongs to no living run: it lives for the time of
 /// writing and decoding one picture.
-const SURELY_DEAD: Duration = Duration::from_secs(3600);
+const SURELY_DEAD: Duration = Duration::from_hours(1);
 
 /// Removes one leftover, or with `done` = `Planned` only says that it would.
 pub(super) fn clear(store: &DiskStore, path: &Path, done: RepairStatus) -> RepairEvent {

@@ -161,7 +161,9 @@ impl<'a> Decompressor<'a> {
             unsafe { ffi::tj3Decompress16(self.handle, input, count, buffer.as_mut_ptr(), pitch, layout) }
         } else {
             // SAFETY: as for `decode8`; the library's 12-bit samples are signed shorts that hold 0 to 4095.
-            unsafe { ffi::tj3Decompress12(self.handle, input, count, buffer.as_mut_ptr().cast(), pitch, layout) }
+            unsafe {
+                ffi::tj3Decompress12(self.handle, input, count, buffer.as_mut_ptr().cast(), pitch, layout)
+            }
         };
         self.finish(status).map(|complaint| (buffer, complaint))
     }
@@ -189,9 +191,8 @@ impl<'a> Decompressor<'a> {
             return None;
         }
         // SAFETY: the handle is live; the library returns a NUL-terminated string that lives until the next call.
-        let (code, text) = unsafe {
-            (ffi::tj3GetErrorCode(self.handle), CStr::from_ptr(ffi::tj3GetErrorStr(self.handle)))
-        };
+        let (code, text) =
+            unsafe { (ffi::tj3GetErrorCode(self.handle), CStr::from_ptr(ffi::tj3GetErrorStr(self.handle))) };
         let fatal = u32::try_from(code) != Ok(ffi::TJERR_TJERR_WARNING);
         Some(Complaint { fatal, text: text.to_string_lossy().into_owned() })
     }

@@ -1,0 +1,93 @@
+//! The summary in Prometheus text format, for node_exporter's textfile collector.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::summary::Summary;
+use crate::model::{Code, Severity, display_path};
+
+/// The text. Every metric has its help and type; the file ends with a newline, as the format asks.
+pub fn render(summary: &Summary, now: Timestamp) -> String {
+    let tally = &summary.tally;
+    let mut out = String::new();
+    let mut family = |name: &str, help: &str, samples: Vec<(String, f64)>| {
+        let _ = writeln!(out, "# HELP photofsck_{name} {help}\n# TYPE photofsck_{name} gauge");
+        for (labels, value) in samples {
+            let _ = writeln!(out, "photofsck_{name}{labels} {value}");
+        }
+    };
+    let plain = |value: f64| vec![(String::new(), value)];
+    family("last_run_timestamp_seconds", "When the last run ended.", plain(now.as_second() as f64));
+    family("run_duration_seconds", "How long the last run took.", plain(summary.seconds));
+    family(
+        "run_complete",
+        "1 if everything that was asked for was looked at.",
+        plain(f64::from(u8::from(summary.complete()))),
+    );
+    family("exit_status", "Exit status of the last run.", plain(f64::from(summary.exit().code())));
+    family("read_bytes", "Bytes read by the last run.", plain(tally.bytes_read as f64));
+    let states = [
+        ("walked", tally.walked),
+        ("checked", tally.checked),
+        ("skipped", summary.skipped()),
+        ("error", tally.errors),
+    ];
+    family("files", "Files by what the last run did with them.", labelled("state", states));
+    let verdicts = tally.verdicts.iter().map(|(verdict, number)| (verdict.as_str(), *number));
+    family("verdicts", "Files by verdict.", labelled("verdict", verdicts));
+    let findings = summary
+        .by_severity
+        .iter()
+        .map(|((severity, code), number)| (sample(*severity, *code), *number as f64));
+    family("findings", "Findings by code and severity.", findings.collect());
+    let repairs = tally.repairs.iter().map(|(status, number)| (status.as_str(), *number));
+    family("repairs", "Repairs by outcome.", labelled("status", repairs));
+    out
+}
+
+fn labelled<'a>(label: &str, values: impl IntoIterator<Item = (&'a str, u64)>) -> Vec<(String, f64)> {
+    values.into_iter().map(|(value, number)| (format!("{{{label}=\"{value}\"}}"), number as f64)).collect()
+}
+
+fn sample(severity: Severity, code: Code) -> String {
+    format!("{{code=\"{code}\",severity=\"{severity}\"}}")
+}
+
+/// Writes the file beside its place and renames it, so that a collector never reads half of it.
+///
+/// # Errors
+/// Names the file and what the system said.
+pub fn write(path: &Path, summary: &Summary) -> Result<(), String> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let beside = path.with_file_name(name);
+    let text = render(summary, Timestamp::now());
+    let result = std::fs::File::create(&beside)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(&beside, path));
+    result.map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        format!("--metrics {}: {error}", display_path(path))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Event, Finding, Role, What};
+    use crate::report::summary::{Outcome, Policy};
+
+    #[test]
+    fn the_text_format_is_kept() {
+        let mut summary = Summary::new(Policy::default(), false);
+        summary.take(&Event::Finding(Box::new(Finding::new(Code::File(Role::Preview, What::Missing)))));
+        summary.take(&Event::Walked(2));
+        summary.take(&Event::CheckedMany(2));
+        summary.close(Outcome::Complete, 1.5);
+        let text = render(&summary, "2026-03-02T12:00:00Z".parse().expect("a moment"));
+        insta::assert_snapshot!(text);
+    }
+}

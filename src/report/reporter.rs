@@ -1,0 +1,289 @@
+//! Takes every event of a run once and hands it to everybody who tells something.
+
+use std::io::Write;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anstream::AutoStream;
+
+use super::collect::Collected;
+use super::ndjson::{FindingLine, ItemLine, Ndjson, RepairLine, RunLine, SummaryLine, Target};
+use super::progress::Progress;
+use super::summary::{Outcome, Summary};
+use super::text::{self, Page};
+use super::{ExitStatus, Options, Verbosity, When, metrics};
+use crate::model::{Event, EventSink, RunInfo, display_path};
+
+/// Called with every event before anything else is done with it.
+pub type Recorder = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// A run that is over and told.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was counted.
+    pub summary: Summary,
+    /// What the process ends with.
+    pub status: ExitStatus,
+    /// The text for people, without styles.
+    pub text: String,
+}
+
+/// The sink of a run's events.
+pub struct Reporter {
+    shared: Arc<Shared>,
+    ticker: Option<JoinHandle<()>>,
+    recorder: Option<Recorder>,
+    started: Instant,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    stop: Mutex<bool>,
+    wake: Condvar,
+}
+
+struct State {
+    options: Options,
+    summary: Summary,
+    collected: Collected,
+    ndjson: Option<Ndjson>,
+    progress: Progress,
+}
+
+impl Reporter {
+    /// Opens everything that will be written, so that a wrong path is told before the run begins.
+    ///
+    /// # Errors
+    /// A file cannot be made; the message names the option and the file.
+    pub fn new(options: Options) -> Result<Self, String> {
+        let ndjson = options.json.clone().map(Ndjson::open).transpose()?;
+        for (option, path) in [("--html", &options.html), ("--metrics", &options.metrics)] {
+            let folder = path.as_deref().and_then(std::path::Path::parent);
+            if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+                return Err(format!("{option}: there is no folder {}", display_path(folder)));
+            }
+        }
+        let progress = Progress::new(options.progress, options.verbosity);
+        Ok(Self::with(options, ndjson, progress))
+    }
+
+    fn with(options: Options, ndjson: Option<Ndjson>, progress: Progress) -> Self {
+        let summary = Summary::new(options.policy.clone(), options.command == "repair");
+        let state = State { options, summary, collected: Collected::default(), ndjson, progress };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), stop: Mutex::new(false), wake: Condvar::new() });
+        let for_ticker = Arc::clone(&shared);
+        // Without this thread the bars merely move less often.
+        let ticker = std::thread::Builder::new().name("ticker".into()).spawn(move || for_ticker.tick()).ok();
+        Self { shared, ticker, recorder: None, started: Instant::now() }
+    }
+
+    /// The same, and every event goes to `recorder` too.
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Ends the run: writes what is still to be written and tells people the result.
+    pub fn finish(mut self, outcome: Outcome) -> Finished {
+        self.stop_ticker();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        state.close(outcome, self.started.elapsed().as_secs_f64());
+        let text = state.page();
+        let to_stderr = state.options.json == Some(Target::Stdout);
+        print(&text, state.options.color, to_stderr);
+        let summary = std::mem::take(&mut state.summary);
+        Finished { status: summary.exit(), summary, text: anstream::adapter::strip_str(&text).to_string() }
+    }
+
+    fn stop_ticker(&mut self) {
+        *self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.wake.notify_all();
+        if let Some(ticker) = self.ticker.take() {
+            let _ = ticker.join();
+        }
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.stop_ticker();
+        let mut state = self.shared.lock();
+        state.progress.finish();
+        if let Some(ndjson) = &mut state.ndjson {
+            ndjson.flush();
+        }
+    }
+}
+
+impl EventSink for Reporter {
+    fn send(&self, event: Event) {
+        if let Some(recorder) = &self.recorder {
+            recorder(&event);
+        }
+        self.shared.lock().take(&event);
+    }
+}
+
+impl Shared {
+    /// A thread that panicked elsewhere must not keep the others from telling what they found.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tick(&self) {
+        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*stop {
+            (stop, _) =
+                self.wake.wait_timeout(stop, Duration::from_secs(1)).unwrap_or_else(PoisonError::into_inner);
+            if *stop {
+                return;
+            }
+            let mut state = self.lock();
+            if let Some(ndjson) = &mut state.ndjson {
+                ndjson.flush_old();
+            }
+            if let Some(line) = state.progress.tick() {
+                tell(&format!("photofsck {}: {line}", state.options.command), state.options.color);
+            }
+        }
+    }
+}
+
+impl State {
+    fn take(&mut self, event: &Event) {
+        self.summary.take(event);
+        let known = match event {
+            Event::Finding(finding) | Event::EntryError(finding) => self.summary.is_known(finding),
+            _ => false,
+        };
+        self.collected.take(event, known);
+        self.write_line(event);
+        match event {
+            Event::Stage { stage, items, bytes } => self.progress.stage(*stage, *items, *bytes),
+            Event::Progress { stage, items, bytes } => self.progress.advance(*stage, *items, *bytes),
+            Event::Run(run) => self.announce(run),
+            Event::Note(note) => self.say(note),
+            Event::Finding(finding) | Event::EntryError(finding)
+                if self.options.verbosity == Verbosity::Verbose =>
+            {
+                let line = text::finding_line(finding);
+                self.progress.suspend(|| {
+                    print(
+                        &format!("{line}\n"),
+                        self.options.color,
+                        self.options.json == Some(Target::Stdout),
+                    );
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn write_line(&mut self, event: &Event) {
+        let Some(ndjson) = &mut self.ndjson else { return };
+        match event {
+            Event::Run(run) => {
+                ndjson.line(&RunLine(run));
+                ndjson.flush();
+            }
+            Event::Checked(item) if self.options.items => {
+                ndjson.line(&ItemLine { item, rendered: self.options.command == "render" });
+            }
+            Event::Finding(finding) | Event::EntryError(finding) => ndjson.line(&FindingLine(finding)),
+            Event::Repair(repair) => ndjson.line(&RepairLine(repair)),
+            _ => {}
+        }
+    }
+
+    /// What a person wants to know while the run goes on: which records, which map.
+    fn announce(&self, run: &RunInfo) {
+        if let Some(media) = &run.media {
+            self.say(&format!("media location {}", display_path(media)));
+        }
+        if let Some(records) = &run.records {
+            self.say(&format!("records: {}", records.source));
+        }
+        for entry in run.map.iter().filter(|entry| entry.guessed) {
+            self.say(&format!(
+                "guessed --map {}={}",
+                display_path(&entry.container),
+                display_path(&entry.host)
+            ));
+        }
+        for note in &run.notes {
+            self.say(note);
+        }
+    }
+
+    /// A line on standard error, unless nobody wants to see the run go on.
+    fn say(&self, line: &str) {
+        if self.options.verbosity != Verbosity::Quiet && self.options.progress != When::Never {
+            self.progress.suspend(|| tell(line, self.options.color));
+        }
+    }
+
+    /// Writes all reports. An error of one makes the run unfinished, and the later ones and the text tell it.
+    fn close(&mut self, outcome: Outcome, seconds: f64) {
+        self.progress.finish();
+        self.summary.close(outcome, seconds);
+        if let Some(path) = self.options.metrics.clone()
+            && let Err(error) = metrics::write(&path, &self.summary)
+        {
+            self.summary.report_errors.push(error);
+        }
+        let Some(ndjson) = &mut self.ndjson else { return };
+        ndjson.line(&SummaryLine(&self.summary));
+        ndjson.flush();
+        match ndjson.error() {
+            Some((message, true)) => self.collected.notes.push(message),
+            Some((message, false)) => self.summary.report_errors.push(message),
+            None => {}
+        }
+    }
+
+    fn page(&self) -> String {
+        Page {
+            summary: &self.summary,
+            collected: &self.collected,
+            options: &self.options,
+            width: width(),
+            now: jiff::Timestamp::now(),
+        }
+        .render()
+    }
+}
+
+/// Columns to write for: the terminal's, within what is comfortable to read.
+fn width() -> usize {
+    let columns = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
+    columns.clamp(40, 120)
+}
+
+/// Which styles a stream gets.
+pub const fn color_choice(when: When) -> anstream::ColorChoice {
+    match when {
+        When::Auto => anstream::ColorChoice::Auto,
+        When::Always => anstream::ColorChoice::Always,
+        When::Never => anstream::ColorChoice::Never,
+    }
+}
+
+/// Prints styled text. Who closed the stream does not want it: that is no error.
+pub fn print(text: &str, color: When, to_stderr: bool) {
+    let choice = color_choice(color);
+    let _ = if to_stderr {
+        AutoStream::new(std::io::stderr().lock(), choice).write_all(text.as_bytes())
+    } else {
+        let mut out = AutoStream::new(std::io::stdout().lock(), choice);
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    };
+}
+
+/// Prints one line on standard error.
+pub fn tell(line: &str, color: When) {
+    print(&format!("{line}\n"), color, true);
+}

@@ -1,0 +1,446 @@
+//! The one place that counts. Exit status and every total that is shown come from here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+use super::baseline::Baseline;
+use super::exit::ExitStatus;
+use crate::model::{
+    Code, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Tally, Verdict, What,
+};
+
+/// What raises the exit status.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Problems of this severity and above count as left.
+    pub fail_on: Severity,
+    /// Findings that were there before, if the user told.
+    pub baseline: Option<Baseline>,
+    /// Whether only findings that the baseline does not know count.
+    pub fail_on_new: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { fail_on: Severity::Warning, baseline: None, fail_on_new: false }
+    }
+}
+
+/// How a run came to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Outcome {
+    /// Everything that was asked for was looked at.
+    #[default]
+    Complete,
+    /// The time limit came first. Not an error.
+    TimeLimit,
+    /// A signal came first.
+    Cancelled,
+    /// It could not be done or finished.
+    Failed(String),
+    /// It was asked for something impossible.
+    Refused(String),
+}
+
+/// Number of findings, by severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct BySeverity {
+    /// [`Severity::Info`]
+    pub info: u64,
+    /// [`Severity::Warning`]
+    pub warning: u64,
+    /// [`Severity::Error`]
+    pub error: u64,
+}
+
+impl BySeverity {
+    fn slot(&mut self, severity: Severity) -> &mut u64 {
+        match severity {
+            Severity::Info => &mut self.info,
+            Severity::Warning => &mut self.warning,
+            Severity::Error => &mut self.error,
+        }
+    }
+
+    /// Number of findings of this severity and above.
+    pub const fn from(self, severity: Severity) -> u64 {
+        match severity {
+            Severity::Info => self.info + self.warning + self.error,
+            Severity::Warning => self.warning + self.error,
+            Severity::Error => self.error,
+        }
+    }
+}
+
+/// What a run found, counted.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// The counters.
+    pub tally: Tally,
+    /// Files looked at, by role and verdict (`None`: presence only).
+    pub checked_by_role: BTreeMap<(Role, Option<Verdict>), u64>,
+    /// Originals of which `render` made pictures.
+    pub rendered: u64,
+    /// Findings, by code and severity: the severity depends on the asset too.
+    pub by_severity: BTreeMap<(Severity, Code), u64>,
+    /// Findings that the baseline knows.
+    pub known: u64,
+    /// Findings that neither a repair resolved nor (with `--fail-on-new`) the baseline knows.
+    pub left: BySeverity,
+    /// Findings that a repair resolved.
+    pub resolved: u64,
+    /// Of these, by severity and code.
+    pub resolved_codes: BTreeMap<(Severity, Code), u64>,
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// Its duration.
+    pub seconds: f64,
+    /// What went wrong with the reports themselves; each makes the run unfinished.
+    pub report_errors: Vec<String>,
+    policy: Policy,
+    /// Findings that a repair may still resolve, by hash of their path. Only kept while repairing.
+    open: Option<Open>,
+}
+
+/// Findings that a repair may still resolve: sixteen bytes for each, since a lost `thumbs/` folder gives millions.
+#[derive(Debug, Default)]
+struct Open(HashMap<u64, (Severity, Code)>);
+
+impl Open {
+    /// The first finding about a path is kept under the path's hash, each further one under the next number.
+    fn add(&mut self, path: &Path, severity: Severity, code: Code) {
+        let mut key = hash(path);
+        while self.0.contains_key(&key) {
+            key = key.wrapping_add(1);
+        }
+        self.0.insert(key, (severity, code));
+    }
+
+    /// Takes out all findings about a path.
+    fn remove(&mut self, path: &Path) -> Vec<(Severity, Code)> {
+        let mut key = hash(path);
+        let mut found = Vec::new();
+        while let Some(finding) = self.0.remove(&key) {
+            found.push(finding);
+            key = key.wrapping_add(1);
+        }
+        found
+    }
+}
+
+impl Summary {
+    /// Nothing counted yet. `repairing`: repairs may come, so findings must be matched with them.
+    pub fn new(policy: Policy, repairing: bool) -> Self {
+        Self { policy, open: repairing.then(Open::default), ..Self::default() }
+    }
+
+    /// Counts one event. Nothing else counts anything.
+    pub fn take(&mut self, event: &Event) {
+        match event {
+            Event::Walked(count) => self.tally.walked += count,
+            Event::Checked(item) => {
+                self.tally.checked += 1;
+                self.tally.bytes_read += item.bytes_read;
+                self.rendered += u64::from(item.preview.is_some());
+                if let Some(verdict) = item.verdict {
+                    *self.tally.verdicts.entry(verdict).or_default() += 1;
+                }
+                *self.checked_by_role.entry((item.role, item.verdict)).or_default() += 1;
+            }
+            Event::CheckedMany(count) => self.tally.checked += count,
+            Event::Skipped { reason, count } => *self.tally.skipped.entry(*reason).or_default() += count,
+            Event::EntryError(finding) => {
+                self.tally.errors += 1;
+                self.take_finding(finding);
+            }
+            Event::Finding(finding) => self.take_finding(finding),
+            Event::Repair(repair) => self.take_repair(repair),
+            Event::Run(_) | Event::Stage { .. } | Event::Progress { .. } | Event::Note(_) => {}
+        }
+    }
+
+    fn take_finding(&mut self, finding: &Finding) {
+        *self.tally.findings.entry(finding.code).or_default() += 1;
+        *self.by_severity.entry((finding.severity, finding.code)).or_default() += 1;
+        if self.is_known(finding) {
+            self.known += 1;
+            if self.policy.fail_on_new {
+                return;
+            }
+        }
+        *self.left.slot(finding.severity) += 1;
+        if let (Some(open), Some(path)) = (&mut self.open, &finding.path) {
+            open.add(path, finding.severity, finding.code);
+        }
+    }
+
+    fn take_repair(&mut self, repair: &RepairEvent) {
+        *self.tally.repairs.entry(repair.status).or_default() += 1;
+        if repair.status != RepairStatus::Done {
+            return;
+        }
+        let Some(open) = &mut self.open else { return };
+        for (severity, code) in open.remove(&repair.path) {
+            if !resolves(repair.action, code) {
+                open.add(&repair.path, severity, code);
+                continue;
+            }
+            let slot = self.left.slot(severity);
+            *slot = slot.saturating_sub(1);
+            self.resolved += 1;
+            *self.resolved_codes.entry((severity, code)).or_default() += 1;
+        }
+    }
+
+    /// Whether the baseline knows the finding.
+    pub fn is_known(&self, finding: &Finding) -> bool {
+        self.policy.baseline.as_ref().is_some_and(|baseline| baseline.knows(finding))
+    }
+
+    /// Whether there is a baseline to compare with.
+    pub const fn has_baseline(&self) -> bool {
+        self.policy.baseline.is_some()
+    }
+
+    /// Number of skipped entries, whatever the reason.
+    pub fn skipped(&self) -> u64 {
+        self.tally.skipped.values().sum()
+    }
+
+    /// `walked - (checked + skipped + errors)`: zero, or something was lost on the way.
+    pub fn unaccounted(&self) -> i128 {
+        let accounted =
+            u128::from(self.tally.checked) + u128::from(self.skipped()) + u128::from(self.tally.errors);
+        i128::from(self.tally.walked) - i128::try_from(accounted).unwrap_or(i128::MAX)
+    }
+
+    /// Ends the counting: how the run ended, how long it took, whether the accounting holds.
+    ///
+    /// A run that failed in the middle cannot say what it had still to look at; every other run can, so entries
+    /// that are unaccounted for then are a fault of ours and make the run one that did not finish.
+    pub fn close(&mut self, outcome: Outcome, seconds: f64) {
+        self.outcome = outcome;
+        self.seconds = seconds;
+        let unaccounted = self.unaccounted();
+        if unaccounted == 0 {
+            return;
+        }
+        if let (Outcome::Failed(_) | Outcome::Refused(_), Ok(rest)) =
+            (&self.outcome, u64::try_from(unaccounted))
+        {
+            *self.tally.skipped.entry(crate::model::SkipReason::NotReached).or_default() += rest;
+            return;
+        }
+        self.report_errors.push(format!(
+            "the accounting does not add up: {} walked, but {} checked + {} skipped + {} errors; please report this",
+            self.tally.walked,
+            self.tally.checked,
+            self.skipped(),
+            self.tally.errors
+        ));
+    }
+
+    /// Whether everything that was asked for was looked at and told.
+    pub fn complete(&self) -> bool {
+        self.outcome == Outcome::Complete && self.report_errors.is_empty()
+    }
+
+    /// Why the run could not be done or finished, if it could not.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Failed(message) | Outcome::Refused(message) => Some(message),
+            _ => self.report_errors.first().map(String::as_str),
+        }
+    }
+
+    /// Findings of this code and severity that no repair resolved. Those that the baseline knows count too.
+    pub fn standing(&self, severity: Severity, code: Code) -> u64 {
+        let found = self.by_severity.get(&(severity, code)).copied().unwrap_or(0);
+        found.saturating_sub(self.resolved_codes.get(&(severity, code)).copied().unwrap_or(0))
+    }
+
+    /// Files of this role with this verdict.
+    pub fn files(&self, role: Role, verdict: Verdict) -> u64 {
+        self.checked_by_role.get(&(role, Some(verdict))).copied().unwrap_or(0)
+    }
+
+    /// Repairs with this outcome.
+    pub fn repairs(&self, status: RepairStatus) -> u64 {
+        self.tally.repairs.get(&status).copied().unwrap_or(0)
+    }
+
+    /// The exit status, from nothing but what was counted.
+    pub fn exit(&self) -> ExitStatus {
+        let mut status = ExitStatus::CLEAN;
+        if self.repairs(RepairStatus::Done) > 0 {
+            status |= ExitStatus::REPAIRED;
+        }
+        let unfinished = self.repairs(RepairStatus::Planned) + self.repairs(RepairStatus::Failed) > 0;
+        if self.left.from(self.policy.fail_on) > 0 || (unfinished && self.policy.fail_on <= Severity::Warning)
+        {
+            status |= ExitStatus::LEFT;
+        }
+        status |= match self.outcome {
+            Outcome::Complete | Outcome::TimeLimit => ExitStatus::CLEAN,
+            Outcome::Cancelled => ExitStatus::CANCELLED,
+            Outcome::Failed(_) => ExitStatus::FAILED,
+            Outcome::Refused(_) => ExitStatus::USAGE,
+        };
+        if !self.report_errors.is_empty() {
+            status |= ExitStatus::FAILED;
+        }
+        status
+    }
+}
+
+/// Whether an action that is done makes a finding about the same path untrue. A file that is there and sound but
+/// not in the records is helped by nothing but a record.
+const fn resolves(action: RepairAction, code: Code) -> bool {
+    let Code::File(_, what) = code else { return false };
+    match action {
+        RepairAction::Regenerate | RepairAction::RestoreOriginal | RepairAction::Relink => {
+            !matches!(what, What::Unregistered | What::Untracked)
+        }
+        RepairAction::Quarantine => matches!(what, What::Untracked),
+        RepairAction::Register => matches!(what, What::Unregistered),
+        RepairAction::ClearTemporary | RepairAction::Salvage => false,
+    }
+}
+
+fn hash(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ItemReport, SkipReason};
+
+    fn finding(role: Role, what: What, path: &str) -> Event {
+        Event::Finding(Box::new(Finding::new(Code::File(role, what)).at(path)))
+    }
+
+    fn repair(status: RepairStatus, path: &str) -> Event {
+        Event::Repair(RepairEvent {
+            action: RepairAction::Regenerate,
+            role: Role::Preview,
+            path: path.into(),
+            asset: None,
+            status,
+            reason: String::new(),
+            bytes: None,
+        })
+    }
+
+    /// Runs the events through a summary and gives its exit status.
+    fn exit(policy: Policy, repairing: bool, events: &[Event], outcome: Outcome) -> u8 {
+        let mut summary = Summary::new(policy, repairing);
+        for event in events {
+            summary.take(event);
+        }
+        summary.close(outcome, 0.0);
+        summary.exit().code()
+    }
+
+    #[test]
+    fn every_merge_of_the_exit_status() {
+        use Outcome::{Cancelled, Complete, Failed, Refused, TimeLimit};
+        use RepairStatus::{Done, Planned, Skipped};
+        let preview = || finding(Role::Preview, What::Missing, "/p");
+        let thumbnail = || finding(Role::Thumbnail, What::Truncated, "/t");
+        let original = || finding(Role::Original, What::Truncated, "/o");
+        let untracked = || finding(Role::Unknown, What::Untracked, "/u");
+        let failed = || Failed("no media".into());
+        let table: Vec<(&str, u8, bool, Vec<Event>, Outcome)> = vec![
+            ("clean", 0, false, vec![], Complete),
+            ("info only", 0, false, vec![untracked()], Complete),
+            ("warning", 4, false, vec![preview()], Complete),
+            ("error", 4, false, vec![original()], Complete),
+            ("all repaired", 1, true, vec![preview(), repair(Done, "/p")], Complete),
+            (
+                "two findings, one repair",
+                1,
+                true,
+                vec![preview(), finding(Role::Preview, What::WrongFormat, "/p"), repair(Done, "/p")],
+                Complete,
+            ),
+            ("one repaired, one left", 5, true, vec![preview(), thumbnail(), repair(Done, "/p")], Complete),
+            ("repaired, original left", 5, true, vec![preview(), original(), repair(Done, "/p")], Complete),
+            ("dry run", 4, true, vec![preview(), repair(Planned, "/p")], Complete),
+            ("repair failed", 4, true, vec![preview(), repair(RepairStatus::Failed, "/p")], Complete),
+            ("repair skipped", 4, true, vec![preview(), repair(Skipped, "/p")], Complete),
+            ("failed", 8, false, vec![], failed()),
+            ("failed with findings", 12, false, vec![preview()], failed()),
+            ("refused", 16, false, vec![], Refused("no".into())),
+            ("time limit", 0, false, vec![], TimeLimit),
+            ("cancelled", 32, false, vec![], Cancelled),
+            (
+                "cancelled while repairing",
+                37,
+                true,
+                vec![preview(), thumbnail(), repair(Done, "/t")],
+                Cancelled,
+            ),
+        ];
+        for (name, expected, repairing, events, outcome) in table {
+            assert_eq!(exit(Policy::default(), repairing, &events, outcome), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn fail_on_moves_the_line() {
+        let at = |fail_on| Policy { fail_on, ..Policy::default() };
+        let warning = [finding(Role::Preview, What::Missing, "/p")];
+        let info = [finding(Role::Unknown, What::Untracked, "/u")];
+        let planned = [finding(Role::Preview, What::Missing, "/p"), repair(RepairStatus::Planned, "/p")];
+        assert_eq!(exit(at(Severity::Error), false, &warning, Outcome::Complete), 0);
+        assert_eq!(exit(at(Severity::Error), true, &planned, Outcome::Complete), 0);
+        assert_eq!(exit(at(Severity::Warning), false, &warning, Outcome::Complete), 4);
+        assert_eq!(exit(at(Severity::Warning), false, &info, Outcome::Complete), 0);
+        assert_eq!(exit(at(Severity::Info), false, &info, Outcome::Complete), 4);
+    }
+
+    #[test]
+    fn known_findings_are_quiet_only_when_asked() {
+        let old = Finding::new(Code::File(Role::Original, What::Truncated)).at("/o");
+        let baseline = Some(Baseline::of([&old]));
+        let known = [finding(Role::Original, What::Truncated, "/o")];
+        let new =
+            [finding(Role::Original, What::Truncated, "/o"), finding(Role::Original, What::Empty, "/n")];
+        let policy = |fail_on_new| Policy { baseline: baseline.clone(), fail_on_new, ..Policy::default() };
+        assert_eq!(exit(policy(false), false, &known, Outcome::Complete), 4);
+        assert_eq!(exit(policy(true), false, &known, Outcome::Complete), 0);
+        assert_eq!(exit(policy(true), false, &new, Outcome::Complete), 4);
+    }
+
+    #[test]
+    fn a_repair_resolves_what_it_can() {
+        let mut summary = Summary::new(Policy::default(), true);
+        summary.take(&finding(Role::Preview, What::Unregistered, "/p"));
+        summary.take(&finding(Role::Preview, What::Malformed, "/p"));
+        summary.take(&repair(RepairStatus::Done, "/p"));
+        assert_eq!((summary.resolved, summary.left.warning), (1, 1));
+    }
+
+    #[test]
+    fn the_accounting_is_checked() {
+        let mut summary = Summary::new(Policy::default(), false);
+        summary.take(&Event::Walked(4));
+        summary.take(&Event::Checked(Box::new(ItemReport::new("/a".into(), Role::Original))));
+        summary.take(&Event::Skipped { reason: SkipReason::Marker, count: 1 });
+        summary.take(&Event::CheckedMany(1));
+        assert_eq!(summary.unaccounted(), 1);
+        summary.close(Outcome::Complete, 0.0);
+        assert_eq!(summary.exit(), ExitStatus::FAILED);
+        assert!(!summary.complete());
+
+        let mut stopped = Summary::new(Policy::default(), false);
+        stopped.take(&Event::Walked(4));
+        stopped.close(Outcome::Failed("database lost".into()), 0.0);
+        assert_eq!(stopped.unaccounted(), 0);
+        assert_eq!(stopped.tally.skipped.get(&SkipReason::NotReached), Some(&4));
+    }
+}

@@ -1,0 +1,331 @@
+//! The first line of a summary: what a worried person wants to know before anything else.
+
+use super::Options;
+use super::summary::{Outcome, Summary};
+use super::words::{count, counted, list, sentence};
+use crate::model::{Code, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What};
+
+/// How the first line is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// All is well.
+    Good,
+    /// Something should be looked at, nothing irreplaceable is known to be lost.
+    Uneasy,
+    /// Something irreplaceable is damaged or missing, or the run could not be done.
+    Bad,
+}
+
+/// The first line, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Headline {
+    /// How it is meant.
+    pub mood: Mood,
+    /// One sentence.
+    pub first: String,
+    /// More sentences, a line each.
+    pub rest: Vec<String>,
+}
+
+/// Says what a run found.
+pub fn headline(summary: &Summary, run: &RunInfo, options: &Options) -> Headline {
+    let (mut mood, mut first, mut rest) = match options.command {
+        "verify" => files(summary),
+        "render" => pictures(summary),
+        _ => library(summary, run, options),
+    };
+    match &summary.outcome {
+        Outcome::Complete => {}
+        Outcome::TimeLimit => {
+            rest.push(format!(
+                "Stopped at the time limit{}; the next run goes on from here.",
+                not_reached(summary)
+            ));
+            first = format!("So far: {first}");
+        }
+        Outcome::Cancelled => {
+            rest.push(format!(
+                "Stopped by a signal{}; what was found until then is valid.",
+                not_reached(summary)
+            ));
+            first = format!("So far: {first}");
+            mood = worse(mood, Mood::Uneasy);
+        }
+        Outcome::Failed(message) | Outcome::Refused(message) => {
+            let looked = summary.tally.checked + summary.tally.errors > 0;
+            let what = if looked { "finished" } else { "done" };
+            let found = std::mem::replace(
+                &mut first,
+                format!("The {} could not be {what}: {message}", options.command),
+            );
+            rest.clear();
+            if looked {
+                rest.push(format!("Until then: {found}"));
+            } else {
+                rest.push("Nothing is said about your files: they were not looked at.".to_owned());
+            }
+            mood = Mood::Bad;
+        }
+    }
+    for error in &summary.report_errors {
+        rest.push(sentence(error));
+        mood = worse(mood, Mood::Uneasy);
+    }
+    if summary.has_baseline() && summary.known > 0 {
+        rest.push(format!(
+            "{} known from the baseline.",
+            counted(summary.known, "finding is", "findings are")
+        ));
+    }
+    Headline { mood, first, rest }
+}
+
+fn worse(one: Mood, other: Mood) -> Mood {
+    if one as u8 >= other as u8 { one } else { other }
+}
+
+fn not_reached(summary: &Summary) -> String {
+    match summary.tally.skipped.get(&SkipReason::NotReached) {
+        Some(&number) if number > 0 => format!(" with {} still to look at", counted(number, "file", "files")),
+        _ => String::new(),
+    }
+}
+
+fn library(summary: &Summary, run: &RunInfo, options: &Options) -> (Mood, String, Vec<String>) {
+    let mut rest = Vec::new();
+    let (mut mood, first) = originals(summary, run, options);
+    let (generated_mood, sentences) = generated(summary, options);
+    rest.extend(sentences);
+    mood = worse(mood, generated_mood);
+    let minor: Vec<String> =
+        [(Role::Sidecar, "sidecar", "sidecars"), (Role::Profile, "profile image", "profile images")]
+            .into_iter()
+            .filter_map(|(role, one, many)| {
+                let number = problems(summary, role);
+                (number > 0).then(|| counted(number, one, many))
+            })
+            .collect();
+    if !minor.is_empty() {
+        rest.push(format!("Something is wrong with {}.", list(&minor)));
+        mood = worse(mood, Mood::Uneasy);
+    }
+    let run_errors = summary
+        .by_severity
+        .iter()
+        .filter(|((severity, code), _)| *severity == Severity::Error && matches!(code, Code::Run(_)))
+        .map(|(_, number)| number)
+        .sum::<u64>();
+    if run_errors > 0 {
+        rest.push("The run as a whole has a problem too: see the errors below.".to_owned());
+        mood = worse(mood, Mood::Uneasy);
+    }
+    (mood, first, rest)
+}
+
+/// Findings about files of a role that are problems (warning or error) and that no repair resolved.
+fn problems(summary: &Summary, role: Role) -> u64 {
+    What::ALL
+        .into_iter()
+        .flat_map(|what| {
+            [Severity::Warning, Severity::Error].map(|severity| (severity, Code::File(role, what)))
+        })
+        .map(|(severity, code)| summary.standing(severity, code))
+        .sum()
+}
+
+fn originals(summary: &Summary, run: &RunInfo, options: &Options) -> (Mood, String) {
+    let standing = |severity, what| summary.standing(severity, Code::File(Role::Original, what));
+    let missing = standing(Severity::Error, What::Missing);
+    let unreadable = standing(Severity::Error, What::Unreadable);
+    let changed_or_worse =
+        [What::Empty, What::Truncated, What::Malformed, What::ChecksumMismatch, What::Changed]
+            .into_iter()
+            .map(|what| standing(Severity::Error, what))
+            .sum::<u64>();
+    // One damaged file may have several findings; the verdicts count each file once.
+    let damaged = match summary.files(Role::Original, Verdict::Damaged) {
+        0 => changed_or_worse,
+        files => files.min(changed_or_worse),
+    };
+    let mut bad = Vec::new();
+    for (number, is, are) in [
+        (damaged, "is damaged", "are damaged"),
+        (missing, "is missing", "are missing"),
+        (unreadable, "cannot be read", "cannot be read"),
+    ] {
+        if number > 0 {
+            let what = if bad.is_empty() { counted(number, "original", "originals") } else { count(number) };
+            bad.push(format!("{what} {}", if number == 1 { is } else { are }));
+        }
+    }
+    if !bad.is_empty() {
+        return (Mood::Bad, format!("{}.", list(&bad)));
+    }
+    if !options.originals {
+        return (Mood::Good, "Originals were not looked at: --only leaves them out.".to_owned());
+    }
+    let unverifiable = standing(Severity::Warning, What::Unverifiable);
+    if unverifiable > 0 {
+        let text =
+            format!("No original is known to be damaged, but {} could not be verified.", count(unverifiable));
+        return (Mood::Uneasy, text);
+    }
+    let how = soundness(summary, run, options);
+    let came_in_broken = [What::Empty, What::Truncated, What::Malformed]
+        .map(|what| standing(Severity::Warning, what))
+        .iter()
+        .sum::<u64>();
+    if came_in_broken > 0 {
+        let text = format!(
+            "No original was damaged here: {how}; {} broken and as Immich took {} in.",
+            if came_in_broken == 1 { "1 is".to_owned() } else { format!("{} are", count(came_in_broken)) },
+            if came_in_broken == 1 { "it" } else { "them" },
+        );
+        return (Mood::Uneasy, text);
+    }
+    match how.as_str() {
+        "" if summary.tally.walked == 0 => {
+            (Mood::Uneasy, "There is nothing here: not one file was found.".to_owned())
+        }
+        "" => (Mood::Good, "Nothing wrong was found; no original was looked at.".to_owned()),
+        how => (Mood::Good, format!("Your originals are fine: {how}.")),
+    }
+}
+
+/// What makes us say that originals are fine; empty when none was looked at.
+fn soundness(summary: &Summary, run: &RunInfo, options: &Options) -> String {
+    let mut parts = Vec::new();
+    let verified = summary.files(Role::Original, Verdict::Verified);
+    let decodable = summary.files(Role::Original, Verdict::Decodable);
+    let before = summary.tally.skipped.get(&SkipReason::VerifiedBefore).copied().unwrap_or(0);
+    if verified > 0 {
+        let text =
+            if verified == 1 { "1 matches its recorded checksum" } else { "match their recorded checksums" };
+        parts.push(if verified == 1 { text.to_owned() } else { format!("{} {text}", count(verified)) });
+    }
+    if decodable > 0 {
+        parts.push(format!(
+            "{} {} completely",
+            count(decodable),
+            if decodable == 1 { "decodes" } else { "decode" }
+        ));
+    }
+    if before > 0 {
+        parts.push(format!("{} verified before and unchanged", counted(before, "file was", "files were")));
+    }
+    let mut text = list(&parts);
+    if options.quick && summary.tally.checked > 0 {
+        text = "none is missing, empty or cut short (a quick look: contents were not decoded)".to_owned();
+    }
+    let no_records = run.records.as_ref().is_none_or(|records| records.source.starts_with("none"));
+    if no_records && !text.is_empty() {
+        text = if options.quick {
+            "none is empty or cut short (a quick look without records: missing files cannot be told)"
+                .to_owned()
+        } else {
+            format!("{text} (without records nobody can say whether some are missing)")
+        };
+    }
+    text
+}
+
+/// Previews and the like: what was made again, what is still wrong.
+fn generated(summary: &Summary, options: &Options) -> (Mood, Vec<String>) {
+    const NAMES: [(Role, &str, &str); 5] = [
+        (Role::Preview, "preview", "previews"),
+        (Role::Thumbnail, "thumbnail", "thumbnails"),
+        (Role::Fullsize, "full-size picture", "full-size pictures"),
+        (Role::Person, "face picture", "face pictures"),
+        (Role::Video, "transcoded video", "transcoded videos"),
+    ];
+    let mut sentences = Vec::new();
+    let done = summary.repairs(RepairStatus::Done);
+    if done > 0 {
+        sentences.push(format!("{} done.", counted(done, "repair was", "repairs were")));
+    }
+    let numbers = NAMES.map(|(role, one, many)| (problems(summary, role), one, many));
+    let total: u64 = numbers.iter().map(|(number, ..)| number).sum();
+    let left: Vec<String> = numbers
+        .into_iter()
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, one, many)| counted(number, one, many))
+        .collect();
+    let planned = summary.repairs(RepairStatus::Planned);
+    if left.is_empty() {
+        if planned > 0 {
+            sentences.push(format!(
+                "{} planned; nothing was written (--dry-run).",
+                counted(planned, "repair is", "repairs are")
+            ));
+        }
+        return (Mood::Good, sentences);
+    }
+    let verb = if total == 1 { "is" } else { "are" };
+    let next = match options.command {
+        "check" => "; `photofsck repair` makes again what it can".to_owned(),
+        _ if planned > 0 => {
+            format!(
+                "; {} planned, nothing was written (--dry-run)",
+                counted(planned, "repair is", "repairs are")
+            )
+        }
+        _ => "; why is told below".to_owned(),
+    };
+    let still = if done > 0 { " still" } else { "" };
+    sentences
+        .push(format!("{} {verb}{still} missing, broken or not registered{next}.", sentence(&list(&left))));
+    (Mood::Uneasy, sentences)
+}
+
+/// The first line of `verify`.
+fn files(summary: &Summary) -> (Mood, String, Vec<String>) {
+    let number = |verdict| summary.tally.verdicts.get(&verdict).copied().unwrap_or(0);
+    let (damaged, unverifiable) =
+        (number(Verdict::Damaged), number(Verdict::Unverifiable) + summary.tally.errors);
+    let sound = number(Verdict::Verified) + number(Verdict::Decodable);
+    let total = summary.tally.checked + summary.tally.errors;
+    let mut parts = Vec::new();
+    if damaged > 0 {
+        parts.push(if damaged == 1 {
+            "1 is damaged".to_owned()
+        } else {
+            format!("{} are damaged", count(damaged))
+        });
+    }
+    if unverifiable > 0 {
+        parts.push(format!("{} could not be verified", count(unverifiable)));
+    }
+    let of = counted(total, "file", "files");
+    match (parts.is_empty(), total) {
+        (true, 0) => (Mood::Uneasy, "There was no file to verify.".to_owned(), Vec::new()),
+        (true, 1) => (Mood::Good, "The file is fine: it decodes completely.".to_owned(), Vec::new()),
+        (true, _) => (Mood::Good, format!("All {of} are fine: they decode completely."), Vec::new()),
+        (false, _) => {
+            let mood = if damaged > 0 { Mood::Bad } else { Mood::Uneasy };
+            (
+                mood,
+                format!(
+                    "Of {of}, {}; {} fine.",
+                    list(&parts),
+                    if sound == 1 { "1 is".to_owned() } else { format!("{} are", count(sound)) }
+                ),
+                Vec::new(),
+            )
+        }
+    }
+}
+
+/// The first line of `render`.
+fn pictures(summary: &Summary) -> (Mood, String, Vec<String>) {
+    let total = summary.tally.checked + summary.tally.errors;
+    let of = counted(total, "original", "originals");
+    if summary.rendered == total && summary.left.from(Severity::Warning) == 0 {
+        return (Mood::Good, format!("Pictures of {of} were made."), Vec::new());
+    }
+    let made = count(summary.rendered);
+    (
+        Mood::Uneasy,
+        format!("Pictures were made of {made} of {of}; what is wrong with the others is told below."),
+        Vec::new(),
+    )
+}

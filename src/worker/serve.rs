@@ -1,0 +1,443 @@
+//! The child's side: one file after the other, read once, hashed while hot, decoded, rendered, answered.
+//!
+//! Runs on one thread. Knows no path: the file comes as an open descriptor. Whatever happens on a file ends up in
+//! its report; only the loss of the parent ends the loop.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Instant, UNIX_EPOCH};
+
+use rustix::net::AddressFamily;
+use rustix::net::sockopt::socket_domain;
+
+use super::looks::looks_like;
+use super::protocol::{self, Job, MediaReport, Reply, Request};
+use super::sandbox::Protections;
+use super::sys;
+use super::wire::{self, Inbox, MAX_REQUEST, WireError};
+use crate::media::{self, Format, Hasher, REGISTRY, Source, Target, hash, probe};
+use crate::model::{DecodeError, Depth, MediaFormat, PixelSize, Role};
+use crate::render::{RenderError, render};
+
+/// Files up to this length are read at once, before it is known what they are.
+const SMALL: u64 = 1 << 20;
+/// A read buffer up to this size is kept for the next file.
+const KEEP: usize = 8 << 20;
+/// What rendering holds beside the decoder's pixels, bytes: the picture at preview size in the steps from one to the next.
+const RENDER_COST: u64 = 16 << 20;
+
+/// What the parent says on the command line.
+struct Arguments {
+    parent: i32,
+    memory: u64,
+    allowance: u64,
+}
+
+impl Arguments {
+    fn parse(arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let (mut parent, mut memory, mut allowance) = (None, None, None);
+        for argument in arguments {
+            match argument.split_once('=')? {
+                ("--parent", value) => parent = value.parse().ok(),
+                ("--memory", value) => memory = value.parse().ok(),
+                ("--allowance", value) => allowance = value.parse().ok(),
+                _ => return None,
+            }
+        }
+        Some(Self { parent: parent?, memory: memory?, allowance: allowance? })
+    }
+}
+
+/// The whole life of a worker process.
+pub fn main() -> ExitCode {
+    let stdin = io::stdin();
+    let from_parent = matches!(socket_domain(&stdin), Ok(AddressFamily::UNIX));
+    let (true, Some(arguments)) = (from_parent, Arguments::parse(std::env::args().skip(1))) else {
+        return not_alone();
+    };
+    sys::close_from(3);
+    let mut protections = Protections::default();
+    protections.die_with_parent(arguments.parent);
+    catch_messages();
+    for family in REGISTRY {
+        family.prepare();
+    }
+    protections.close(arguments.memory);
+    let mut server = Server {
+        socket: stdin.as_fd(),
+        inbox: Inbox::default(),
+        buffer: Vec::new(),
+        allowance: arguments.allowance,
+        asked: false,
+    };
+    match server.run(protections) {
+        // The parent is gone or has no more work.
+        Ok(()) | Err(WireError::Closed) => ExitCode::SUCCESS,
+        Err(error) => complain(&error.to_string()),
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the parent keeps what a worker says on standard error")]
+fn complain(what: &str) -> ExitCode {
+    eprintln!("{what}");
+    ExitCode::FAILURE
+}
+
+/// For the curious who start the program by hand.
+#[allow(clippy::print_stderr, reason = "a person started this")]
+fn not_alone() -> ExitCode {
+    eprintln!(
+        "photofsck-worker {} decodes files for photofsck, which starts it when needed. It does nothing by itself: run `photofsck --help`.",
+        env!("CARGO_PKG_VERSION")
+    );
+    ExitCode::from(16)
+}
+
+/// The first panic since it was last asked for.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Panics are part of a report, not something to print.
+fn catch_messages() {
+    panic::set_hook(Box::new(|info| {
+        let what = info.payload_as_str().unwrap_or("no message");
+        let place = info.location().map(|place| {
+            // Only the crate and below: where it was built is nobody's business.
+            let parts: Vec<&str> = place.file().rsplit('/').take(4).collect();
+            let parts: Vec<&str> = parts.into_iter().rev().collect();
+            format!(" at {}:{}", parts.join("/"), place.line())
+        });
+        let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| format!("panic: {what}{}", place.unwrap_or_default()));
+    }));
+}
+
+fn take_panic() -> DecodeError {
+    let what = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+    DecodeError::Crashed { what: what.unwrap_or_else(|| "panic".into()) }
+}
+
+/// Why a file was not looked at to its end.
+enum Stop {
+    /// That is its report.
+    Problem(DecodeError),
+    /// There is nobody to report to.
+    Wire(WireError),
+}
+
+impl From<DecodeError> for Stop {
+    fn from(problem: DecodeError) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}
+
+/// What stays from file to file.
+struct Server<'a> {
+    socket: BorrowedFd<'a>,
+    inbox: Inbox,
+    buffer: Vec<u8>,
+    allowance: u64,
+    asked: bool,
+}
+
+fn never_waits(_: rustix::event::PollFlags) -> Result<(), WireError> {
+    Err(WireError::Io(io::ErrorKind::WouldBlock.into()))
+}
+
+impl Server<'_> {
+    fn run(&mut self, protections: Protections) -> Result<(), WireError> {
+        let Protections { taken, lacking } = protections;
+        let decoders = REGISTRY.iter().map(|family| family.decoder()).collect();
+        self.send(&Reply::Hello { version: protocol::VERSION, protections: taken, lacking, decoders })?;
+        loop {
+            let Request::Examine { job, announce } = self.receive()? else {
+                return Err(WireError::Garbage("an answer to nothing".into()));
+            };
+            let Some(file) = self.inbox.take_file() else {
+                return Err(WireError::Garbage("a job without a file".into()));
+            };
+            let report = self.report(&File::from(file), &job, announce)?;
+            self.send(&Reply::Done(Box::new(report)))?;
+            self.tidy();
+        }
+    }
+
+    fn send(&self, reply: &Reply) -> Result<(), WireError> {
+        wire::send(self.socket, &wire::encode(reply)?, None, never_waits)
+    }
+
+    fn receive(&mut self) -> Result<Request, WireError> {
+        self.inbox.receive(self.socket, MAX_REQUEST, never_waits)
+    }
+
+    /// Everything about one file; whatever goes wrong with it is in the report.
+    fn report(&mut self, file: &File, job: &Job, announce: bool) -> Result<MediaReport, WireError> {
+        let began = Instant::now();
+        let mut report = MediaReport::new(job.id);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let looked = panic::catch_unwind(AssertUnwindSafe(|| {
+            self.look(file, job, announce, &mut buffer, &mut report)
+        }));
+        self.buffer = buffer;
+        match looked {
+            Ok(Ok(())) => {}
+            Ok(Err(Stop::Problem(problem))) => report.problem = Some(problem),
+            Ok(Err(Stop::Wire(error))) => return Err(error),
+            Err(_) => report.problem = Some(take_panic()),
+        }
+        report.micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+
+    fn look(
+        &mut self,
+        file: &File,
+        job: &Job,
+        announce: bool,
+        buffer: &mut Vec<u8>,
+        report: &mut MediaReport,
+    ) -> Result<(), Stop> {
+        let before = Stamp::of(file)?;
+        let length = before.length;
+        report.bytes = length;
+        let mut reading = Reading { file, before, job, whole: false };
+        buffer.clear();
+        if length <= SMALL {
+            reading.whole(buffer, report)?;
+        }
+        let source = reading.source(buffer);
+        let found = recognise(&source);
+        report.promised = promised(&job.extension, found.as_ref().map(|(_, format)| *format));
+        let Some((family, format)) = found else {
+            reading.hash_only(report)?;
+            report.looks_like = describe(&source)?;
+            return Err(probe::unrecognised(&source).into());
+        };
+        report.format = format;
+        report.decoder = Some(family.decoder());
+        let target = target(job);
+        let need = reading.need(family, format, target, &source);
+        if let Err(refused) = self.ask(need) {
+            // The hashes need no memory, and they may be all that is wanted.
+            reading.hash_only(report)?;
+            return Err(refused);
+        }
+        if reading.wants_all(format) {
+            reading.whole(buffer, report)?;
+        } else {
+            reading.hash_only(report)?;
+        }
+        if announce {
+            self.send(&Reply::Known(Box::new(report.clone())))?;
+        }
+        let source = reading.source(buffer);
+        let examined = family.examine(format, &source, job.depth, target, &job.limits);
+        // What a decoder says of a file that changed under it means nothing.
+        reading.before.same(file)?;
+        conclude(examined, job, report);
+        Ok(())
+    }
+
+    /// Gets leave to hold this many bytes.
+    fn ask(&mut self, bytes: u64) -> Result<(), Stop> {
+        if bytes <= self.allowance {
+            return Ok(());
+        }
+        self.asked = true;
+        self.send(&Reply::Need { bytes })?;
+        match self.receive()? {
+            Request::Granted => Ok(()),
+            Request::Refused { ceiling } => Err(DecodeError::limit(
+                format!("decoding it takes about {} MiB", bytes.div_ceil(1 << 20)),
+                format!("{} MiB for one file (--memory)", ceiling >> 20),
+            )
+            .into()),
+            Request::Examine { .. } => Err(WireError::Garbage("a job within a job".into()).into()),
+        }
+    }
+
+    /// Gives back what a large file needed.
+    fn tidy(&mut self) {
+        if self.buffer.capacity() > KEEP {
+            self.buffer = Vec::new();
+        }
+        if std::mem::take(&mut self.asked) {
+            sys::give_back_memory();
+        }
+    }
+}
+
+/// One file while its bytes are fetched.
+struct Reading<'a> {
+    file: &'a File,
+    before: Stamp,
+    job: &'a Job,
+    /// Whether all bytes are in the buffer.
+    whole: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn source<'b>(&self, buffer: &'b [u8]) -> Source<'b>
+    where
+        'a: 'b,
+    {
+        Source::new(self.file, self.before.length, self.whole.then_some(buffer), &self.job.extension)
+    }
+
+    /// Reads everything into the buffer and hashes it on the way, once.
+    fn whole(&mut self, buffer: &mut Vec<u8>, report: &mut MediaReport) -> Result<(), Stop> {
+        if self.whole {
+            return Ok(());
+        }
+        let mut hasher = Hasher::new(self.job.hashes.sha1, self.job.hashes.blake3);
+        hash::read_whole(self.file, self.before.length, buffer, &mut hasher)?;
+        self.whole = true;
+        self.take(hasher.finish(), report)
+    }
+
+    /// Hashes the file without keeping it, if hashes are wanted and not there yet.
+    fn hash_only(&self, report: &mut MediaReport) -> Result<(), Stop> {
+        let wanted = self.job.hashes;
+        if self.whole || !(wanted.sha1 || wanted.blake3) {
+            return Ok(());
+        }
+        self.take(hash::of_file(self.file, wanted.sha1, wanted.blake3)?, report)
+    }
+
+    fn take(&self, digests: media::Digests, report: &mut MediaReport) -> Result<(), Stop> {
+        report.bytes_read = digests.bytes;
+        if digests.bytes != self.before.length {
+            return Err(changed(self.before.length, digests.bytes).into());
+        }
+        self.before.same(self.file)?;
+        (report.sha1, report.blake3) = (digests.sha1, digests.blake3);
+        Ok(())
+    }
+
+    /// Whether the file is to be in memory as a whole: stills that are decoded or hashed anyway.
+    fn wants_all(&self, format: MediaFormat) -> bool {
+        let wanted = self.job.hashes;
+        let needed =
+            self.job.depth > Depth::Structure || self.job.render.is_some() || wanted.sha1 || wanted.blake3;
+        !format.is_video() && needed && self.before.length <= self.job.limits.max_memory
+    }
+
+    /// Bytes that looking at this file will hold at most.
+    fn need(&self, family: &dyn Format, format: MediaFormat, target: Target, source: &Source<'_>) -> u64 {
+        let estimate = family.estimate(format, source, target);
+        let kept = if self.wants_all(format) { self.before.length } else { 0 };
+        let rendering = match target {
+            Target::None => 0,
+            Target::AtLeast(_) => RENDER_COST,
+            // The picture once more, turned or converted.
+            Target::Full => estimate.saturating_add(RENDER_COST),
+        };
+        estimate.saturating_add(kept).saturating_add(rendering)
+    }
+}
+
+/// Length and time of a file: if they stay, its bytes did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: u128,
+}
+
+impl Stamp {
+    fn of(file: &File) -> Result<Self, DecodeError> {
+        let metadata = file.metadata().map_err(|error| DecodeError::io(&error, None))?;
+        if !metadata.is_file() {
+            return Err(DecodeError::Io { what: "not a regular file".into(), errno: None, offset: None });
+        }
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Ok(Self { length: metadata.len(), modified: modified.map_or(0, |since| since.as_nanos()) })
+    }
+
+    fn same(self, file: &File) -> Result<(), DecodeError> {
+        let now = Self::of(file)?;
+        if now == self { Ok(()) } else { Err(changed(self.length, now.length)) }
+    }
+}
+
+fn changed(before: u64, after: u64) -> DecodeError {
+    let what = if before == after {
+        "the file was changed while it was being read".to_owned()
+    } else {
+        format!("the file was changed while it was being read: {before} bytes at first, {after} later")
+    };
+    DecodeError::Io { what, errno: None, offset: None }
+}
+
+fn recognise(source: &Source<'_>) -> Option<(&'static dyn Format, MediaFormat)> {
+    #[cfg(feature = "faulty-decoder")]
+    if let Some(found) = super::faulty::recognise(source) {
+        return Some(found);
+    }
+    media::probe(source)
+}
+
+/// What the extension promises: the format found if it is one of those, else the first.
+fn promised(extension: &str, found: Option<MediaFormat>) -> Option<MediaFormat> {
+    let mut first = None;
+    for format in probe::promised(extension) {
+        if Some(format) == found {
+            return found;
+        }
+        first = first.or(Some(format));
+    }
+    first
+}
+
+fn describe(source: &Source<'_>) -> Result<Option<String>, DecodeError> {
+    let head = probe::head(source)?;
+    Ok(looks_like(&head, head.len() as u64 == source.len()))
+}
+
+fn target(job: &Job) -> Target {
+    let Some(render) = &job.render else { return Target::None };
+    if render.outputs.iter().any(|output| output.role == Role::Fullsize) {
+        return Target::Full;
+    }
+    let largest = render.outputs.iter().map(|output| output.output.size).max().unwrap_or(0);
+    Target::AtLeast(largest.max(render.preview_size))
+}
+
+/// Takes over what the decoder says and makes the pictures.
+fn conclude(examined: media::Examined, job: &Job, report: &mut MediaReport) {
+    report.decoder = Some(examined.decoder);
+    report.size = examined.size.filter(|size| *size != PixelSize::default());
+    report.orientation = examined.orientation;
+    report.problem = examined.problem;
+    report.faults = examined.faults;
+    report.sound_until =
+        examined.sound_until.filter(|share| share.is_finite()).map(|share| share.clamp(0.0, 1.0));
+    let Some(render_job) = &job.render else { return };
+    let damaged = report.problem.as_ref().map(|problem| problem.damage().is_some());
+    report.rendered = match (damaged, examined.pixels) {
+        (None, Some(pixels)) => Some(render_caught(pixels, render_job)),
+        (Some(true), Some(pixels)) if job.render_damaged => Some(render_caught(pixels, render_job)),
+        (None, None) => Some(Err(RenderError {
+            step: "decode".into(),
+            what: format!("no picture can be made of this {} file", report.format),
+        })),
+        (Some(_), _) => None,
+    };
+}
+
+/// A panic while rendering says nothing about the original, which is sound by then.
+fn render_caught(
+    pixels: media::Pixels,
+    job: &crate::render::RenderJob,
+) -> Result<crate::render::RenderOutput, RenderError> {
+    panic::catch_unwind(AssertUnwindSafe(|| render(pixels, job)))
+        .unwrap_or_else(|_| Err(RenderError { step: "render".into(), what: take_panic().to_string() }))
+}
