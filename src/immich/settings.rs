@@ -19,7 +19,10 @@ pub fn parse_image_config(json: &str) -> Result<ImageSettings, SettingsError> {
     let value: Value = serde_json::from_str(json)
         .map_err(|error| SettingsError(format!("the image configuration is not JSON: {error}")))?;
     let Value::Object(object) = &value else {
-        return Err(SettingsError(format!("the image configuration is {}, expected an object", kind(&value))));
+        return Err(SettingsError(format!(
+            "the image configuration is {}, expected an object",
+            kind(&value)
+        )));
     };
     let mut reader = Reader::default();
     match object.get("image") {
@@ -167,19 +170,22 @@ impl Reader {
 
     /// The largest side of a WebP is 16383, of a JPEG 65535 pixels.
     fn size(&mut self, path: &str, value: &Value) -> Option<u32> {
-        let known = whole(value).and_then(|n| u32::try_from(n).ok()).filter(|size| (1..=65_535).contains(size));
+        let known =
+            whole(value).and_then(|n| u32::try_from(n).ok()).filter(|size| (1..=65_535).contains(size));
         self.check(known.is_some(), path, value, "a whole number from 1 to 65535");
         known
     }
 
     fn quality(&mut self, path: &str, value: &Value) -> Option<u8> {
-        let known = whole(value).and_then(|n| u8::try_from(n).ok()).filter(|quality| (1..=100).contains(quality));
+        let known =
+            whole(value).and_then(|n| u8::try_from(n).ok()).filter(|quality| (1..=100).contains(quality));
         self.check(known.is_some(), path, value, "a whole number from 1 to 100");
         known
     }
 
     fn all_qualities(&mut self, quality: u8) {
-        for output in [&mut self.settings.preview, &mut self.settings.thumbnail, &mut self.settings.fullsize] {
+        for output in [&mut self.settings.preview, &mut self.settings.thumbnail, &mut self.settings.fullsize]
+        {
             output.quality = quality;
         }
     }
@@ -193,7 +199,7 @@ impl Reader {
     fn wrong(&mut self, path: &str, value: &Value, expected: &str) {
         let mut found = value.to_string();
         if found.chars().count() > 40 {
-            found = kind(value).to_owned();
+            kind(value).clone_into(&mut found);
         }
         self.notes.push(format!("{path} is {found}, expected {expected}"));
     }
@@ -244,8 +250,9 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_given() {
-        let settings = parse_image_config(r#"{"preview":{"size":1920,"format":"webp"},"fullsize":{"enabled":true}}"#)
-            .unwrap();
+        let settings =
+            parse_image_config(r#"{"preview":{"size":1920,"format":"webp"},"fullsize":{"enabled":true}}"#)
+                .unwrap();
         let expected = ImageSettings {
             preview: OutputSettings {
                 size: 1920,

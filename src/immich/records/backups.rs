@@ -48,19 +48,27 @@ pub fn find_newest_dump(media: &Path, progress: &mut dyn FnMut(u64)) -> NewestDu
     found
 }
 
-fn candidates(folder: &Path, skipped: &mut Vec<String>) -> std::io::Result<Vec<(Option<Timestamp>, PathBuf)>> {
+fn candidates(
+    folder: &Path,
+    skipped: &mut Vec<String>,
+) -> std::io::Result<Vec<(Option<Timestamp>, PathBuf)>> {
     let mut candidates = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.ends_with(".tmp") {
+        if path.extension().is_some_and(|last| last == "tmp") {
             skipped.push(format!("skipped the dump {}: it was never finished", display_path(&path)));
-        } else if (name.ends_with(".sql") || name.ends_with(".sql.gz")) && path.is_file() {
+        } else if is_dump_name(&name) && path.is_file() {
             let modified = || Timestamp::try_from(path.metadata().ok()?.modified().ok()?).ok();
             candidates.push((time_in_name(&path).or_else(modified), path));
         }
     }
     Ok(candidates)
+}
+
+/// Names in lower case, as Immich and everybody else writes them.
+fn is_dump_name(name: &str) -> bool {
+    [".sql", ".sql.gz"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// The moment in the name of one of Immich's dumps: `20250101T020000`, or milliseconds since 1970 in older ones.
@@ -73,7 +81,8 @@ pub(super) fn time_in_name(path: &Path) -> Option<Timestamp> {
     });
     let civil = civil.map(|zoned| zoned.timestamp());
     civil.or_else(|| {
-        let millis = words().find(|word| word.len() == 13 && word.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let millis =
+            words().find(|word| word.len() == 13 && word.bytes().all(|byte| byte.is_ascii_digit()))?;
         Timestamp::from_millisecond(millis.parse().ok()?).ok()
     })
 }

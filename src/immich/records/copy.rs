@@ -50,9 +50,8 @@ impl CopyHeader {
 /// An SQL identifier at the front of `text`, and what follows.
 pub(super) fn identifier(text: &str) -> Option<(String, &str)> {
     let Some(mut quoted) = text.strip_prefix('"') else {
-        let end = text
-            .find(|ch: char| !(ch.is_alphanumeric() || ch == '_' || ch == '$'))
-            .unwrap_or(text.len());
+        let end =
+            text.find(|ch: char| !(ch.is_alphanumeric() || ch == '_' || ch == '$')).unwrap_or(text.len());
         let (name, rest) = text.split_at_checked(end)?;
         return (!name.is_empty()).then(|| (name.to_owned(), rest));
     };
@@ -217,15 +216,22 @@ mod tests {
 
     #[test]
     fn headers() {
-        let header = CopyHeader::parse(b"COPY public.asset (id, \"originalPath\", type) FROM stdin;").unwrap();
+        let header =
+            CopyHeader::parse(b"COPY public.asset (id, \"originalPath\", type) FROM stdin;").unwrap();
         assert_eq!(header.qualified(), "asset");
         assert_eq!(header.columns, ["id", "originalPath", "type"]);
-        let header = CopyHeader::parse(b"COPY public.\"user\" (\"a \"\"b\"\", \", (\") FROM stdin;").unwrap();
+        let header =
+            CopyHeader::parse(b"COPY public.\"user\" (\"a \"\"b\"\"\", \", (\") FROM stdin;").unwrap();
         assert_eq!(header.table, "user");
         assert_eq!(header.columns, ["a \"b\"", ", ("]);
         let header = CopyHeader::parse(b"COPY immich_fork.x  FROM stdin;").unwrap();
         assert_eq!((&*header.qualified(), header.columns.len()), ("immich_fork.x", 0));
-        for bad in ["COPY public.a (b FROM stdin;", "COPY a (b) FROM stdin;", "COPY public.a (b) TO stdout;", "COPY "] {
+        for bad in [
+            "COPY public.a (b FROM stdin;",
+            "COPY a (b) FROM stdin;",
+            "COPY public.a (b) TO stdout;",
+            "COPY ",
+        ] {
             assert_eq!(CopyHeader::parse(bad.as_bytes()), None, "{bad}");
         }
     }
@@ -255,13 +261,10 @@ mod tests {
         assert_eq!(bytea(b"a\\\\\\000\\377").unwrap(), b"a\\\x00\xff");
         assert_eq!(bytea(b"\\9"), None);
         assert_eq!(array(b"{}").unwrap(), Vec::<Vec<u8>>::new());
-        assert_eq!(array(b"{/mnt/a,\"b c\",NULL,\"q\\\"\\\\\",\"NULL\",\"\"}").unwrap(), [
-            &b"/mnt/a"[..],
-            b"b c",
-            b"q\"\\",
-            b"NULL",
-            b""
-        ]);
+        assert_eq!(
+            array(b"{/mnt/a,\"b c\",NULL,\"q\\\"\\\\\",\"NULL\",\"\"}").unwrap(),
+            [&b"/mnt/a"[..], b"b c", b"q\"\\", b"NULL", b""]
+        );
         for bad in ["", "{", "{a", "{a,}", "{{a}}", "{\"a}", "{\"a\"b}", "a"] {
             assert_eq!(array(bad.as_bytes()), None, "{bad}");
         }

@@ -148,15 +148,14 @@ impl<'a, R: Read> Reader<'a, R> {
             Err(Stop::Io(error)) => self.early(error)?,
             Err(Stop::Error(error)) => return Err(*error),
         };
+        let last_line = match self.tool {
+            Some(Tool::PgDumpAll) => "PostgreSQL database cluster dump complete",
+            _ => "PostgreSQL database dump complete",
+        };
         let incomplete = match end {
-            _ if self.complete => None,
             End::Early(reason) => Some(reason),
-            End::Stream => Some(match self.tool {
-                Some(Tool::PgDumpAll) => {
-                    "it lacks its last line, \"PostgreSQL database cluster dump complete\"".to_owned()
-                }
-                _ => "it lacks its last line, \"PostgreSQL database dump complete\"".to_owned(),
-            }),
+            End::Stream if self.complete => None,
+            End::Stream => Some(format!("it lacks its last line, \"{last_line}\"")),
         };
         let offset = self.lines.offset();
         let incomplete = incomplete.map(|reason| Incomplete { reason, offset });
@@ -167,7 +166,7 @@ impl<'a, R: Read> Reader<'a, R> {
     fn sniff(&mut self) -> Result<(), Stop> {
         let head = self.lines.peek(512)?;
         if let Some(error) = sniff::foreign(head, self.name) {
-            return Err(Stop::Error(Box::new(error)));
+            return Err(error.into());
         }
         if head.starts_with(b"\xef\xbb\xbf") {
             self.lines.take(3);
@@ -208,8 +207,12 @@ impl<'a, R: Read> Reader<'a, R> {
                         self.settle(Section { database: Some(database), ..Section::default() });
                     }
                 }
-                Some(b'I') => sniff::insert(bytes, self.name).map_err(|error| Stop::Error(Box::new(error)))?,
-                Some(b'S') => sniff::encoding(bytes, self.name).map_err(|error| Stop::Error(Box::new(error)))?,
+                Some(b'I') => {
+                    sniff::insert(bytes, self.name)?;
+                }
+                Some(b'S') => {
+                    sniff::encoding(bytes, self.name)?;
+                }
                 _ => {}
             }
         }
@@ -230,9 +233,9 @@ impl<'a, R: Read> Reader<'a, R> {
 
     /// Whether the rows of this database are not wanted, because those of another are kept.
     fn idle(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| {
-            kept.loader.assets() > 0 && (is_immich(kept) || !is_immich(&self.section))
-        })
+        self.kept
+            .as_ref()
+            .is_some_and(|kept| kept.loader.assets() > 0 && (is_immich(kept) || !is_immich(&self.section)))
     }
 
     /// Reads the rows of one table up to their end.
@@ -254,12 +257,18 @@ impl<'a, R: Read> Reader<'a, R> {
         self.wanted_rows(&plan, &table, progress)
     }
 
-    fn wanted_rows(&mut self, plan: &Plan, table: &str, progress: &mut dyn FnMut(u64)) -> Result<Option<End>, Stop> {
+    fn wanted_rows(
+        &mut self,
+        plan: &Plan,
+        table: &str,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Option<End>, Stop> {
         while let Some(line) = self.lines.line()? {
             if !line.ended {
                 break;
             }
-            let bytes = if self.crlf { line.bytes.strip_suffix(b"\r").unwrap_or(line.bytes) } else { line.bytes };
+            let bytes =
+                if self.crlf { line.bytes.strip_suffix(b"\r").unwrap_or(line.bytes) } else { line.bytes };
             if bytes == b"\\." {
                 return Ok(None);
             }
@@ -281,6 +290,8 @@ impl<'a, R: Read> Reader<'a, R> {
     /// What an error of the stream means: a compressed dump that breaks off or is damaged is incomplete.
     fn early(&self, error: io::Error) -> Result<End, RecordError> {
         match error.kind() {
+            // As gzip does: what follows the last member does not matter once all of the dump has been read.
+            io::ErrorKind::InvalidInput if self.complete && is_no_gzip_header(&error) => Ok(End::Stream),
             io::ErrorKind::UnexpectedEof => Ok(End::Early("the compressed data ends too early".to_owned())),
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
                 Ok(End::Early(format!("the data is damaged: {error}")))
@@ -338,6 +349,11 @@ fn ended_in(table: &str) -> End {
 
 fn is_immich(section: &Section) -> bool {
     section.database.as_deref() == Some("immich")
+}
+
+/// Whether decompressing stopped at something that is not another member of the file.
+fn is_no_gzip_header(error: &io::Error) -> bool {
+    error.to_string().contains("invalid gzip header")
 }
 
 /// The tool whose dump begins with this comment.

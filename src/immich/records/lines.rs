@@ -81,7 +81,11 @@ impl<R: Read> Lines<R> {
         let mut at_row_start = true;
         loop {
             let unread = self.buffer.get(self.start..self.end).unwrap_or_default();
-            let found = if at_row_start && unread.starts_with(b"\\.") { Some(2) } else { needle.find(unread).map(|at| at + 3) };
+            let found = if at_row_start && unread.starts_with(b"\\.") {
+                Some(2)
+            } else {
+                needle.find(unread).map(|at| at + 3)
+            };
             if let Some(past) = found {
                 self.take(past);
                 // What is left of that line is its end.

@@ -173,7 +173,9 @@ impl Plan {
         }
         match places.len() {
             0 => Ok(row),
-            missing => Err(format!("a row has {missing} fields less than the {} of its header", self.places.len())),
+            missing => {
+                Err(format!("a row has {missing} fields less than the {} of its header", self.places.len()))
+            }
         }
     }
 }
@@ -307,15 +309,23 @@ impl Loader {
         let mut schema = schema::recognise(&self.tables)?;
         if self.fork_checksums > 0 {
             let count = self.fork_checksums;
-            schema.problems.push(format!("{count} assets have a checksum of 32 bytes, which Immich does not make"));
+            schema
+                .problems
+                .push(format!("{count} assets have a checksum of 32 bytes, which Immich does not make"));
         }
         let mut note = |count: u64, what: &str| {
             if count > 0 {
                 self.records.notes.push(format!("{count} {what}"));
             }
         };
-        note(self.odd_checksums, "assets have a checksum that is not 20 bytes long; they count as having none");
-        note(self.unknown_files, "files are of a type that is not known here; they are not taken for untracked");
+        note(
+            self.odd_checksums,
+            "assets have a checksum that is not 20 bytes long; they count as having none",
+        );
+        note(
+            self.unknown_files,
+            "files are of a type that is not known here; they are not taken for untracked",
+        );
         let index = self.builder.finish();
         self.records.home = home;
         self.records.info =
@@ -374,7 +384,9 @@ impl Loader {
             (Role::Sidecar, &[asset::SIDECAR]),
             (Role::Video, &[asset::TRANSCODE]),
         ] {
-            if let Some(path) = places.iter().filter_map(|&place| row.text(place)).find(|path| !path.is_empty()) {
+            if let Some(path) =
+                places.iter().filter_map(|&place| row.text(place)).find(|path| !path.is_empty())
+            {
                 self.builder.asset_file(id, role, false, &path)?;
             }
         }
@@ -442,7 +454,10 @@ impl Loader {
             owner: row.id(1).unwrap_or_default(),
             name: row.string(2).unwrap_or_default(),
             import_paths: list(3).into_iter().map(|path| PathBuf::from(OsString::from_vec(path))).collect(),
-            exclusion_patterns: list(4).iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect(),
+            exclusion_patterns: list(4)
+                .iter()
+                .map(|text| String::from_utf8_lossy(text).into_owned())
+                .collect(),
         });
         Ok(())
     }

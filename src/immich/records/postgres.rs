@@ -21,7 +21,7 @@ use super::{Home, RecordError, RecordSource, Records};
 const CONNECT: Duration = Duration::from_secs(15);
 
 /// How long to wait for the next piece of an answer.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// One moment for all tables, no locks that disturb Immich, and values written as in a dump.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
@@ -99,7 +99,8 @@ impl PostgresSource {
 
     async fn read(&self, progress: &mut dyn FnMut(u64)) -> Result<Records, RecordError> {
         let mut connection = self.connect().await?;
-        let mut session = Session { address: self.address(), table: "the list of tables".to_owned(), rows: 0 };
+        let mut session =
+            Session { address: self.address(), table: "the list of tables".to_owned(), rows: 0 };
         let mut loader = Loader::default();
         let begun = in_time(sqlx::raw_sql(BEGIN).execute(&mut connection)).await;
         begun.map_err(|reason| session.lost(reason))?;
@@ -119,9 +120,10 @@ impl PostgresSource {
         // The transaction has only read; how it ends does not matter.
         let _ = in_time(connection.close()).await;
         let source = self.describe();
-        let mut records = loader
-            .finish(Home::Postgres, source)
-            .map_err(|reason| RecordError::NotImmich { origin: format!("the database at {}", self.address()), reason })?;
+        let mut records = loader.finish(Home::Postgres, source).map_err(|reason| RecordError::NotImmich {
+            origin: format!("the database at {}", self.address()),
+            reason,
+        })?;
         records.set_as_of(as_of);
         Ok(records)
     }
@@ -160,16 +162,20 @@ impl Session {
     }
 
     async fn as_of(&self, connection: &mut PgConnection) -> Result<Option<Timestamp>, RecordError> {
-        let row = in_time(sqlx::raw_sql(NOW).fetch_one(connection)).await.map_err(|reason| self.lost(reason))?;
+        let row =
+            in_time(sqlx::raw_sql(NOW).fetch_one(connection)).await.map_err(|reason| self.lost(reason))?;
         Ok(row.try_get::<String, _>(0).ok().and_then(|text| text.parse().ok()))
     }
 
     /// All tables with their columns; those outside `public` with their schema.
     async fn tables(&self, connection: &mut PgConnection) -> Result<Vec<(String, Vec<String>)>, RecordError> {
-        let rows = in_time(sqlx::raw_sql(COLUMNS).fetch_all(connection)).await.map_err(|reason| self.lost(reason))?;
+        let rows = in_time(sqlx::raw_sql(COLUMNS).fetch_all(connection))
+            .await
+            .map_err(|reason| self.lost(reason))?;
         let mut tables: Vec<(String, Vec<String>)> = Vec::new();
         for row in rows {
-            let text = |place: usize| row.try_get::<String, _>(place).map_err(|error| self.lost(words(&error)));
+            let text =
+                |place: usize| row.try_get::<String, _>(place).map_err(|error| self.lost(words(&error)));
             let (schema, table, column) = (text(0)?, text(1)?, text(2)?);
             let name = if schema == "public" { table } else { format!("{schema}.{table}") };
             match tables.last_mut().filter(|(last, _)| *last == name) {
@@ -189,7 +195,8 @@ impl Session {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), RecordError> {
         let list: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
-        let query = format!("COPY (SELECT {} FROM public.{}) TO STDOUT", list.join(", "), quoted(&self.table));
+        let query =
+            format!("COPY (SELECT {} FROM public.{}) TO STDOUT", list.join(", "), quoted(&self.table));
         let stream = in_time(connection.copy_out_raw(&query)).await.map_err(|reason| self.lost(reason))?;
         let mut stream = std::pin::pin!(stream);
         let mut rest: Vec<u8> = Vec::new();
@@ -286,10 +293,13 @@ mod tests {
 
     #[test]
     fn the_password_is_never_shown() {
-        let source = PostgresSource::new("postgres://photos:s3cret@db.example:5433/immich?sslmode=disable").unwrap();
+        let source =
+            PostgresSource::new("postgres://photos:s3cret@db.example:5433/immich?sslmode=disable").unwrap();
         assert_eq!(source.describe(), "postgres://photos@db.example:5433/immich");
         assert!(!format!("{source:?}").contains("s3cret"));
-        for url in ["postgres://u:s3cret@host:nonsense/db", "mysql://u:s3cret@host/db", "postgres://u:s3cret@[::/db"] {
+        for url in
+            ["postgres://u:s3cret@host:nonsense/db", "mysql://u:s3cret@host/db", "postgres://u:s3cret@[::/db"]
+        {
             let error = PostgresSource::new(url).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         }

@@ -91,7 +91,9 @@ pub(super) fn insert(line: &[u8], name: &str) -> Result<(), RecordError> {
 
 /// Refuses text in an encoding in which paths would not be the bytes on disk.
 pub(super) fn encoding(line: &[u8], name: &str) -> Result<(), RecordError> {
-    let Some(encoding) = line.strip_prefix(b"SET client_encoding = '").and_then(|rest| rest.strip_suffix(b"';")) else {
+    let Some(encoding) =
+        line.strip_prefix(b"SET client_encoding = '").and_then(|rest| rest.strip_suffix(b"';"))
+    else {
         return Ok(());
     };
     if matches!(encoding, b"UTF8" | b"SQL_ASCII") {
@@ -106,7 +108,8 @@ pub(super) fn encoding(line: &[u8], name: &str) -> Result<(), RecordError> {
 
 /// A file name as a shell takes it.
 fn quote(name: &str) -> String {
-    let plain = |ch: char| ch.is_alphanumeric() || matches!(ch, '/' | '.' | '-' | '_' | '+' | ',' | '=' | ':');
+    let plain =
+        |ch: char| ch.is_alphanumeric() || matches!(ch, '/' | '.' | '-' | '_' | '+' | ',' | '=' | ':');
     if !name.is_empty() && name.chars().all(plain) {
         name.to_owned()
     } else {
