@@ -5,8 +5,14 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 use super::{Limits, Pixels, Source};
 
 pub mod gif;
+pub mod heif;
+pub mod jp2;
 pub mod jpeg;
+pub mod jxl;
 pub mod png;
+pub mod psd;
+mod samples;
+pub mod svg;
 #[cfg(test)]
 mod testing;
 
@@ -111,7 +117,17 @@ pub trait Format: Sync {
 }
 
 /// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.
-pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg, &png::Png, &gif::Gif];
+#[rustfmt::skip]
+pub static REGISTRY: &[&dyn Format] = &[
+    &jpeg::Jpeg,
+    &png::Png,
+    &gif::Gif,
+    &heif::Heif,
+    &jxl::Jxl,
+    &jp2::Jp2,
+    &psd::Psd,
+    &svg::Svg,
+];
 
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.
 pub fn decoder_id(name: &str, version: &str) -> DecoderId {
