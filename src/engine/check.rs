@@ -10,7 +10,6 @@ use crate::immich::mounts::{self, GuardError};
 use crate::immich::paths::PathMap;
 use crate::immich::records::Records;
 use crate::model::{Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage};
-use crate::repair::space;
 use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
 
 use super::cancel::Cancel;
@@ -213,9 +212,9 @@ impl Run<'_> {
             records.media_location.as_deref(),
         );
         let area = match folder.strip_prefix(media) {
-            Ok(below) => Area::new(media, below),
-            // A disk of its own, mounted elsewhere.
-            Err(_) => Area::new(folder, ""),
+            Ok(below) if !folder.is_dir() => Area::new(media, below),
+            // There already: a link to another disk is the admin's own arrangement.
+            _ => Area::new(folder, ""),
         };
         let index = Arc::clone(records);
         let is_original = move |path: &Path| is_recorded_original(&index, path);

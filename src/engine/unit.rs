@@ -30,8 +30,6 @@ pub struct Desk<'a> {
     pub ledger: Option<Ledger<'a>>,
     /// How thoroughly.
     pub depth: Depth,
-    /// `--items`: everything is told of every file.
-    pub items: bool,
     /// Where repairs go; `None` = check only.
     pub repair: Option<Repairs<'a>>,
     /// Who is told.
@@ -70,7 +68,7 @@ enum Outcome {
     /// Looked at now.
     Looked(Box<Look>),
     /// Sound in an earlier run, unchanged since.
-    Trusted(Verdict),
+    Trusted,
     /// Not there any more.
     Gone,
 }
@@ -157,7 +155,7 @@ impl Desk<'_> {
                 let expected = self.expectation(unit, view, file);
                 match self.look(turn, &expected, file.counted)? {
                     Outcome::Gone => state.wrong = Some(What::Missing),
-                    Outcome::Trusted(_) => self.sound(unit, file),
+                    Outcome::Trusted => self.sound(unit, file),
                     Outcome::Looked(look) => {
                         state.seen = look.identity;
                         state.wrong = wrong_with(&look);
@@ -220,7 +218,7 @@ impl Desk<'_> {
         };
         Ok(match outcome {
             Outcome::Gone => OriginalState::Missing,
-            Outcome::Trusted(_) => OriginalState::Sound,
+            Outcome::Trusted => OriginalState::Sound,
             Outcome::Looked(told) => {
                 let state = match told.judgement.verdict {
                     Verdict::Verified | Verdict::Decodable => OriginalState::Sound,
@@ -384,7 +382,7 @@ impl Desk<'_> {
                     self.sink.send(Event::Progress { stage: Stage::Verify, items: 1, bytes: known.identity.size });
                     self.sink.send(Event::Skipped { reason: SkipReason::VerifiedBefore, count: 1 });
                 }
-                return Ok(Outcome::Trusted(known.verdict));
+                return Ok(Outcome::Trusted);
             }
             Earlier::Due { last_sound } => expected.last_sound = last_sound,
         }
