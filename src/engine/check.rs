@@ -61,7 +61,8 @@ impl Run<'_> {
         let compose = self.compose()?;
         let media = self.media(compose.as_ref())?;
         let station = Station::new(self.config.resources)?;
-        let Loaded { mut records, notes } = sources::load(&self.config.db, compose.as_ref(), &media, self.sink)?;
+        let Loaded { mut records, notes } =
+            sources::load(&self.config.db, compose.as_ref(), &media, self.sink)?;
         let rules = compose.as_ref().map_or(&[][..], |compose| &compose.rules);
         let map = inventory::build_map(&records, Some(&media), &self.config.map, rules)
             .map_err(|error| RunError::usage(error.to_string()))?;
@@ -76,14 +77,17 @@ impl Run<'_> {
     }
 
     fn compose(&self) -> Result<Option<Compose>, RunError> {
-        let read = |dir: &PathBuf| compose::read_compose(dir).map_err(|error| RunError::usage(error.to_string()));
+        let read =
+            |dir: &PathBuf| compose::read_compose(dir).map_err(|error| RunError::usage(error.to_string()));
         self.config.compose.as_ref().map(read).transpose()
     }
 
     fn media(&self, compose: Option<&Compose>) -> Result<PathBuf, RunError> {
         let media = self.config.media.clone().or_else(|| compose.map(|compose| compose.media.clone()));
         let media = media.ok_or_else(|| {
-            RunError::usage("where is the library? Give --media DIR, or --compose DIR with Immich's compose file")
+            RunError::usage(
+                "where is the library? Give --media DIR, or --compose DIR with Immich's compose file",
+            )
         })?;
         std::path::absolute(&media).map_err(|error| RunError::usage(format!("--media: {error}")))
     }
@@ -282,10 +286,7 @@ fn is_recorded_original(records: &Records, path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt;
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return true };
     let Some(folder) = records.index.lookup_dir(folder) else { return false };
-    records
-        .index
-        .lookup(folder, name.as_bytes())
-        .any(|file| records.index.file(file).role == Role::Original)
+    records.index.lookup(folder, name.as_bytes()).any(|file| records.index.file(file).role == Role::Original)
 }
 
 /// A number that no other run has: the clock and the process together.

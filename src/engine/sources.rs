@@ -78,7 +78,9 @@ fn automatic(
     if let Some(address) = compose.and_then(|compose| compose.database.as_ref()) {
         match PostgresSource::new(address.expose()).and_then(|mut source| source.load(progress)) {
             Ok(records) => return Ok(Loaded { records, notes }),
-            Err(error @ (RecordError::Connect { .. } | RecordError::Login { .. })) => notes.push(error.to_string()),
+            Err(error @ (RecordError::Connect { .. } | RecordError::Login { .. })) => {
+                notes.push(error.to_string())
+            }
             Err(error) => return Err(RunError::records(error.to_string())),
         }
     }

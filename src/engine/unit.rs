@@ -149,7 +149,8 @@ impl Desk<'_> {
             (Some(_), Some(_)) => Row::Names,
         };
         let Some(path) = file.path.clone().or_else(|| file.record_path.clone()) else { return Ok(None) };
-        let mut state = GeneratedState { role: file.role, edited: file.edited, path, row, wrong: None, seen: None };
+        let mut state =
+            GeneratedState { role: file.role, edited: file.edited, path, row, wrong: None, seen: None };
         match file.presence {
             Presence::Present => {
                 let expected = self.expectation(unit, view, file);
@@ -268,7 +269,8 @@ impl Desk<'_> {
                 continue;
             }
             let Some(picture) = pictures.iter().find(|picture| picture.role == repair.spec.role) else {
-                self.sink.send(Event::Repair(apply::not_rendered(repair, "the worker did not make this picture")));
+                self.sink
+                    .send(Event::Repair(apply::not_rendered(repair, "the worker did not make this picture")));
                 continue;
             };
             self.apply(turn, repairs, repair, picture)?;
@@ -285,14 +287,15 @@ impl Desk<'_> {
     ) -> Result<(), Halt> {
         let examiner = RefCell::new(&mut *turn.examiner);
         let halt = RefCell::new(None);
-        let Applied { event, stop } = apply::apply(repairs.store, repair, picture, &|file| {
-            match examiner.borrow_mut().confirm(file, picture) {
-                Ok(answer) => answer,
-                Err(failure) => {
-                    let words = failure.to_string();
-                    *halt.borrow_mut() = Some(Halt::from(failure));
-                    Err(words)
-                }
+        let Applied { event, stop } = apply::apply(repairs.store, repair, picture, &|file| match examiner
+            .borrow_mut()
+            .confirm(file, picture)
+        {
+            Ok(answer) => answer,
+            Err(failure) => {
+                let words = failure.to_string();
+                *halt.borrow_mut() = Some(Halt::from(failure));
+                Err(words)
             }
         });
         if stop {
@@ -379,7 +382,11 @@ impl Desk<'_> {
             Earlier::Trusted(known) => {
                 if counted {
                     turn.told += 1;
-                    self.sink.send(Event::Progress { stage: Stage::Verify, items: 1, bytes: known.identity.size });
+                    self.sink.send(Event::Progress {
+                        stage: Stage::Verify,
+                        items: 1,
+                        bytes: known.identity.size,
+                    });
                     self.sink.send(Event::Skipped { reason: SkipReason::VerifiedBefore, count: 1 });
                 }
                 return Ok(Outcome::Trusted);
@@ -452,7 +459,10 @@ fn wrong_with(look: &Look) -> Option<What> {
         What::Unverifiable,
     ];
     GRAVE.into_iter().find(|what| {
-        look.judgement.findings.iter().any(|finding| matches!(finding.code, Code::File(_, seen) if seen == *what))
+        look.judgement
+            .findings
+            .iter()
+            .any(|finding| matches!(finding.code, Code::File(_, seen) if seen == *what))
     })
 }
 

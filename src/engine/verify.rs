@@ -63,7 +63,8 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
         let mut findings = std::mem::take(&mut look.judgement.findings);
         match made {
             Some(Ok(output)) => {
-                write_out(&config.out, name, &config.settings, output, &mut item).inspect_err(|_| not_reached(sink))?;
+                write_out(&config.out, name, &config.settings, output, &mut item)
+                    .inspect_err(|_| not_reached(sink))?;
             }
             Some(Err(error)) => {
                 let told = judge::judge_failure(&expected, &DecodeError::unsupported(error.to_string()));
