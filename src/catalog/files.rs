@@ -60,13 +60,11 @@ impl Db {
             return Ok(());
         }
         let mut batch = std::mem::take(&mut self.files);
-        let written = self.transaction(async |connection| write(connection, &mut batch).await);
-        // Ids made in a transaction that was rolled back are void.
-        if written.is_ok() {
-            batch.waiting.clear();
-            self.files = batch;
-        }
-        written
+        let files = std::mem::take(&mut batch.waiting);
+        self.transaction(async |connection| write(connection, &mut batch, &files).await)?;
+        // Not after a failure: ids made in a transaction that was rolled back are void.
+        self.files = batch;
+        Ok(())
     }
 
     /// Ids may point to rows that are gone.
@@ -121,35 +119,48 @@ impl Db {
     }
 }
 
-async fn write(connection: &mut SqliteConnection, batch: &mut FileBatch) -> Result<(), sqlx::Error> {
-    if batch.folders.len() > KEPT_FOLDERS {
-        batch.folders.clear();
+impl FileBatch {
+    async fn folder(&mut self, connection: &mut SqliteConnection, path: &[u8]) -> Result<i64, sqlx::Error> {
+        if let Some(id) = self.folders.get(path) {
+            return Ok(*id);
+        }
+        if self.folders.len() >= KEPT_FOLDERS {
+            self.folders.clear();
+        }
+        let id = folder_id(connection, path).await?;
+        self.folders.insert(path.to_vec(), id);
+        Ok(id)
     }
-    let mut ids = Vec::with_capacity(batch.waiting.len());
-    for (path, known) in &batch.waiting {
-        let folder = bytes(split(path).0.as_os_str());
-        let folder = match batch.folders.get(folder) {
-            Some(id) => *id,
-            None => {
-                let id = folder_id(connection, folder).await?;
-                batch.folders.insert(folder.to_vec(), id);
-                id
-            }
-        };
+
+    async fn decoder(
+        &mut self,
+        connection: &mut SqliteConnection,
+        decoder: &DecoderId,
+    ) -> Result<i64, sqlx::Error> {
+        if let Some(id) = self.decoders.get(decoder) {
+            return Ok(*id);
+        }
+        let id = decoder_id(connection, decoder).await?;
+        self.decoders.insert(decoder.clone(), id);
+        Ok(id)
+    }
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    batch: &mut FileBatch,
+    files: &[(PathBuf, Knowledge)],
+) -> Result<(), sqlx::Error> {
+    let mut rows = Vec::with_capacity(files.len());
+    for file in files {
+        let (path, known) = file;
+        let folder = batch.folder(connection, bytes(split(path).0.as_os_str())).await?;
         let decoder = match &known.decoder {
+            Some(decoder) => Some(batch.decoder(connection, decoder).await?),
             None => None,
-            Some(decoder) => Some(match batch.decoders.get(decoder) {
-                Some(id) => *id,
-                None => {
-                    let id = decoder_id(connection, decoder).await?;
-                    batch.decoders.insert(decoder.clone(), id);
-                    id
-                }
-            }),
         };
-        ids.push((folder, decoder));
+        rows.push((file, (folder, decoder)));
     }
-    let rows: Vec<_> = batch.waiting.iter().zip(ids).collect();
     let chunks = rows.chunks_exact(ROWS);
     for row in chunks.remainder() {
         let query = sqlx::query(AssertSqlSafe(UPSERT_ONE.clone()));

@@ -33,7 +33,7 @@ pub use runs::{LineKind, RETAINED_RUNS, RunEnd, RunLine, RunRecord, RunStart};
 pub use state::{Overview, Pruned};
 
 use lock::RunLock;
-use writer::{Access, Writer};
+use writer::{Access, Db, Writer};
 
 /// The database's file name in the state folder.
 pub const FILE_NAME: &str = "catalog.sqlite";
@@ -125,7 +125,7 @@ impl Catalog {
 
     /// The runs on record, the newest first.
     pub fn runs(&self) -> Result<Vec<RunRecord>, CatalogError> {
-        self.writer.ask(|db| db.runs())
+        self.writer.ask(Db::runs)
     }
 
     /// The run whose id begins with `id`; `None` when there is none or more than one.
@@ -147,19 +147,21 @@ impl Catalog {
             let page = self.writer.ask(move |db| db.run_lines(&run_id, after))?;
             let Some(last) = page.last().map(|(sequence, _)| *sequence) else { return Ok(()) };
             after = last;
-            page.into_iter().for_each(|(_, line)| each(line));
+            for (_, line) in page {
+                each(line);
+            }
         }
     }
 
     /// Numbers for `state show`.
     pub fn overview(&self) -> Result<Overview, CatalogError> {
-        self.writer.ask(|db| db.overview())
+        self.writer.ask(Db::overview)
     }
 
     /// Writes the manifest: one line of NDJSON for every file, ordered by folder and name. Returns how many.
     pub fn export(&self, out: &mut dyn Write) -> Result<u64, CatalogError> {
         let mut count = 0;
-        for folder in self.writer.ask(|db| db.folders())? {
+        for folder in self.writer.ask(Db::folders)? {
             let files = self.folder(&folder)?;
             for (name, known) in files.sorted() {
                 state::write_manifest_line(out, &folder.join(name), known)
@@ -186,7 +188,7 @@ impl Catalog {
 
     /// Writes what is still waiting.
     pub fn flush(&self) -> Result<(), CatalogError> {
-        self.writer.ask(|db| db.flush())
+        self.writer.ask(Db::flush)
     }
 }
 

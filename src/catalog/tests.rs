@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -258,10 +258,10 @@ fn end() -> RunEnd {
 
 fn finding(number: usize) -> RunLine {
     RunLine {
-        kind: if number % 7 == 0 { LineKind::Repair } else { LineKind::Finding },
+        kind: if number.is_multiple_of(7) { LineKind::Repair } else { LineKind::Finding },
         code: "preview.missing".into(),
         severity: "warning".into(),
-        path: (number % 3 > 0).then(odd_path),
+        path: (!number.is_multiple_of(3)).then(odd_path),
         text: format!(r#"{{"type":"finding","number":{number}}}"#),
     }
 }
