@@ -74,6 +74,10 @@ impl Db {
     }
 
     pub(super) fn file(&mut self, folder: &Path, name: &OsStr) -> Result<Option<Knowledge>, CatalogError> {
+        let waiting = self.files.waiting.iter().rev().find(|(path, _)| split(path) == (folder, name));
+        if let Some((_, known)) = waiting {
+            return Ok(Some(known.clone()));
+        }
         let row = self.query(async |connection| {
             sqlx::query(
                 "SELECT file.*, decoder.name AS decoder_name, decoder.version AS decoder_version \
@@ -88,22 +92,33 @@ impl Db {
         Ok(row.as_ref().and_then(knowledge))
     }
 
-    pub(super) fn folder(&mut self, folder: &Path) -> Result<Folder, CatalogError> {
+    /// What is known about a folder, unless that is about more than `most` files.
+    pub(super) fn folder(
+        &mut self,
+        folder: &Path,
+        most: Option<usize>,
+    ) -> Result<Option<Folder>, CatalogError> {
+        // SQLite takes a negative limit for none.
+        let limit = most.and_then(|most| i64::try_from(most).ok()).map_or(-1, |most| most + 1);
         let rows = self.query(async |connection| {
             sqlx::query(
                 "SELECT file.*, decoder.name AS decoder_name, decoder.version AS decoder_version \
                  FROM folder JOIN file ON file.folder = folder.id LEFT JOIN decoder ON decoder.id = file.decoder \
-                 WHERE folder.path = ?",
+                 WHERE folder.path = ? LIMIT ?",
             )
             .bind(bytes(folder.as_os_str()))
+            .bind(limit)
             .fetch_all(connection)
             .await
         })?;
+        if most.is_some_and(|most| rows.len() > most) {
+            return Ok(None);
+        }
         let named = |row: &SqliteRow| {
             let name = OsString::from_vec(row.try_get("name").ok()?);
             Some((name, knowledge(row)?))
         };
-        Ok(Folder { files: rows.iter().filter_map(named).collect() })
+        Ok(Some(Folder { files: rows.iter().filter_map(named).collect() }))
     }
 
     /// All folders that hold files, ordered by path.
