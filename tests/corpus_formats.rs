@@ -168,3 +168,8 @@ fn png() {
 fn gif() {
     check(&["gif"], 47, 15);
 }
+
+#[test]
+fn webp() {
+    check(&["webp"], 78, 20);
+}

@@ -9,6 +9,7 @@ pub mod jpeg;
 pub mod png;
 #[cfg(test)]
 mod testing;
+pub mod webp;
 
 /// How thoroughly videos are looked at.
 pub type VideoDepth = Depth;
@@ -111,7 +112,7 @@ pub trait Format: Sync {
 }
 
 /// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.
-pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg, &png::Png, &gif::Gif];
+pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg, &png::Png, &gif::Gif, &webp::Webp];
 
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.
 pub fn decoder_id(name: &str, version: &str) -> DecoderId {

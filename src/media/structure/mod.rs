@@ -3,3 +3,4 @@
 pub mod gif;
 pub mod jpeg;
 pub mod png;
+pub mod webp;
