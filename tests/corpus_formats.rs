@@ -173,3 +173,13 @@ fn gif() {
 fn webp() {
     check(&["webp"], 78, 20);
 }
+
+#[test]
+fn bmp() {
+    check(&["bmp"], 72, 10);
+}
+
+#[test]
+fn tiff() {
+    check(&["tiff"], 143, 30);
+}

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub use baseline::Baseline;
 pub use exit::ExitStatus;
 pub use ndjson::Target;
-pub use reporter::{Finished, Reporter};
+pub use reporter::{Finished, Reporter, print, tell};
 pub use summary::{Outcome, Policy, Summary};
 
 /// When something is done: `--progress`, `--color`.

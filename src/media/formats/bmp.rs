@@ -109,7 +109,8 @@ impl Format for Bmp {
         limits: &Limits,
     ) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        let result = source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
         examined.problem = result.err();
         examined
     }
@@ -126,7 +127,8 @@ fn examine(
     limits: &Limits,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
-    let header = Header::read(bytes).ok_or_else(|| DecodeError::truncated("the header", bytes.len() as u64))?;
+    let header =
+        Header::read(bytes).ok_or_else(|| DecodeError::truncated("the header", bytes.len() as u64))?;
     if header.size.pixels() == 0 || !matches!(header.bits, 1 | 2 | 4 | 8 | 16 | 24 | 32 | 64) {
         let PixelSize { width, height } = header.size;
         let what = format!("{width} x {height} pixels of {} bits", header.bits);
@@ -189,7 +191,10 @@ fn refused(error: ImageError) -> DecodeError {
         ImageError::Unsupported(_) => DecodeError::unsupported(text),
         ImageError::Limits(_) => DecodeError::limit(text, "the decoder's own"),
         ImageError::IoError(_) => DecodeError::truncated(format!("the picture data ({text})"), None),
-        _ if ["Unknown image compression", "bit count", "top-down"].iter().any(|part| text.contains(part)) => {
+        _ if ["Unknown image compression", "bit count", "top-down"]
+            .iter()
+            .any(|part| text.contains(part)) =>
+        {
             DecodeError::unsupported(text)
         }
         _ => DecodeError::malformed(text, None),

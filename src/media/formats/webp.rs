@@ -50,7 +50,8 @@ impl Format for Webp {
         head.truncate(count);
         // The first picture's own header may lie behind a large profile: WebP has at most 16383 pixels a side.
         let outline = structure::walk(&head);
-        let unknown = if outline.canvas.pixels() == 0 { PixelSize::new(16383, 16383) } else { outline.canvas };
+        let unknown =
+            if outline.canvas.pixels() == 0 { PixelSize::new(16383, 16383) } else { outline.canvas };
         needs(unknown, unknown, target)
     }
 
@@ -63,7 +64,8 @@ impl Format for Webp {
         limits: &Limits,
     ) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        let result = source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
         examined.problem = result.err();
         examined
     }
@@ -129,7 +131,11 @@ fn decode(bytes: &[u8], picture: &Picture) -> Result<Decoded, DecodeError> {
     let alpha = if picture.lossless {
         payload.get(4).is_some_and(|byte| byte & 0x10 != 0)
     } else {
-        memchr::memmem::find(bytes.get(picture.data.start..picture.payload.start).unwrap_or_default(), b"ALPH").is_some()
+        memchr::memmem::find(
+            bytes.get(picture.data.start..picture.payload.start).unwrap_or_default(),
+            b"ALPH",
+        )
+        .is_some()
     };
     let (width, height) = (picture.size.width as usize, picture.size.height as usize);
     let mut samples = vec![0u8; width * height * if alpha { 4 } else { 3 }];
@@ -147,7 +153,9 @@ fn decode(bytes: &[u8], picture: &Picture) -> Result<Decoded, DecodeError> {
         Progress::Done => None,
         Progress::Hungry => Some(DecodeError::malformed("the data ends before the picture is complete", at)),
         Progress::Wrong => Some(DecodeError::malformed("libwebp cannot decode the picture's data", at)),
-        Progress::Unsupported => return Err(DecodeError::unsupported("a WebP feature that libwebp does not have")),
+        Progress::Unsupported => {
+            return Err(DecodeError::unsupported("a WebP feature that libwebp does not have"));
+        }
         Progress::Memory => return Err(memory()),
     };
     drop(decoder);
@@ -177,7 +185,12 @@ fn place(outline: &Outline, picture: &Picture, samples: Vec<u8>, alpha: bool) ->
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, unsafe_code, reason = "encodes with C; a panic is a failed test")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        unsafe_code,
+        reason = "encodes with C; a panic is a failed test"
+    )]
 
     use super::super::testing::{examine_bytes, noise, prefixes};
     use super::*;

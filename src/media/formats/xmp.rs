@@ -34,7 +34,11 @@ impl Format for Xmp {
     fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat> {
         let text: Vec<u8> = head.iter().copied().filter(|&byte| byte != 0).collect();
         let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
-        let text = text.strip_prefix(b"\xFF\xFE").or(text.strip_prefix(b"\xFE\xFF")).unwrap_or(text).trim_ascii_start();
+        let text = text
+            .strip_prefix(b"\xFF\xFE")
+            .or(text.strip_prefix(b"\xFE\xFF"))
+            .unwrap_or(text)
+            .trim_ascii_start();
         if !text.starts_with(b"<") {
             return None;
         }

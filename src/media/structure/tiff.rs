@@ -104,7 +104,10 @@ impl Reader<'_> {
     fn values(&self, entry: &Entry, what: &str) -> Result<Vec<u64>, DecodeError> {
         let width = kind_width(entry.kind);
         if entry.count > MAX_STRIPS {
-            return Err(DecodeError::limit(format!("{} values of {what}", entry.count), format!("{MAX_STRIPS}")));
+            return Err(DecodeError::limit(
+                format!("{} values of {what}", entry.count),
+                format!("{MAX_STRIPS}"),
+            ));
         }
         (0..entry.count).map(|index| self.need(entry.at + index * width as u64, width, what)).collect()
     }

@@ -183,9 +183,9 @@ fn picture(bytes: &[u8], chunk: &Chunk) -> Result<Picture, DecodeError> {
             _ => None,
         }
     };
-    let size = size
-        .filter(|size| size.pixels() > 0)
-        .ok_or_else(|| DecodeError::malformed("no picture header in the VP8 or VP8L chunk", chunk.body.start as u64))?;
+    let size = size.filter(|size| size.pixels() > 0).ok_or_else(|| {
+        DecodeError::malformed("no picture header in the VP8 or VP8L chunk", chunk.body.start as u64)
+    })?;
     let data = chunk.at..chunk.body.end;
     Ok(Picture { data, payload: chunk.body.clone(), left: 0, top: 0, size, lossless })
 }

@@ -23,7 +23,8 @@ pub fn check(bytes: &[u8]) -> Result<(), DecodeError> {
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
     let units = |from: fn([u8; 2]) -> u16| -> Result<Cow<'_, str>, DecodeError> {
         let pairs = bytes.get(2..).unwrap_or_default().chunks_exact(2);
-        let units = pairs.map(|pair| from([pair.first().copied().unwrap_or(0), pair.last().copied().unwrap_or(0)]));
+        let units =
+            pairs.map(|pair| from([pair.first().copied().unwrap_or(0), pair.last().copied().unwrap_or(0)]));
         char::decode_utf16(units)
             .collect::<Result<String, _>>()
             .map(Cow::Owned)
@@ -41,7 +42,9 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
                     Err(DecodeError::truncated("the text", bytes.len() as u64))
                 }
                 // Another encoding may have been declared; its markup is plain ASCII all the same.
-                Err(_) if declares_encoding(text) => Ok(Cow::Owned(text.iter().map(|&byte| byte as char).collect())),
+                Err(_) if declares_encoding(text) => {
+                    Ok(Cow::Owned(text.iter().map(|&byte| byte as char).collect()))
+                }
                 Err(error) => {
                     Err(DecodeError::malformed("text that is no UTF-8", error.valid_up_to() as u64))
                 }
@@ -98,7 +101,9 @@ impl<'a> Walker<'a> {
     fn content(&self, length: usize) -> Result<(), DecodeError> {
         let text = self.rest().get(..length).unwrap_or_default();
         legal(text, self.at)?;
-        if self.open.is_empty() && !text.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}').is_empty() {
+        if self.open.is_empty()
+            && !text.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}').is_empty()
+        {
             return Err(DecodeError::malformed("text outside of the root element", self.at as u64));
         }
         Ok(())
@@ -134,7 +139,8 @@ impl<'a> Walker<'a> {
         let inside = rest.get(1..end).unwrap_or_default();
         legal(inside, self.at)?;
         let at = self.at as u64;
-        let name = |text: &'a str| text.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
+        let name =
+            |text: &'a str| text.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
         if let Some(closing) = inside.strip_prefix('/') {
             let closing = name(closing);
             if self.open.pop() != Some(closing) {

@@ -40,7 +40,9 @@ pub fn to_samples(
         Samples::U16(samples) => samples.len(),
     };
     if length != count {
-        return Err(DecodeError::unsupported(format!("a TIFF picture of {length} samples where {count} are due")));
+        return Err(DecodeError::unsupported(format!(
+            "a TIFF picture of {length} samples where {count} are due"
+        )));
     }
     Ok(match (color, samples) {
         (ColorType::YCbCr(_), Samples::U8(samples)) => (ColorModel::Rgb, Samples::U8(ycbcr_to_rgb(samples))),
@@ -66,7 +68,9 @@ fn full_width(decoded: DecodingResult) -> Samples {
     match decoded {
         D::U8(samples) => Samples::U8(samples),
         D::U16(samples) => Samples::U16(samples),
-        D::U32(samples) => Samples::U16(samples.into_iter().map(|s| scale(s.into(), u32::MAX.into())).collect()),
+        D::U32(samples) => {
+            Samples::U16(samples.into_iter().map(|s| scale(s.into(), u32::MAX.into())).collect())
+        }
         D::U64(samples) => Samples::U16(samples.into_iter().map(|s| scale(s, u64::MAX)).collect()),
         D::I8(samples) => Samples::U8(samples.into_iter().map(|s| s.cast_unsigned() ^ 0x80).collect()),
         D::I16(samples) => Samples::U16(samples.into_iter().map(|s| s.cast_unsigned() ^ 0x8000).collect()),
@@ -87,7 +91,11 @@ fn full_width(decoded: DecodingResult) -> Samples {
 /// Floating point samples: 0 to 1 is the whole range; where the largest is above 1, it is the end of the range.
 fn floats(samples: Vec<f64>) -> Samples {
     let top = samples.iter().copied().filter(|s| s.is_finite()).fold(1.0, f64::max);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 65535; not a number becomes 0")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 65535; not a number becomes 0"
+    )]
     let convert = |s: f64| (s / top * 65535.0).round().clamp(0.0, 65535.0) as u16;
     Samples::U16(samples.into_iter().map(convert).collect())
 }
@@ -178,8 +186,10 @@ fn straight(page: &Page, samples: Samples, channels: usize) -> Samples {
             let Some((alpha, colors)) = pixel.split_last_mut() else { continue };
             let alpha = u32::from(*alpha);
             for color in colors.iter_mut().filter(|_| alpha > 0 && alpha < max) {
-                let value = (u64::from(u32::from(*color)) * u64::from(max) / u64::from(alpha)).min(max.into());
-                *color = u32::try_from(value).ok().and_then(|value| T::try_from(value).ok()).unwrap_or(*color);
+                let value =
+                    (u64::from(u32::from(*color)) * u64::from(max) / u64::from(alpha)).min(max.into());
+                *color =
+                    u32::try_from(value).ok().and_then(|value| T::try_from(value).ok()).unwrap_or(*color);
             }
         }
     }

@@ -39,7 +39,13 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// Decodes `data` (a whole file, or the chunks of one frame) into `output`: rows of `width` pixels of 4 bytes RGBA, or of
     /// 3 bytes RGB without `alpha`. `None` when the buffer does not fit or there is no memory.
-    pub fn new(data: &'a [u8], output: &'a mut [u8], width: usize, height: usize, alpha: bool) -> Option<Self> {
+    pub fn new(
+        data: &'a [u8],
+        output: &'a mut [u8],
+        width: usize,
+        height: usize,
+        alpha: bool,
+    ) -> Option<Self> {
         let stride = width.checked_mul(if alpha { 4 } else { 3 })?;
         if stride.checked_mul(height)? != output.len() {
             return None;
