@@ -156,7 +156,7 @@ fn refused(error: TiffError) -> DecodeError {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
-    use tiff::encoder::{TiffEncoder, colortype, compression};
+    use tiff::encoder::{TiffEncoder, colortype};
 
     use super::super::testing::{examine_bytes, noise, prefixes};
     use super::*;
@@ -164,7 +164,8 @@ mod tests {
 
     fn rgb(lzw: bool) -> Vec<u8> {
         let mut out = Cursor::new(Vec::new());
-        let kind = if lzw { compression::Compression::Lzw } else { compression::Compression::Uncompressed };
+        let kind =
+            if lzw { tiff::encoder::Compression::Lzw } else { tiff::encoder::Compression::Uncompressed };
         TiffEncoder::new(&mut out)
             .unwrap()
             .with_compression(kind)
