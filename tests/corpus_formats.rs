@@ -158,3 +158,28 @@ fn check(folders: &[&str], visited: usize, floor: usize) {
 fn jpeg() {
     check(&["jpeg", "mpo"], 432, 160);
 }
+
+#[test]
+fn png() {
+    check(&["png"], 343, 50);
+}
+
+#[test]
+fn gif() {
+    check(&["gif"], 47, 15);
+}
+
+#[test]
+fn webp() {
+    check(&["webp"], 78, 20);
+}
+
+#[test]
+fn bmp() {
+    check(&["bmp"], 72, 10);
+}
+
+#[test]
+fn tiff() {
+    check(&["tiff"], 143, 30);
+}

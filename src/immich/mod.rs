@@ -2,6 +2,8 @@
 
 pub mod compose;
 pub mod layout;
+pub mod mounts;
 pub mod paths;
 pub mod records;
 pub mod schema;
+pub mod settings;

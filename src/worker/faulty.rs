@@ -1,5 +1,6 @@
 //! A decoder that misbehaves on command, so that isolation can be tested: a file that begins with
 //! `PHOTOFSCK-FAULTY:` and a command. Only in builds for tests.
+#![allow(unsafe_code, reason = "a real segmentation fault cannot be had otherwise")]
 
 use std::fs::File;
 use std::io::Write;
@@ -68,7 +69,8 @@ impl Format for Faulty {
         match name.as_str() {
             "panic" => trouble(),
             "abort" => std::process::abort(),
-            "segv" => overflow_stack(number),
+            "segv" => touch_nothing(),
+            "overflow" => overflow_stack(number),
             "exit" => std::process::exit(i32::try_from(number).unwrap_or(1)),
             "hang" => spin(),
             "slow" => std::thread::sleep(Duration::from_millis(number)),
@@ -93,11 +95,17 @@ fn trouble() {
     panic!("the faulty decoder panics");
 }
 
-/// A real segmentation fault without unsafe code; `number` keeps the compiler from seeing the end.
+fn touch_nothing() {
+    let nowhere = std::hint::black_box(8) as *const u8;
+    // SAFETY: there is none, and that is the point: the first page is never mapped, the process dies here.
+    std::hint::black_box(unsafe { nowhere.read_volatile() });
+}
+
+/// `number` keeps the compiler from seeing the end.
 #[allow(unconditional_recursion, reason = "that is its task")]
 fn overflow_stack(number: u64) {
-    let frame = std::hint::black_box([number; 4096]);
-    overflow_stack(frame.iter().sum::<u64>() + 1);
+    let frame = std::hint::black_box([number; 512]);
+    overflow_stack(frame.iter().fold(1, |sum: u64, n| sum.wrapping_add(*n)));
     std::hint::black_box(frame);
 }
 

@@ -31,7 +31,7 @@ const IDLE_GROWTH: u64 = 48 << 20;
 /// How often the size of an idle worker is looked at when no item asked for memory.
 const LOOK_EVERY: u32 = 32;
 /// A program that starts says so within this time, even on a small board under load.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 /// Reading this many bytes may take a second more.
 const SLOW_DISK: u64 = 4 << 20;
 /// Longest answer without a full-size picture in it.
@@ -336,18 +336,19 @@ impl Worker {
         if matches!(result, Err(Failed::Run(_))) {
             self.retire();
         }
-        if result.is_ok() {
-            self.after_item(asked);
+        if let Ok(report) = &result {
+            self.after_item(asked, report);
         }
         result
     }
 
-    /// Replaces a worker that is old or has stayed large.
-    fn after_item(&mut self, asked: bool) {
+    /// Replaces a worker that is old, has stayed large, or caught a panic: what that left behind is not trusted.
+    fn after_item(&mut self, asked: bool, report: &MediaReport) {
         self.items += 1;
         let look = asked || self.items.is_multiple_of(LOOK_EVERY);
         let large = look && self.process.as_ref().is_some_and(|process| process.growth() > IDLE_GROWTH);
-        if large || self.items >= self.shared.config.max_items {
+        let shaken = matches!(report.problem, Some(DecodeError::Crashed { .. }));
+        if large || shaken || self.items >= self.shared.config.max_items {
             self.retire();
             self.shared.stats().retired += 1;
         }

@@ -252,7 +252,7 @@ mod tests {
     fn the_filter_compiles_and_leaves_out_the_dangerous_calls() {
         let rules = rules();
         assert!(rules.is_ok());
-        for rules in rules.into_iter() {
+        for rules in rules {
             for call in [
                 libc::SYS_openat,
                 libc::SYS_socket,

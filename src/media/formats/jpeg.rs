@@ -87,8 +87,7 @@ fn examine(
     }
     note_spare_bytes(&outline, examined);
     if depth == Depth::Structure {
-        check_structure(&outline, bytes, examined)?;
-        return Ok(());
+        return check_structure(&outline, bytes);
     }
     let decoded = decode(bytes, &outline, target, limits, examined);
     let pixels = match decoded {
@@ -107,17 +106,17 @@ fn examine(
     if let Some(problem) = examined.problem.take() {
         return Err(outline.problem.unwrap_or(problem));
     }
-    check_structure(&outline, bytes, examined)?;
+    check_structure(&outline, bytes)?;
     further_pictures(bytes, &outline, limits, examined)
 }
 
-/// The structure's own verdict. A missing EOI alone is an oddity: whether data lacks is for the decoder to say.
-fn check_structure(outline: &Outline, bytes: &[u8], examined: &mut Examined) -> Result<(), DecodeError> {
+/// The structure's own verdict. Decoders that Immich uses refuse a file without an EOI marker too.
+fn check_structure(outline: &Outline, bytes: &[u8]) -> Result<(), DecodeError> {
     if let Some(problem) = &outline.problem {
         return Err(problem.clone());
     }
     if outline.end.is_none() {
-        note(examined, DecodeError::truncated("the EOI marker is missing", bytes.len() as u64));
+        return Err(DecodeError::truncated("the EOI marker is missing", bytes.len() as u64));
     }
     Ok(())
 }
@@ -156,13 +155,8 @@ fn decode(
             Judgement::Oddity => note(examined, DecodeError::malformed(complaint.text, None)),
             Judgement::Damage => examined.problem = Some(DecodeError::malformed(complaint.text, None)),
             Judgement::Ended => {
-                // The library says the same of a file that lacks nothing but the EOI marker.
-                let mut closed = bytes.to_vec();
-                closed.extend([0xFF, 0xD9]);
-                if !matches!(decode_once(&closed, Target::None, limits), Ok((_, None))) {
-                    examined.problem =
-                        Some(DecodeError::truncated("the entropy-coded data", bytes.len() as u64));
-                }
+                let what = "the file ends inside the picture data or before its EOI marker";
+                examined.problem = Some(DecodeError::truncated(what, bytes.len() as u64));
             }
         }
     }

@@ -4,7 +4,21 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 
 use super::{Limits, Pixels, Source};
 
+pub mod bmp;
+pub mod gif;
+pub mod heif;
+pub mod jp2;
 pub mod jpeg;
+pub mod jxl;
+pub mod png;
+pub mod psd;
+mod samples;
+pub mod svg;
+#[cfg(test)]
+mod testing;
+pub mod tiff;
+pub mod webp;
+pub mod xmp;
 
 /// How thoroughly videos are looked at.
 pub type VideoDepth = Depth;
@@ -107,7 +121,22 @@ pub trait Format: Sync {
 }
 
 /// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.
-pub static REGISTRY: &[&dyn Format] = &[&jpeg::Jpeg];
+#[rustfmt::skip]
+pub static REGISTRY: &[&dyn Format] = &[
+    &jpeg::Jpeg,
+    &png::Png,
+    &gif::Gif,
+    &webp::Webp,
+    &bmp::Bmp,
+    &heif::Heif,
+    &jxl::Jxl,
+    &jp2::Jp2,
+    &psd::Psd,
+    &svg::Svg,
+    &xmp::Xmp,
+    // Camera raws that are built on TIFF stand before it.
+    &tiff::Tiff,
+];
 
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.
 pub fn decoder_id(name: &str, version: &str) -> DecoderId {

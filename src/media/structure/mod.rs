@@ -1,3 +1,11 @@
 //! Walkers of container and stream structure, without pixels.
 
+pub mod bmff;
+pub mod gif;
+pub mod heif;
+pub mod jp2;
 pub mod jpeg;
+pub mod png;
+pub mod tiff;
+pub mod webp;
+pub mod xml;

@@ -1,0 +1,92 @@
+//! A run of the engine from start to end: signals, reports, exit status.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::args::LogFormat;
+use super::resolve::Run;
+use super::{failure, usage};
+use crate::engine::{self, Cancel, Config, RunEnd, RunError, record};
+use crate::model::EventSink;
+use crate::report::ndjson::SummaryLine;
+use crate::report::{ExitStatus, Reporter, Summary, tell, text};
+
+/// Runs the engine and tells what came of it.
+pub fn run(run: Run) -> ExitStatus {
+    start_log(run.log);
+    let color = run.options.color;
+    let cancel = Cancel::new();
+    if let Err(error) = listen(&cancel) {
+        return failure(&format!("signal handlers: {error}"));
+    }
+    let reporter = match Reporter::new(run.options) {
+        Ok(reporter) => reporter,
+        Err(message) => return usage(&message),
+    };
+    let outcome = record::outcome(&engine(&run.config, &reporter, &cancel));
+    let finished = reporter.finish(outcome);
+    if let Some(command) = &run.notify
+        && let Err(message) = notify(command, &finished.summary)
+    {
+        tell(&text::error_line(&message), color);
+    }
+    finished.status
+}
+
+/// The one place where the engine is called.
+fn engine(config: &Config, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunEnd, RunError> {
+    match config {
+        Config::Verify(config) => engine::verify(config, sink, cancel),
+        Config::Render(config) => engine::render(config, sink, cancel),
+        Config::Check(_) | Config::Repair(_) => Err(RunError::io("the engine is not connected")),
+    }
+}
+
+/// The first SIGINT or SIGTERM asks for an orderly end, the second ends the program at once. Nothing is left
+/// half written either way.
+fn listen(cancel: &Cancel) -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        // Handlers are called in this order, so that the first signal finds the flag not yet set.
+        let at_once = i32::from(ExitStatus::CANCELLED.code());
+        signal_hook::flag::register_conditional_shutdown(signal, at_once, cancel.flag())?;
+        signal_hook::flag::register(signal, cancel.flag())?;
+    }
+    Ok(())
+}
+
+/// Log lines go to standard error; `PHOTOFSCK_LOG` says which.
+fn start_log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_env_var("PHOTOFSCK_LOG")
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only if there is a logger already.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(false).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
+
+/// Runs a shell command with the summary on its standard input. What it does never changes the exit status.
+fn notify(command: &OsStr, summary: &Summary) -> Result<(), String> {
+    let shown = command.to_string_lossy();
+    let mut json =
+        serde_json::to_vec(&SummaryLine(summary)).map_err(|error| format!("--notify-command: {error}"))?;
+    json.push(b'\n');
+    let mut child = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(command)
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("--notify-command {shown:?}: {error}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A command that does not read its input is none the worse for it.
+        let _ = stdin.write_all(&json);
+    }
+    let status = child.wait().map_err(|error| format!("--notify-command {shown:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("--notify-command {shown:?} ended with {status}")) }
+}

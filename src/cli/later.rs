@@ -1,0 +1,97 @@
+//! Options that the command line has and this version cannot honour. They are refused before any work begins.
+
+use super::args::{CheckArgs, WriteArgs};
+
+/// The refusal of an option, with what to do instead.
+fn refuse(option: &str, instead: &str) -> Result<(), String> {
+    Err(format!("{option} is not part of this version yet: {instead}"))
+}
+
+/// Refuses what `check` and `repair` cannot do.
+pub fn check(args: &CheckArgs) -> Result<(), String> {
+    let pace = &args.pace;
+    match pace.io.as_deref() {
+        None | Some("normal") => {}
+        Some("idle") => refuse("--io idle", "start photofsck with `ionice -c 3 nice`")?,
+        Some(other) => return Err(format!("--io: expected normal or idle, found {other:?}")),
+    }
+    if pace.max_rate.is_some() {
+        refuse(
+            "--max-rate",
+            "start photofsck with `ionice -c 3`, or in a systemd unit with IOReadBandwidthMax=",
+        )?;
+    }
+    if pace.max_bytes.is_some() {
+        refuse("--max-bytes", "use --time-limit")?;
+    }
+    if pace.max_load.is_some() {
+        refuse("--max-load", "start photofsck with `nice -n 19` and few --jobs")?;
+    }
+    if args.scope.against.is_some() {
+        refuse("--against", "compare the bytes with the records: `photofsck check --max-age 0`")?;
+    }
+    if args.reports.html.is_some() {
+        refuse("--html", "use --json, or read the summary")?;
+    }
+    if args.reports.ping.is_some() {
+        refuse("--ping", "use --notify-command with curl, for example `curl -fsS --data-binary @- URL`")?;
+    }
+    Ok(())
+}
+
+/// Refuses what `repair` cannot do.
+pub fn write(args: &WriteArgs) -> Result<(), String> {
+    match args.register.as_deref() {
+        None | Some("none") => {}
+        Some(way @ ("sql" | "api")) => refuse(
+            &format!("--register {way}"),
+            "leave it out; for files that no record names, let Immich run Administration, Jobs, Generate Thumbnails, \
+             Missing",
+        )?,
+        Some(other) => return Err(format!("--register: expected none, sql or api, found {other:?}")),
+    }
+    for (given, option, instead) in [
+        (args.api_url.is_some(), "--api-url", "leave it out, as --register api is not there either"),
+        (
+            args.api_key_file.is_some(),
+            "--api-key-file",
+            "leave it out, as --register api is not there either",
+        ),
+        (
+            !args.originals_from.is_empty(),
+            "--originals-from",
+            "copy the originals that check names from the backup by hand",
+        ),
+        (args.relink, "--relink", "move the originals that check calls missing and untracked by hand"),
+        (
+            args.quarantine.is_some(),
+            "--quarantine",
+            "leave it out: this version replaces nothing but files under thumbs/",
+        ),
+        (
+            args.quarantine_untracked,
+            "--quarantine-untracked",
+            "check lists untracked files; move them by hand",
+        ),
+        (
+            args.salvage.is_some(),
+            "--salvage",
+            "copy the preview of a lost original by hand: its finding names the asset",
+        ),
+    ] {
+        if given {
+            refuse(option, instead)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a whole command.
+pub fn command(name: &str) -> String {
+    let instead = match name {
+        "doctor" => "`photofsck check --quick` finds wrong mounts, missing files and wrong paths",
+        "bench" => "measure with `photofsck verify` on a folder of your pictures: the summary has the rate",
+        _ => "this version moves nothing to a quarantine folder, so there is nothing to put back",
+    };
+    format!("photofsck {name} is not part of this version yet: {instead}")
+}

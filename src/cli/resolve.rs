@@ -1,0 +1,378 @@
+//! From parsed arguments to what a run is asked to do. Every usage error that clap cannot see is found here.
+
+use std::ffi::{OsStr, OsString};
+use std::io::BufReader;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::{
+    CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, LogFormat, OnlyArg, OutputArgs, RenderArgs,
+    RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg, StateCommand, VerifyArgs, VideoArg,
+    WhenArg,
+};
+use super::later;
+use super::layers::Environment;
+use crate::catalog;
+use crate::engine::{
+    CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
+};
+use crate::model::{Depth, ImageSettings, Role, Severity, display_path};
+use crate::report::{Baseline, Options, Policy, Target, Verbosity, When};
+
+/// What to do, with everything resolved.
+#[derive(Debug)]
+pub enum Action {
+    /// Run the engine.
+    Run(Box<Run>),
+    /// Show an earlier run.
+    Report(ReportAction),
+    /// Look after the catalog.
+    State(StateAction),
+    /// Print completions.
+    Completions(clap_complete::Shell),
+    /// Print the man page of the program or of a command.
+    Man(Option<String>),
+}
+
+/// A run of the engine.
+#[derive(Debug)]
+pub struct Run {
+    /// For the engine.
+    pub config: Config,
+    /// For the reporter.
+    pub options: Options,
+    /// A shell command that gets the summary.
+    pub notify: Option<OsString>,
+    /// Form of log lines.
+    pub log: LogFormat,
+}
+
+/// `photofsck report`
+#[derive(Debug)]
+pub struct ReportAction {
+    /// The run; the newest if `None`.
+    pub run: Option<String>,
+    /// An earlier run to compare with.
+    pub since: Option<String>,
+    /// The catalog.
+    pub state: PathBuf,
+    /// Where findings go as a table.
+    pub csv: Option<Target>,
+    /// How text is shown, and where NDJSON goes.
+    pub options: Options,
+}
+
+/// `photofsck state`
+#[derive(Debug)]
+pub struct StateAction {
+    /// What to do.
+    pub what: StateWhat,
+    /// The catalog.
+    pub state: PathBuf,
+    /// Whether output is coloured.
+    pub color: When,
+}
+
+/// What to do with the catalog.
+#[derive(Debug)]
+pub enum StateWhat {
+    /// Say what is in it.
+    Show,
+    /// Write a manifest.
+    Export(Target),
+    /// Forget what is old.
+    Prune,
+    /// Files have moved.
+    Rebase {
+        /// From here.
+        old: PathBuf,
+        /// To here.
+        new: PathBuf,
+    },
+}
+
+/// Resolves everything.
+///
+/// # Errors
+/// A usage error: what was given, what was expected.
+pub fn resolve(cli: Cli, environment: &Environment) -> Result<Action, String> {
+    Ok(match cli.command {
+        Command::Check(args) => run(check(args, environment)?),
+        Command::Repair(args) => run(repair(args, environment)?),
+        Command::Verify(args) => run(verify(args)?),
+        Command::Render(args) => run(render(args)?),
+        Command::Report(args) => Action::Report(report(args, environment)?),
+        Command::State(args) => Action::State(state(args.command, environment)?),
+        Command::Completions { shell } => Action::Completions(shell),
+        Command::Man { command } => Action::Man(command),
+        Command::Doctor(_) => return Err(later::command("doctor")),
+        Command::Bench(_) => return Err(later::command("bench")),
+        Command::Undo(_) => return Err(later::command("undo")),
+    })
+}
+
+fn run(run: Run) -> Action {
+    Action::Run(Box::new(run))
+}
+
+fn check(args: CheckArgs, environment: &Environment) -> Result<Run, String> {
+    let (config, options, general) = library("check", args, environment)?;
+    Ok(Run { config: Config::Check(config), options, notify: general.notify, log: general.log })
+}
+
+fn repair(args: RepairArgs, environment: &Environment) -> Result<Run, String> {
+    later::write(&args.write)?;
+    let (check, options, general) = library("repair", args.check, environment)?;
+    let config = Config::Repair(RepairConfig {
+        check,
+        dry_run: args.write.dry_run,
+        yes_without_backup: args.write.yes_without_backup,
+    });
+    Ok(Run { config, options, notify: general.notify, log: general.log })
+}
+
+/// What of the arguments is for neither engine nor reporter.
+struct General {
+    notify: Option<OsString>,
+    log: LogFormat,
+}
+
+fn library(
+    command: &'static str,
+    args: CheckArgs,
+    environment: &Environment,
+) -> Result<(CheckConfig, Options, General), String> {
+    later::check(&args)?;
+    let CheckArgs { library, scope, resources, output, reports, general, .. } = args;
+    if library.media.is_none() && library.compose.is_none() {
+        return Err(
+            "expected --media DIR (Immich's media location on this host) or --compose DIR (the folder with \
+                    docker-compose.yml)"
+                .to_owned(),
+        );
+    }
+    let only = selection(&scope.only);
+    let config = CheckConfig {
+        media: library.media,
+        compose: library.compose,
+        db: db(library.db.as_deref())?,
+        map: library
+            .map
+            .iter()
+            .map(|rule| MapRule::parse(rule).map_err(|error| error.to_string()))
+            .collect::<Result<_, _>>()?,
+        quick: scope.quick,
+        video: video(scope.video),
+        state: state_folder(library.state, environment)?,
+        max_age: scope.max_age.unwrap_or(Duration::from_secs(30 * 86_400)),
+        time_limit: time_limit(scope.time_limit)?,
+        shard: scope.shard.map_or_else(Shard::default, |(index, count)| Shard { index, count }),
+        allow_mass_missing: library.allow_mass_missing,
+        items: reports.items,
+        policy: policy(&reports)?,
+        resources: machine(&resources)?,
+        only,
+    };
+    if reports.items && output.json.is_none() {
+        return Err("--items adds lines to the NDJSON: expected --json FILE too".to_owned());
+    }
+    let mut options = options(command, &output, &general);
+    options.items = reports.items;
+    options.metrics.clone_from(&reports.metrics);
+    options.scope.quick = config.quick;
+    options.scope.originals = config.only.contains(Role::Original);
+    options.policy.clone_from(&config.policy);
+    let rest = General { notify: reports.notify_command, log: general.log_format.unwrap_or(LogFormat::Text) };
+    Ok((config, options, rest))
+}
+
+fn verify(args: VerifyArgs) -> Result<Run, String> {
+    let mut options = options("verify", &args.output, &args.general);
+    options.scope.quick = args.quick;
+    options.policy.fail_on = severity(args.fail_on);
+    let config = Config::Verify(VerifyConfig {
+        paths: args.paths,
+        quick: args.quick,
+        video: video(args.video),
+        state: args.state,
+        resources: machine(&args.resources)?,
+    });
+    Ok(Run { config, options, notify: None, log: args.general.log_format.unwrap_or(LogFormat::Text) })
+}
+
+fn render(args: RenderArgs) -> Result<Run, String> {
+    let settings = match &args.image_config {
+        None => ImageSettings::default(),
+        Some(path) => {
+            let what = format!("--image-config {}", display_path(path));
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{what}: {error}"))?;
+            parse_image_config(&text).map_err(|error| format!("{what}: {error}"))?
+        }
+    };
+    let options = options("render", &args.output, &args.general);
+    let config = Config::Render(RenderConfig {
+        files: args.files,
+        out: args.out,
+        settings,
+        resources: machine(&args.resources)?,
+    });
+    Ok(Run { config, options, notify: None, log: args.general.log_format.unwrap_or(LogFormat::Text) })
+}
+
+fn report(args: ReportArgs, environment: &Environment) -> Result<ReportAction, String> {
+    if args.html.is_some() {
+        return Err("--html is not part of this version yet: use --csv or --json".to_owned());
+    }
+    let output = OutputArgs { json: args.json, progress: Some(WhenArg::Never) };
+    let csv = args.csv.map(target);
+    let options = options("report", &output, &args.general);
+    if csv == Some(Target::Stdout) && options.json == Some(Target::Stdout) {
+        return Err("--json - and --csv -: expected at most one of them on standard output".to_owned());
+    }
+    let state = state_folder(args.state, environment)?;
+    Ok(ReportAction { run: args.run, since: args.since, state, csv, options })
+}
+
+fn state(command: StateCommand, environment: &Environment) -> Result<StateAction, String> {
+    let (what, catalog): (StateWhat, CatalogArgs) = match command {
+        StateCommand::Show(catalog) => (StateWhat::Show, catalog),
+        StateCommand::Export { file, catalog } => (StateWhat::Export(target(file)), catalog),
+        StateCommand::Prune(catalog) => (StateWhat::Prune, catalog),
+        StateCommand::Rebase { rule, catalog } => {
+            let rule = MapRule::parse(&rule)
+                .ok()
+                .filter(|rule| rule.container.is_absolute() && rule.host.is_absolute());
+            let rule = rule.ok_or("expected OLD=NEW with two absolute folders, such as /mnt/old=/mnt/new")?;
+            (StateWhat::Rebase { old: rule.container, new: rule.host }, catalog)
+        }
+    };
+    let state = state_folder(catalog.state, environment)?;
+    Ok(StateAction { what, state, color: when(catalog.general.color) })
+}
+
+fn db(text: Option<&OsStr>) -> Result<Db, String> {
+    let Some(text) = text else { return Ok(Db::Auto) };
+    Ok(match text.to_str() {
+        Some("auto") => Db::Auto,
+        Some("none") => Db::None,
+        Some("-") => Db::Stdin,
+        Some("") => return Err("--db: expected auto, none, a postgres:// URL, a dump file or -".to_owned()),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Db::Url(url.to_owned())
+        }
+        Some(url) if url.contains("://") => {
+            let scheme = url.split("://").next().unwrap_or_default();
+            return Err(format!(
+                "--db: expected a URL that begins with postgres://, found one with {scheme}://"
+            ));
+        }
+        _ => Db::File(PathBuf::from(text)),
+    })
+}
+
+fn selection(only: &[OnlyArg]) -> Selection {
+    if only.is_empty() {
+        return Selection::All;
+    }
+    let role = |only: &OnlyArg| match only {
+        OnlyArg::Originals => Role::Original,
+        OnlyArg::Previews => Role::Preview,
+        OnlyArg::Thumbnails => Role::Thumbnail,
+        OnlyArg::Fullsize => Role::Fullsize,
+        OnlyArg::Persons => Role::Person,
+        OnlyArg::Videos => Role::Video,
+        OnlyArg::Sidecars => Role::Sidecar,
+    };
+    let mut roles: Vec<Role> = only.iter().map(role).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    Selection::Only(roles)
+}
+
+const fn video(video: Option<VideoArg>) -> Depth {
+    match video {
+        Some(VideoArg::Structure) => Depth::Structure,
+        None | Some(VideoArg::Keyframes) => Depth::Keyframes,
+        Some(VideoArg::Full) => Depth::Full,
+    }
+}
+
+fn time_limit(limit: Option<Duration>) -> Result<Option<Duration>, String> {
+    if limit.is_some_and(|limit| limit.is_zero()) {
+        return Err("--time-limit: expected more than 0; leave it out for a run without limit".to_owned());
+    }
+    Ok(limit)
+}
+
+/// Less than this is no budget for any decoder.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+fn machine(args: &ResourceArgs) -> Result<Resources, String> {
+    if let Some(memory) = args.memory.filter(|&memory| memory < LEAST_MEMORY) {
+        return Err(format!("--memory: expected at least 16M, found {memory} bytes"));
+    }
+    let jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(usize::from(jobs)));
+    Ok(Resources { jobs, memory: args.memory })
+}
+
+/// The folder given, else that of a systemd unit, else the user's.
+fn state_folder(given: Option<PathBuf>, environment: &Environment) -> Result<PathBuf, String> {
+    let variable = |name: &str| environment.get(name).map(OsStr::to_owned);
+    given
+        .or_else(|| variable("STATE_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute()))
+        .or_else(|| catalog::default_state_dir(variable, environment.root))
+        .ok_or_else(|| "there is no home folder to keep the catalog in: expected --state DIR".to_owned())
+}
+
+fn target(path: PathBuf) -> Target {
+    if path == Path::new("-") { Target::Stdout } else { Target::File(path) }
+}
+
+fn options(command: &'static str, output: &OutputArgs, general: &GeneralArgs) -> Options {
+    Options {
+        json: output.json.clone().map(target),
+        verbosity: match (general.quiet, general.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        },
+        color: when(general.color),
+        progress: when(output.progress),
+        ..Options::new(command)
+    }
+}
+
+fn policy(args: &ReportsArgs) -> Result<Policy, String> {
+    if args.fail_on_new && args.baseline.is_none() {
+        return Err("--fail-on-new: expected --baseline FILE to tell new findings from known ones".to_owned());
+    }
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
+    Ok(Policy { fail_on: severity(args.fail_on), baseline, fail_on_new: args.fail_on_new })
+}
+
+fn read_baseline(path: &Path) -> Result<Baseline, String> {
+    let what = format!("--baseline {}", display_path(path));
+    let file = std::fs::File::open(path).map_err(|error| format!("{what}: {error}"))?;
+    Baseline::read(BufReader::new(file)).map_err(|error| format!("{what}: {error}"))
+}
+
+const fn severity(severity: Option<SeverityArg>) -> Severity {
+    match severity {
+        Some(SeverityArg::Error) => Severity::Error,
+        None | Some(SeverityArg::Warning) => Severity::Warning,
+        Some(SeverityArg::Info) => Severity::Info,
+    }
+}
+
+const fn when(when: Option<WhenArg>) -> When {
+    match when {
+        None | Some(WhenArg::Auto) => When::Auto,
+        Some(WhenArg::Always) => When::Always,
+        Some(WhenArg::Never) => When::Never,
+    }
+}
+
+fn parse_image_config(text: &str) -> Result<ImageSettings, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,233 @@
+//! GIF, animated or not.
+//!
+//! All blocks are walked and the data of every frame is read strictly by our own reader, which also makes the pixels of
+//! the first frame.
+
+use crate::media::structure::gif::{self as structure, Frame, Outline};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
+
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+
+/// The family.
+pub struct Gif;
+
+static SPECS: &[FormatSpec] = &[FormatSpec {
+    format: MediaFormat::Gif,
+    name: "GIF",
+    extensions: &["gif"],
+    recognised_by: "GIF87a or GIF89a",
+    proves: "block structure sound; the data of every frame has only codes that exist and gives all pixels",
+    blind_to: "wrong colours in colour tables; bytes after the trailer",
+    preview: true,
+}];
+
+impl Format for Gif {
+    fn specs(&self) -> &'static [FormatSpec] {
+        SPECS
+    }
+
+    fn decoder(&self) -> DecoderId {
+        decoder_id("photofsck-gif", "1")
+    }
+
+    fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
+        (head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a")).then_some(MediaFormat::Gif)
+    }
+
+    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
+        let mut head = [0; 13];
+        let count = source.read_at(0, &mut head).unwrap_or(0);
+        let screen = structure::walk(head.get(..count).unwrap_or_default()).screen;
+        needs(screen, screen, target)
+    }
+
+    fn examine(
+        &self,
+        _format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined {
+        let mut examined = Examined::by(self.decoder());
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        examined.problem = result.err();
+        examined
+    }
+}
+
+/// Canvas and indices of the first frame; the outline of a long animation.
+fn needs(screen: PixelSize, frame: PixelSize, target: Target) -> u64 {
+    let pixels = if target == Target::None { 0 } else { screen.pixels() * 4 + frame.pixels() };
+    pixels + (1 << 20)
+}
+
+fn examine(
+    bytes: &[u8],
+    depth: Depth,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let mut outline = structure::walk(bytes);
+    // Writers that leave the screen at 0 x 0 mean the first frame.
+    if let (0, Some(first)) = (outline.screen.pixels(), outline.frames.first()) {
+        outline.screen = first.size;
+    }
+    if outline.screen.pixels() > 0 {
+        examined.size = Some(outline.screen);
+    }
+    if let Some(problem) = outline.problem.take() {
+        return Err(problem);
+    }
+    if depth == Depth::Structure {
+        return Ok(());
+    }
+    let largest = outline.frames.iter().map(|frame| frame.size).max_by_key(|size| size.pixels());
+    within_limits(outline.screen, needs(outline.screen, largest.unwrap_or_default(), target), limits)?;
+    within_limits(largest.unwrap_or_default(), 0, limits)?;
+    let mut oddity = None;
+    for (number, frame) in outline.frames.iter().enumerate() {
+        let wanted = number == 0 && target != Target::None;
+        let data = structure::read(bytes, frame, wanted)?;
+        if data.surplus > 0 {
+            let what = format!("{} bytes behind the pixels of frame {number}", data.surplus);
+            oddity = Some(DecodeError::malformed(what, frame.at as u64));
+        }
+        if wanted {
+            examined.pixels = Some(compose(bytes, &outline, frame, &data.indices));
+        }
+    }
+    if !outline.trailer {
+        oddity = Some(DecodeError::truncated("the trailer is missing", bytes.len() as u64));
+    }
+    let by = examined.decoder.clone();
+    examined.faults.extend(oddity.map(|error| Fault { error, by }));
+    Ok(())
+}
+
+/// The first frame on the empty canvas.
+fn compose(bytes: &[u8], outline: &Outline, frame: &Frame, indices: &[u8]) -> Pixels {
+    let palette = frame.palette.clone().or_else(|| outline.palette.clone());
+    let palette = palette.and_then(|range| bytes.get(range)).unwrap_or_default();
+    let (width, height) = (outline.screen.width as usize, outline.screen.height as usize);
+    let columns = frame.size.width as usize;
+    let mut canvas = vec![0u8; width * height * 4];
+    for (stored, row) in indices.chunks_exact(columns).enumerate() {
+        let y = usize::from(frame.top) + shown_row(stored, frame);
+        let x = usize::from(frame.left);
+        if y >= height || x >= width {
+            continue;
+        }
+        let start = (y * width + x) * 4;
+        let end = (y + 1) * width * 4;
+        let places = canvas.get_mut(start..end).unwrap_or_default().chunks_exact_mut(4);
+        for (place, &index) in places.zip(row) {
+            let at = usize::from(index) * 3;
+            if let (Some(&[r, g, b]), false) = (palette.get(at..at + 3), frame.transparent == Some(index)) {
+                place.copy_from_slice(&[r, g, b, 255]);
+            }
+        }
+    }
+    let opaque = canvas.chunks_exact(4).all(|pixel| pixel.last() == Some(&255));
+    let samples = if opaque {
+        canvas.chunks_exact(4).flat_map(|pixel| pixel.iter().take(3).copied()).collect()
+    } else {
+        canvas
+    };
+    Pixels {
+        size: outline.screen,
+        full_size: outline.screen,
+        model: if opaque { ColorModel::Rgb } else { ColorModel::Rgba },
+        samples: Samples::U8(samples),
+        orientation: Orientation::UPRIGHT,
+        icc: None,
+        exif_colorspace: None,
+        bits_per_sample: 8,
+        video_frame: false,
+    }
+}
+
+/// Where a stored row is shown: interlaced frames come in four passes.
+fn shown_row(stored: usize, frame: &Frame) -> usize {
+    if !frame.interlaced {
+        return stored;
+    }
+    let height = frame.size.height as usize;
+    let mut before = 0;
+    for (first, step) in [(0usize, 8), (4, 8), (2, 4), (1, 2)] {
+        let rows = height.saturating_sub(first).div_ceil(step);
+        if stored < before + rows {
+            return first + (stored - before) * step;
+        }
+        before += rows;
+    }
+    stored
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+    use super::super::testing::{examine_bytes, noise, prefixes};
+    use super::*;
+
+    fn encode(interlaced: bool, transparent: Option<u8>, frames: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        let palette: Vec<u8> = (0..=255u8).flat_map(|n| [n, 255 - n, n / 2]).collect();
+        let mut encoder = gif::Encoder::new(&mut out, 40, 30, &palette).unwrap();
+        for _ in 0..frames {
+            let indices = noise(40 * 30);
+            let mut frame = gif::Frame::from_indexed_pixels(40, 30, indices, transparent);
+            frame.interlaced = interlaced;
+            encoder.write_frame(&frame).unwrap();
+        }
+        drop(encoder);
+        out
+    }
+
+    #[test]
+    fn pixels_of_the_first_frame() {
+        let bytes = encode(false, None, 3);
+        let pixels = examine_bytes(&Gif, &bytes, Target::Full).unwrap();
+        let expected: Vec<u8> = noise(40 * 30).iter().flat_map(|&n| [n, 255 - n, n / 2]).collect();
+        assert_eq!((pixels.model, &pixels.samples), (ColorModel::Rgb, &Samples::U8(expected)));
+    }
+
+    #[test]
+    fn interlaced_rows_agree_with_the_gif_crate() {
+        let bytes = encode(true, Some(7), 1);
+        let pixels = examine_bytes(&Gif, &bytes, Target::Full).unwrap();
+        let mut options = gif::DecodeOptions::new();
+        options.set_color_output(gif::ColorOutput::RGBA);
+        let mut decoder = options.read_info(&bytes[..]).unwrap();
+        let frame = decoder.read_next_frame().unwrap().unwrap();
+        let Samples::U8(samples) = &pixels.samples else { panic!("8 bits expected") };
+        assert_eq!(pixels.model, ColorModel::Rgba);
+        for (ours, theirs) in samples.chunks_exact(4).zip(frame.buffer.chunks_exact(4)) {
+            assert_eq!(ours[3], theirs[3]);
+            assert!(ours[3] == 0 || ours == theirs);
+        }
+    }
+
+    #[test]
+    fn no_prefix_is_sound_but_the_one_without_trailer() {
+        let bytes = encode(false, None, 1);
+        prefixes(&Gif, &bytes, bytes.len() - 1);
+        assert!(examine_bytes(&Gif, &bytes[..bytes.len() - 1], Target::None).is_ok());
+    }
+
+    #[test]
+    fn lost_and_zeroed_data_is_noticed() {
+        let bytes = encode(false, None, 2);
+        let middle = bytes.len() / 2;
+        let mut lost = bytes.clone();
+        lost.drain(middle..middle + 100);
+        assert!(examine_bytes(&Gif, &lost, Target::None).is_err());
+        let mut zeroed = bytes;
+        zeroed[middle..middle + 200].fill(0);
+        assert!(examine_bytes(&Gif, &zeroed, Target::None).is_err());
+    }
+}

@@ -1,0 +1,333 @@
+//! HEIF, HEIC and AVIF through libheif: structure first, then a strict decode of the primary picture.
+
+use libheif_rs::{
+    ColorSpace, DecodingOptions, HeifContext, HeifError, HeifErrorCode, HeifErrorSubCode, Image, ImageHandle,
+    ItemId, LibHeif, RgbChroma,
+};
+use moxcms::{CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
+
+use crate::media::structure::bmff;
+use crate::media::structure::heif::{self, Layout};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
+
+use super::{Examined, Format, FormatSpec, Target, samples, within_limits};
+
+/// HEIF, HEIC and AVIF.
+pub struct Heif;
+
+static SPECS: [FormatSpec; 2] = [
+    FormatSpec {
+        format: MediaFormat::Heic,
+        name: "HEIC, HEIF",
+        extensions: &["heic", "heif", "hif"],
+        recognised_by: "file type box with a HEIF brand",
+        proves: "every box and item lies inside the file, HEVC units fill their items and hold no impossible bytes, the primary picture decodes",
+        blind_to: "wrong bytes inside an HEVC slice that still decode; other items than the primary picture and its tiles",
+        preview: true,
+    },
+    FormatSpec {
+        format: MediaFormat::Avif,
+        name: "AVIF",
+        extensions: &["avif"],
+        recognised_by: "file type box with an AVIF brand",
+        proves: "every box and item lies inside the file, the primary picture decodes",
+        blind_to: "frames of an animation behind the first",
+        preview: true,
+    },
+];
+
+/// Items smaller than this are placeholders.
+const PLACEHOLDER: u64 = 32;
+
+/// Brands that promise a still picture or an image sequence, by ISO/IEC 23008-12 and AV1 Image File Format.
+const HEIF_BRANDS: [&[u8; 4]; 16] = [
+    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"mif3",
+    b"msf1", b"avci", b"avcs", b"jpeg", b"j2ki",
+];
+
+impl Format for Heif {
+    fn specs(&self) -> &'static [FormatSpec] {
+        &SPECS
+    }
+
+    fn decoder(&self) -> DecoderId {
+        let [major, minor, patch] = LibHeif::new_checked().map_or([0; 3], |library| library.version());
+        DecoderId { name: "libheif".into(), version: format!("{major}.{minor}.{patch}") }
+    }
+
+    fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
+        let brands = bmff::brands(head);
+        let major = brands.first()?;
+        let has = |wanted: &[u8; 4]| brands.iter().any(|brand| brand == wanted);
+        if has(b"avif") || major == b"avis" {
+            return Some(MediaFormat::Avif);
+        }
+        // Live photos and CR3 files may name HEIF brands beside their own; the first brand decides there.
+        let first = HEIF_BRANDS.contains(&major);
+        let among_generic = matches!(major, b"isom" | b"iso8" | b"unif" | b"MiHB" | b"MiHE")
+            && (has(b"mif1") || has(b"heic"));
+        (first || among_generic).then_some(MediaFormat::Heic)
+    }
+
+    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, _target: Target) -> u64 {
+        heif::walk(source).map_or(0, |layout| memory(&layout, source))
+    }
+
+    fn examine(
+        &self,
+        _format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined {
+        let mut examined = Examined::by(self.decoder());
+        if let Err(problem) = examine(source, depth, target, limits, &mut examined) {
+            examined.problem = Some(problem);
+        }
+        examined
+    }
+}
+
+/// Planes, tiles, the interleaved picture and our copy of it, in bytes.
+fn memory(layout: &Layout, source: &Source<'_>) -> u64 {
+    // Measured with libheif 1.23: up to 8 bytes per pixel at 8 bits and 28 at 10 bits, before our copy.
+    let per_pixel = if layout.deep { 36 } else { 14 };
+    let pixels = if layout.is_mini { source.len().saturating_mul(64) } else { layout.largest.pixels() };
+    pixels.saturating_mul(per_pixel).saturating_add(16 << 20)
+}
+
+fn examine(
+    source: &Source<'_>,
+    depth: Depth,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let layout = heif::walk(source)?;
+    if let Some(trailing) = layout.trailing.clone() {
+        examined.faults.push(Fault { error: trailing, by: examined.decoder.clone() });
+    }
+    if !layout.has_items && !layout.is_mini {
+        return Err(DecodeError::unsupported("an image sequence without a still picture"));
+    }
+    if layout.largest.pixels() > 0 {
+        within_limits(layout.largest, memory(&layout, source), limits)?;
+    }
+    let bytes = source.load(limits)?;
+    let library = LibHeif::new_checked().map_err(|error| failure(&error, &layout))?;
+    let context = open(&bytes, &layout)?;
+    let handle = context.primary_image_handle().map_err(|error| failure(&error, &layout))?;
+    let size = PixelSize::new(handle.width(), handle.height());
+    examined.size = Some(size);
+    if depth == Depth::Structure && target == Target::None {
+        return Ok(());
+    }
+    within_limits(size, memory(&layout, source), limits)?;
+    let image = decode(&library, &handle, &layout)?;
+    if target != Target::None {
+        examined.pixels = Some(pixels(&image, &handle)?);
+    }
+    Ok(())
+}
+
+fn open<'b>(bytes: &'b [u8], layout: &Layout) -> Result<HeifContext<'b>, DecodeError> {
+    ceilings::raise();
+    let mut context = HeifContext::new().map_err(|error| failure(&error, layout))?;
+    context.set_max_decoding_threads(0);
+    context.read_bytes(bytes).map_err(|error| failure(&error, layout))?;
+    Ok(context)
+}
+
+fn decode(library: &LibHeif, handle: &ImageHandle, layout: &Layout) -> Result<Image, DecodeError> {
+    let mut options =
+        DecodingOptions::new().ok_or_else(|| DecodeError::limit("libheif's decoding options", "memory"))?;
+    // A tile that does not decode is an error, not a hole.
+    options.set_strict_decoding(true);
+    let deep = handle.luma_bits_per_pixel() > 8;
+    let chroma = match (deep, handle.has_alpha_channel()) {
+        (false, false) => RgbChroma::Rgb,
+        (false, true) => RgbChroma::Rgba,
+        (true, false) => RgbChroma::HdrRgbLe,
+        (true, true) => RgbChroma::HdrRgbaLe,
+    };
+    library.decode(handle, ColorSpace::Rgb(chroma), Some(options)).map_err(|error| failure(&error, layout))
+}
+
+/// libheif's words as ours. Only [`HeifErrorCode::InvalidInput`] and decoders that choke say anything about the bytes.
+fn failure(error: &HeifError, layout: &Layout) -> DecodeError {
+    use HeifErrorCode as Code;
+    use HeifErrorSubCode as Sub;
+    let what = error.message.clone();
+    match (error.code, error.sub_code) {
+        (Code::MemoryAllocationError, _) | (_, Sub::SecurityLimitExceeded) => {
+            DecodeError::limit(what, "libheif's security limits")
+        }
+        (
+            Code::UnsupportedFileType
+            | Code::UnsupportedFeature
+            | Code::PluginLoadingError
+            | Code::UsageError,
+            _,
+        )
+        | (
+            _,
+            Sub::UnsupportedCodec
+            | Sub::UnsupportedImageType
+            | Sub::UnsupportedDataVersion
+            | Sub::UnsupportedColorConversion
+            | Sub::UnsupportedItemConstructionMethod
+            | Sub::UnsupportedBitDepth
+            | Sub::UnsupportedHeaderCompressionMethod
+            | Sub::UnsupportedGenericCompressionMethod
+            | Sub::UnsupportedEssentialProperty
+            | Sub::UnsupportedParameter
+            | Sub::NoMatchingDecoderInstalled,
+        ) => DecodeError::unsupported(what),
+        (Code::InvalidInput | Code::DecoderPluginError, Sub::EndOfData) => DecodeError::truncated(what, None),
+        (Code::DecoderPluginError, _) if layout.beyond_main => {
+            DecodeError::unsupported(format!("HEVC beyond the Main profiles: {what}"))
+        }
+        (Code::DecoderPluginError, _) if layout.largest_item < PLACEHOLDER => {
+            DecodeError::unsupported(format!("an item too small to hold a picture: {what}"))
+        }
+        // libheif 1.23 gives up on some pictures with a crop that it decodes without one.
+        (Code::DecoderPluginError, Sub::Unspecified) if layout.has_crop => {
+            DecodeError::unsupported(format!("a cropped picture: {what}"))
+        }
+        // The alpha of an image sequence is a track, which the index of items may name all the same.
+        (Code::InvalidInput, Sub::NonExistingItemReferenced) if layout.has_track => {
+            DecodeError::unsupported(what)
+        }
+        (Code::InvalidInput | Code::DecoderPluginError, _) => DecodeError::malformed(what, None),
+        _ => DecodeError::unsupported(format!("libheif: {what}")),
+    }
+}
+
+fn pixels(image: &Image, handle: &ImageHandle) -> Result<Pixels, DecodeError> {
+    let plane = image
+        .planes()
+        .interleaved
+        .ok_or_else(|| DecodeError::unsupported("libheif gave no interleaved picture"))?;
+    let size = PixelSize::new(plane.width, plane.height);
+    let has_alpha = handle.has_alpha_channel();
+    let model = if has_alpha { ColorModel::Rgba } else { ColorModel::Rgb };
+    let deep = plane.bits_per_pixel > 8;
+    let row_bytes = plane.width as usize * model.channels() * if deep { 2 } else { 1 };
+    let rows = plane
+        .data
+        .chunks(plane.stride.max(1))
+        .take(plane.height as usize)
+        .filter_map(|row| row.get(..row_bytes));
+    let mut samples = if deep {
+        let shift = u32::from(16 - plane.bits_per_pixel.min(16));
+        let wide = |pair: &[u8]| widen(pair, shift, plane.bits_per_pixel);
+        Samples::U16(rows.flat_map(|row| row.chunks_exact(2).map(wide)).collect())
+    } else {
+        let mut packed = Vec::with_capacity(row_bytes * plane.height as usize);
+        rows.for_each(|row| packed.extend_from_slice(row));
+        Samples::U8(packed)
+    };
+    if has_alpha && handle.is_premultiplied_alpha() {
+        samples::straighten(&mut samples, model.channels());
+    }
+    let mut icc = icc(handle);
+    let facts = metadata(handle);
+    let mut model = model;
+    // A grey profile describes one channel; libheif spreads it over three.
+    if icc.as_ref().is_some_and(|icc| icc.get(16..20) == Some(b"GRAY")) {
+        match samples::to_gray(samples, model) {
+            Ok((gray, gray_model)) => (samples, model) = (gray, gray_model),
+            Err(colored) => (samples, icc) = (colored, None),
+        }
+    }
+    Ok(Pixels {
+        size,
+        full_size: size,
+        model,
+        samples,
+        orientation: Orientation::UPRIGHT,
+        icc,
+        exif_colorspace: facts.colorspace,
+        bits_per_sample: handle.luma_bits_per_pixel(),
+        video_frame: false,
+    })
+}
+
+/// A little-endian sample of `bits` bits spread over 16.
+fn widen(pair: &[u8], shift: u32, bits: u8) -> u16 {
+    let value = pair.try_into().map_or(0, u16::from_le_bytes);
+    (value << shift) | value.checked_shr(u32::from(bits) - shift).unwrap_or(0)
+}
+
+/// The embedded profile, or one made from the coded description where that is no sRGB.
+///
+/// Descriptions of HDR transfer curves are left out: Immich's decoder ignores them too.
+fn icc(handle: &ImageHandle) -> Option<Vec<u8>> {
+    if let Some(raw) = handle.color_profile_raw() {
+        return Some(raw.data);
+    }
+    let nclx = handle.color_profile_nclx()?;
+    let primaries = match nclx.color_primaries() as u32 {
+        9 => CicpColorPrimaries::Bt2020,
+        12 => CicpColorPrimaries::Smpte432,
+        _ => return None,
+    };
+    let transfer = match nclx.transfer_characteristics() as u32 {
+        1 | 6 | 14 | 15 => TransferCharacteristics::Bt709,
+        2 | 13 => TransferCharacteristics::Srgb,
+        _ => return None,
+    };
+    let profile = ColorProfile::new_from_cicp(CicpProfile {
+        color_primaries: primaries,
+        transfer_characteristics: transfer,
+        matrix_coefficients: MatrixCoefficients::Identity,
+        full_range: true,
+    });
+    profile.encode().ok()
+}
+
+fn metadata(handle: &ImageHandle) -> exif::Facts {
+    let mut ids = [ItemId::default(); 1];
+    if handle.metadata_block_ids(&mut ids, b"Exif") == 0 {
+        return exif::Facts::default();
+    }
+    let [id] = ids;
+    let Ok(block) = handle.metadata(id) else { return exif::Facts::default() };
+    // ISO/IEC 23008-12 A.2.1: four bytes say how far the TIFF header is away.
+    let skip = bmff::be32(&block, 0).and_then(|skip| usize::try_from(skip).ok()?.checked_add(4));
+    skip.and_then(|skip| block.get(skip..)).map(exif::read).unwrap_or_default()
+}
+
+/// libheif's ceilings for one picture's index.
+#[allow(
+    unsafe_code,
+    reason = "libheif-rs copies these limits in the layout of one libheif version, which another reads past its end"
+)]
+mod ceilings {
+    use std::sync::Once;
+
+    use libheif_sys as lh;
+
+    static RAISED: Once = Once::new();
+
+    /// Raises the ceilings that refuse sound pictures: phones write more tiles and references than the defaults allow.
+    /// Size and memory are bounded by our own limits.
+    pub(super) fn raise() {
+        RAISED.call_once(|| {
+            // SAFETY: the function returns the address of a mutable static of libheif that lives as long as the
+            // process. It is written once, before this process makes any context, and the fields written belong to
+            // the first version of the structure, which all later ones begin with.
+            unsafe {
+                let limits = lh::heif_get_global_security_limits().cast_mut();
+                if let Some(limits) = limits.as_mut() {
+                    limits.max_items = 1 << 16;
+                    limits.max_children_per_box = 1 << 16;
+                    limits.max_iloc_extents_per_item = 1 << 16;
+                    limits.max_size_entity_group = 1 << 16;
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,217 @@
+//! JPEG 2000 through hayro-jpeg2000: boxes and tile-parts first, then a strict decode.
+
+use hayro_jpeg2000::{
+    ColorSpace, DecodeError as HayroError, DecodeSettings, DecodedImage, DecoderContext, DecodingError,
+    FormatError, Image, MarkerError, TileError, ValidationError,
+};
+
+use crate::media::structure::jp2::{self, Header};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
+
+use super::{Examined, Format, FormatSpec, Target, within_limits};
+
+/// JPEG 2000, bare or in JP2 and JPX boxes.
+pub struct Jp2;
+
+static SPECS: [FormatSpec; 1] = [FormatSpec {
+    format: MediaFormat::Jp2,
+    name: "JPEG 2000",
+    extensions: &["jp2", "j2k", "j2c", "jpx", "jpf", "jpc"],
+    recognised_by: "the JP2 signature box, or the SOC and SIZ markers",
+    proves: "every box and tile-part lies inside the file, all tiles are there, all code-blocks decode",
+    blind_to: "wrong bytes in code-blocks without error resilience marks",
+    preview: true,
+}];
+
+impl Format for Jp2 {
+    fn specs(&self) -> &'static [FormatSpec] {
+        &SPECS
+    }
+
+    fn decoder(&self) -> DecoderId {
+        DecoderId { name: "hayro-jpeg2000".into(), version: "0.5".into() }
+    }
+
+    fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
+        let boxed = head.starts_with(b"\0\0\0\x0cjP  \r\n\x87\n");
+        (boxed || head.starts_with(b"\xff\x4f\xff\x51")).then_some(MediaFormat::Jp2)
+    }
+
+    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, _target: Target) -> u64 {
+        jp2::header(source).map_or(0, |header| memory(&header))
+    }
+
+    fn examine(
+        &self,
+        _format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined {
+        let mut examined = Examined::by(self.decoder());
+        if let Err(problem) = examine(source, depth, target, limits, &mut examined) {
+            examined.problem = Some(problem);
+        }
+        examined
+    }
+}
+
+/// Coefficients and samples are 32 bits wide, each held about twice, and our copy.
+fn memory(header: &Header) -> u64 {
+    let samples = header.size.pixels().saturating_mul(u64::from(header.components));
+    samples
+        .saturating_mul(4 * 3 + 2)
+        .saturating_add(header.tiles.saturating_mul(4096))
+        .saturating_add(16 << 20)
+}
+
+fn examine(
+    source: &Source<'_>,
+    depth: Depth,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let header = jp2::walk(source)?;
+    examined.size = Some(header.size);
+    if header.lacks_end {
+        let error =
+            DecodeError::truncated("no end-of-codestream marker, but all tiles are there", source.len());
+        examined.faults.push(Fault { error, by: examined.decoder.clone() });
+    }
+    within_limits(header.size, memory(&header), limits)?;
+    if depth == Depth::Structure && target == Target::None {
+        return Ok(());
+    }
+    let bytes = source.load(limits)?;
+    let strict = DecodeSettings { strict: true, ..DecodeSettings::default() };
+    let lenient = DecodeSettings::default();
+    let first = decode(&bytes, strict, target, header);
+    let decoded = match first {
+        // Boxes and tile-parts are sound by our own walk; strictness about them beyond that is an oddity.
+        Err(
+            error @ Failure::Hayro(
+                HayroError::Format(FormatError::InvalidBox) | HayroError::Tile(TileError::Invalid),
+            ),
+        ) => {
+            examined.faults.push(Fault { error: error.into(), by: examined.decoder.clone() });
+            decode(&bytes, lenient, target, header)
+        }
+        decoded => decoded,
+    };
+    examined.pixels = decoded?;
+    Ok(())
+}
+
+/// Why a decode ended.
+enum Failure {
+    Hayro(HayroError),
+    Ours(DecodeError),
+}
+
+impl From<HayroError> for Failure {
+    fn from(error: HayroError) -> Self {
+        Self::Hayro(error)
+    }
+}
+
+impl From<Failure> for DecodeError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Hayro(error) => in_our_words(error),
+            Failure::Ours(error) => error,
+        }
+    }
+}
+
+fn decode(
+    bytes: &[u8],
+    settings: DecodeSettings,
+    target: Target,
+    header: Header,
+) -> Result<Option<Pixels>, Failure> {
+    let image = Image::new(bytes, &settings)?;
+    let mut context = DecoderContext::default();
+    let decoded = image.decode(&mut context)?;
+    if target == Target::None {
+        return Ok(None);
+    }
+    pixels(&image, &decoded, header).map(Some).map_err(Failure::Ours)
+}
+
+fn in_our_words(error: HayroError) -> DecodeError {
+    let what = error.to_string();
+    match error {
+        HayroError::Format(FormatError::Unsupported)
+        | HayroError::Marker(MarkerError::Unsupported)
+        | HayroError::Validation(ValidationError::TooManyChannels)
+        | HayroError::Color(_) => DecodeError::unsupported(what),
+        HayroError::Validation(ValidationError::ImageTooLarge) => {
+            DecodeError::limit(what, "hayro-jpeg2000's own")
+        }
+        HayroError::Decoding(DecodingError::UnexpectedEof) => DecodeError::truncated(what, None),
+        _ => DecodeError::malformed(what, None),
+    }
+}
+
+fn pixels(image: &Image<'_>, decoded: &DecodedImage<'_>, header: Header) -> Result<Pixels, DecodeError> {
+    let components = decoded.components();
+    let (colours, icc) = match image.color_space() {
+        ColorSpace::Icc { profile, num_channels } => (*num_channels, Some(profile.clone())),
+        other => (other.num_channels(), None),
+    };
+    let model = match (colours, image.has_alpha()) {
+        (1, false) => ColorModel::Gray,
+        (1, true) => ColorModel::GrayAlpha,
+        (3, false) => ColorModel::Rgb,
+        (3, true) => ColorModel::Rgba,
+        (4, _) => ColorModel::Cmyk,
+        _ => return Err(DecodeError::unsupported(format!("{colours} colour channels"))),
+    };
+    let kept = components
+        .get(..model.channels())
+        .ok_or_else(|| DecodeError::unsupported(format!("{} components for {model:?}", components.len())))?;
+    let count = usize::try_from(header.size.pixels()).unwrap_or(usize::MAX);
+    if kept.iter().any(|component| component.samples().len() < count) {
+        return Err(DecodeError::unsupported("components of unequal size"));
+    }
+    let samples = if header.bits <= 8 {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the type")]
+        Samples::U8(interleave(kept, count, 255.0, |value| value as u8))
+    } else {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the type")]
+        Samples::U16(interleave(kept, count, 65_535.0, |value| value as u16))
+    };
+    Ok(Pixels {
+        size: header.size,
+        full_size: header.size,
+        model,
+        samples,
+        orientation: Orientation::UPRIGHT,
+        icc,
+        exif_colorspace: None,
+        bits_per_sample: header.bits,
+        video_frame: false,
+    })
+}
+
+fn interleave<T: Copy + Default>(
+    components: &[hayro_jpeg2000::ComponentData],
+    count: usize,
+    full: f32,
+    convert: impl Fn(f32) -> T,
+) -> Vec<T> {
+    let channels = components.len();
+    let mut out = vec![T::default(); count * channels];
+    for (channel, component) in components.iter().enumerate() {
+        let top = (1u64 << component.bit_depth().min(32)) - 1;
+        let scale = full / top.max(1) as f32;
+        let places = out.iter_mut().skip(channel).step_by(channels);
+        for (place, sample) in places.zip(component.samples()) {
+            *place = convert((sample * scale + 0.5).clamp(0.0, full));
+        }
+    }
+    out
+}
