@@ -1,5 +1,11 @@
 //! What comes out, decoded again.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "tests"
+)]
 #![allow(unsafe_code, reason = "decodes with the C libraries that the encoders come from")]
 
 use super::*;
