@@ -170,6 +170,7 @@ fn first_lines() {
         item(Role::Unknown, Verdict::Decodable, Path::new("/a")),
         item(Role::Unknown, Verdict::Damaged, Path::new("/b")),
         item(Role::Unknown, Verdict::Unverifiable, Path::new("/c")),
+        Event::Finding(Box::new(Finding::new(Code::File(Role::Unknown, What::Unverifiable)).at("/c"))),
     ];
     let lines = [
         first("check", Outcome::Complete, &sound),
