@@ -451,6 +451,21 @@ fn a_killed_parent_leaves_no_worker() {
 }
 
 #[test]
+fn signals_meant_for_the_run_do_not_end_a_worker() {
+    let pool = pool();
+    let mut worker = pool.worker();
+    fine(&mut worker);
+    let id = worker.process_id().unwrap();
+    for signal in ["INT", "TERM", "HUP"] {
+        let sent = Command::new("kill").args(["-s", signal, &id.to_string()]).status().unwrap();
+        assert!(sent.success());
+        fine(&mut worker);
+    }
+    assert_eq!(worker.process_id(), Some(id));
+    assert_eq!(pool.stats().saved, 0);
+}
+
+#[test]
 fn a_worker_that_died_while_idle_costs_nothing() {
     let pool = pool();
     let mut worker = pool.worker();

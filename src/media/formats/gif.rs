@@ -51,7 +51,8 @@ impl Format for Gif {
         limits: &Limits,
     ) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        let result = source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
         examined.problem = result.err();
         examined
     }

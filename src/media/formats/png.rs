@@ -55,7 +55,8 @@ impl Format for Png {
         limits: &Limits,
     ) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        let result = source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
         examined.problem = result.err();
         examined
     }
@@ -118,7 +119,11 @@ fn check(
     if depth == Depth::Structure { Ok(()) } else { outline.inflate_all(bytes) }
 }
 
-fn decode(bytes: &[u8], orientation: Orientation, exif_colorspace: Option<String>) -> Result<Pixels, DecodeError> {
+fn decode(
+    bytes: &[u8],
+    orientation: Orientation,
+    exif_colorspace: Option<String>,
+) -> Result<Pixels, DecodeError> {
     let failed = |error: png::DecodingError| match error {
         png::DecodingError::LimitsExceeded => DecodeError::limit("a PNG picture", "memory"),
         error => DecodeError::malformed(error.to_string(), None),

@@ -34,7 +34,10 @@ pub fn examine_bytes(family: &dyn Format, bytes: &[u8], target: Target) -> Resul
         assert!(estimate >= pixels.bytes() as u64, "estimate {estimate} for {} bytes", pixels.bytes());
         let samples = pixels.size.pixels() as usize * pixels.model.channels();
         let width = pixels.bytes() / samples;
-        assert!(width * samples == pixels.bytes() && (1..=2).contains(&width), "samples do not fill the size");
+        assert!(
+            width * samples == pixels.bytes() && (1..=2).contains(&width),
+            "samples do not fill the size"
+        );
     }
     match (examined.problem, examined.pixels) {
         (Some(problem), _) => Err(problem),

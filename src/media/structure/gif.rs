@@ -70,7 +70,9 @@ impl Outline {
             match bytes.get(at) {
                 // All that is missing is the trailer, and the pictures are whole.
                 None if !self.frames.is_empty() => return Ok(()),
-                None => return Err(DecodeError::truncated("the file ends before the first frame", at as u64)),
+                None => {
+                    return Err(DecodeError::truncated("the file ends before the first frame", at as u64));
+                }
                 Some(0x3B) => {
                     self.trailer = true;
                     break;
@@ -287,7 +289,9 @@ impl Lzw {
         }
         let known = self.table.get(code as usize).copied();
         if let Some(previous) = self.previous {
-            let Some(&(_, first, _, length)) = self.table.get(usize::from(previous)) else { return Step::Wrong };
+            let Some(&(_, first, _, length)) = self.table.get(usize::from(previous)) else {
+                return Step::Wrong;
+            };
             let next = self.table.len();
             // The code may be the one that is being defined.
             let last = match known {

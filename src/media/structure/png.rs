@@ -150,8 +150,7 @@ impl Outline {
         if self.header.is_some() {
             return wrong("a second IHDR chunk");
         }
-        let size =
-            PixelSize::new(u32::from_be_bytes([w3, w2, w1, w0]), u32::from_be_bytes([h3, h2, h1, h0]));
+        let size = PixelSize::new(u32::from_be_bytes([w3, w2, w1, w0]), u32::from_be_bytes([h3, h2, h1, h0]));
         if size.width == 0 || size.height == 0 || size.width > 1 << 31 || size.height > 1 << 31 {
             return wrong("IHDR: width or height outside 1 to 2^31");
         }
@@ -252,12 +251,16 @@ fn inflate(
             let total = stream.total_out();
             match status {
                 Status::StreamEnd if total < expected => {
-                    let what = format!("{name}: the compressed stream ends after {total} of {expected} bytes");
+                    let what =
+                        format!("{name}: the compressed stream ends after {total} of {expected} bytes");
                     return Err(DecodeError::malformed(what, piece.end as u64));
                 }
                 Status::StreamEnd if total == expected => return Ok(None),
                 _ if status == Status::StreamEnd || total > expected + SURPLUS => {
-                    return Ok(Some(DecodeError::malformed(format!("{name}: more than {expected} bytes"), None)));
+                    return Ok(Some(DecodeError::malformed(
+                        format!("{name}: more than {expected} bytes"),
+                        None,
+                    )));
                 }
                 _ if input.is_empty() && total - before_out < out.len() as u64 => break,
                 _ if used == 0 && total == before_out => break,
