@@ -1,1 +1,199 @@
-//! What was verified, when: SQLite.
+//! What was verified when, and what earlier runs found: one SQLite file in the state folder.
+//!
+//! One catalog serves any number of media locations, external libraries and verified folders: it knows
+//! files by their absolute path on this host, as bytes. One run at a time uses it, which an advisory lock
+//! guards; readers of old reports need no lock. Losing the catalog loses no picture: the next run verifies
+//! everything anew.
+//!
+//! All SQL runs on one thread of the catalog's own. Results are told to it through a bounded channel and
+//! written in batches, one transaction each; a run that is killed loses at most the last second of them and
+//! leaves a valid file, since SQLite writes ahead. The database syncs at checkpoints only: a power cut may
+//! take back the last transactions, never tear one.
+
+mod error;
+mod files;
+mod knowledge;
+mod lock;
+mod runs;
+mod schema;
+mod state;
+mod writer;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::DirBuilder;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::FileIdentity;
+
+pub use error::CatalogError;
+pub use knowledge::{Folder, Knowledge, Wish};
+pub use runs::{LineKind, RETAINED_RUNS, RunEnd, RunLine, RunRecord, RunStart};
+pub use state::{Overview, Pruned};
+
+use lock::RunLock;
+use writer::{Access, Writer};
+
+/// The database's file name in the state folder.
+pub const FILE_NAME: &str = "catalog.sqlite";
+
+/// The folder where the catalog is kept unless `--state` names another: `$XDG_STATE_HOME/photofsck`, for
+/// root `/var/lib/photofsck`, else `~/.local/state/photofsck`. `None` when there is no home folder either.
+pub fn default_state_dir(variable: impl Fn(&str) -> Option<OsString>, root: bool) -> Option<PathBuf> {
+    let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(state) = folder("XDG_STATE_HOME") {
+        return Some(state.join("photofsck"));
+    }
+    if root {
+        return Some(PathBuf::from("/var/lib/photofsck"));
+    }
+    folder("HOME").map(|home| home.join(".local/state/photofsck"))
+}
+
+/// An open catalog. Shared by reference between threads.
+pub struct Catalog {
+    // Dropped in this order: everything is written before the lock is given back.
+    writer: Writer,
+    _lock: Option<RunLock>,
+}
+
+impl Catalog {
+    /// Opens the catalog in `state_dir` for a run of `command`, making folder and file when they are not
+    /// there. Fails with [`CatalogError::InUse`] while another run has it.
+    pub fn open(state_dir: &Path, command: &str) -> Result<Self, CatalogError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state_dir)
+            .map_err(|error| CatalogError::from_io(state_dir, &error))?;
+        let lock = RunLock::take(state_dir, command)?;
+        let writer = Writer::start(&state_dir.join(FILE_NAME), Access::Write)?;
+        Ok(Self { writer, _lock: Some(lock) })
+    }
+
+    /// Opens it for looking only, also while a run uses it.
+    pub fn open_read_only(state_dir: &Path) -> Result<Self, CatalogError> {
+        let writer = Writer::start(&state_dir.join(FILE_NAME), Access::Read)?;
+        Ok(Self { writer, _lock: None })
+    }
+
+    /// Notes what was learned about a file. Returns at once; a failure of the database shows at this or a
+    /// later call, and from then on nothing more is noted.
+    pub fn record(&self, path: &Path, knowledge: Knowledge) -> Result<(), CatalogError> {
+        let path = path.to_owned();
+        self.writer.tell(move |db| db.record(path, knowledge))
+    }
+
+    /// What is known about the file, whether it still holds or not.
+    pub fn previous(&self, path: &Path) -> Result<Option<Knowledge>, CatalogError> {
+        let (folder, name) = files::split(path);
+        let (folder, name) = (folder.to_owned(), name.to_owned());
+        self.writer.ask(move |db| db.file(&folder, &name))
+    }
+
+    /// What is known about a file if that makes looking at it again unnecessary; see [`Knowledge::holds`].
+    pub fn trusted(
+        &self,
+        path: &Path,
+        identity: &FileIdentity,
+        wish: &Wish,
+    ) -> Result<Option<Knowledge>, CatalogError> {
+        Ok(self.previous(path)?.filter(|known| known.holds(identity, wish)))
+    }
+
+    /// What is known about all files of one folder, in one question.
+    pub fn folder(&self, folder: &Path) -> Result<Folder, CatalogError> {
+        let folder = folder.to_owned();
+        self.writer.ask(move |db| db.folder(&folder))
+    }
+
+    /// Begins the record of a run. Lines may be added until [`Catalog::finish_run`].
+    pub fn begin_run(&self, start: RunStart) -> Result<(), CatalogError> {
+        self.writer.ask(move |db| db.begin_run(&start))
+    }
+
+    /// Adds a finding or a repair to the run that was begun last. Returns at once, as `record` does.
+    pub fn add_line(&self, line: RunLine) -> Result<(), CatalogError> {
+        self.writer.tell(move |db| db.add_line(line))
+    }
+
+    /// Ends the record of the run and forgets the oldest runs beyond [`RETAINED_RUNS`].
+    pub fn finish_run(&self, end: RunEnd) -> Result<(), CatalogError> {
+        self.writer.ask(move |db| db.finish_run(&end))
+    }
+
+    /// The runs on record, the newest first.
+    pub fn runs(&self) -> Result<Vec<RunRecord>, CatalogError> {
+        self.writer.ask(|db| db.runs())
+    }
+
+    /// The run whose id begins with `id`; `None` when there is none or more than one.
+    pub fn run(&self, id: &str) -> Result<Option<RunRecord>, CatalogError> {
+        let runs = self.runs()?;
+        if let Some(exact) = runs.iter().position(|run| run.run_id == id) {
+            return Ok(runs.into_iter().nth(exact));
+        }
+        let mut matching = runs.into_iter().filter(|run| !id.is_empty() && run.run_id.starts_with(id));
+        let first = matching.next();
+        Ok(if matching.next().is_none() { first } else { None })
+    }
+
+    /// Gives every line of a run to `each`, in the order in which they came.
+    pub fn run_lines(&self, run_id: &str, mut each: impl FnMut(RunLine)) -> Result<(), CatalogError> {
+        let mut after = -1;
+        loop {
+            let run_id = run_id.to_owned();
+            let page = self.writer.ask(move |db| db.run_lines(&run_id, after))?;
+            let Some(last) = page.last().map(|(sequence, _)| *sequence) else { return Ok(()) };
+            after = last;
+            page.into_iter().for_each(|(_, line)| each(line));
+        }
+    }
+
+    /// Numbers for `state show`.
+    pub fn overview(&self) -> Result<Overview, CatalogError> {
+        self.writer.ask(|db| db.overview())
+    }
+
+    /// Writes the manifest: one line of NDJSON for every file, ordered by folder and name. Returns how many.
+    pub fn export(&self, out: &mut dyn Write) -> Result<u64, CatalogError> {
+        let mut count = 0;
+        for folder in self.writer.ask(|db| db.folders())? {
+            let files = self.folder(&folder)?;
+            for (name, known) in files.sorted() {
+                state::write_manifest_line(out, &folder.join(name), known)
+                    .map_err(|error| CatalogError::Export(error.to_string()))?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Forgets files last verified before `verified_before` (seconds since 1970) and all but the newest
+    /// `keep_runs` runs, and gives the room back. Files that are still there are verified anew long before
+    /// a sensible limit; what is forgotten this way is gone.
+    pub fn prune(&self, verified_before: i64, keep_runs: u32) -> Result<Pruned, CatalogError> {
+        self.writer.ask(move |db| db.prune(verified_before, keep_runs))
+    }
+
+    /// Moves everything known below `old` to `new`. What is already known at the new place wins. Returns
+    /// the number of files moved.
+    pub fn rebase(&self, old: &Path, new: &Path) -> Result<u64, CatalogError> {
+        let (old, new) = (old.to_owned(), new.to_owned());
+        self.writer.ask(move |db| db.rebase(&old, &new))
+    }
+
+    /// Writes what is still waiting.
+    pub fn flush(&self) -> Result<(), CatalogError> {
+        self.writer.ask(|db| db.flush())
+    }
+}
+
+/// The bytes of a path component or path.
+fn bytes(text: &OsStr) -> &[u8] {
+    std::os::unix::ffi::OsStrExt::as_bytes(text)
+}
+
+#[cfg(test)]
+mod tests;

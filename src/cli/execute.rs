@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::args::LogFormat;
 use super::resolve::Run;
 use super::{failure, usage};
-use crate::engine::{Cancel, Config, RunEnd, RunError, RunErrorKind, StoppedBy};
+use crate::engine::{self, Cancel, Config, RunEnd, RunError, RunErrorKind, StoppedBy};
 use crate::model::EventSink;
 use crate::report::ndjson::SummaryLine;
 use crate::report::{ExitStatus, Outcome, Reporter, Summary, tell, text};
@@ -38,8 +38,11 @@ pub fn run(run: Run) -> ExitStatus {
 
 /// The one place where the engine is called.
 fn engine(config: &Config, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunEnd, RunError> {
-    let _ = (config, sink, cancel);
-    Err(RunError::io("the engine is not connected"))
+    match config {
+        Config::Verify(config) => engine::verify(config, sink, cancel),
+        Config::Render(config) => engine::render(config, sink, cancel),
+        Config::Check(_) | Config::Repair(_) => Err(RunError::io("the engine is not connected")),
+    }
 }
 
 fn outcome(result: Result<RunEnd, RunError>) -> Outcome {

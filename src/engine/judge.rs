@@ -412,26 +412,19 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DecoderId, Orientation};
+    use crate::model::DecoderId;
 
     fn report(problem: Option<DecodeError>) -> MediaReport {
         MediaReport {
-            id: 1,
             format: MediaFormat::Jpeg,
             promised: Some(MediaFormat::Jpeg),
-            looks_like: None,
             decoder: Some(DecoderId { name: "test".into(), version: "1".into() }),
-            size: None,
-            orientation: Orientation::UPRIGHT,
             problem,
-            faults: Vec::new(),
-            sound_until: None,
             bytes: 100,
             bytes_read: 100,
             sha1: Some([1; 20]),
             blake3: Some([2; 32]),
-            rendered: None,
-            micros: 1,
+            ..MediaReport::new(1)
         }
     }
 

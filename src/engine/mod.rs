@@ -3,13 +3,23 @@
 pub mod budget;
 pub mod cancel;
 pub mod config;
+mod crew;
 pub mod end;
+pub mod inventory;
 pub mod judge;
+pub mod look;
+pub mod loose;
 pub mod machine;
 pub mod open;
+pub mod reconcile;
+pub mod roots;
+pub mod scan;
+mod setup;
+mod verify;
 
 pub use cancel::Cancel;
 pub use config::{
     CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
 };
 pub use end::{RunEnd, RunError, RunErrorKind, StoppedBy};
+pub use verify::{render, verify};

@@ -118,6 +118,15 @@ impl FileMeaning<'_> {
         motion: false,
     };
 
+    /// What the extension alone tells, outside the media location; `None` for what Immich does not know.
+    pub fn by_extension(name: &[u8]) -> Option<Self> {
+        let role = match class_of(name)? {
+            MediaClass::Sidecar => Role::Sidecar,
+            _ => Role::Original,
+        };
+        Some(Self { role, ..Self::UNKNOWN })
+    }
+
     /// Whether `<id>.jpeg` may as well be an old-style preview: only rows know whether the id is a
     /// person's or an asset's.
     pub fn or_preview(&self) -> bool {

@@ -2,6 +2,7 @@
 
 pub mod compose;
 pub mod layout;
+pub mod mounts;
 pub mod paths;
 pub mod records;
 pub mod schema;

@@ -5,6 +5,7 @@
 //! Paths are bytes and are compared as they are given; no link is resolved here.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -131,6 +132,7 @@ impl PathMap {
                 map.guess(prefix, media.to_path_buf(), named);
             }
         }
+        map.guess_mounts_below(inputs.location, named);
         for import in inputs.imports {
             let here = path_of(import);
             if import.starts_with(b"/") && normal(import) != b"" && !map.maps(import) && here.is_dir() {
@@ -164,6 +166,27 @@ impl PathMap {
         if !covered && !has_dot_dot(&container) && !self.rules.iter().any(|rule| rule.container == container)
         {
             self.push(container, host, true);
+        }
+    }
+
+    /// A folder of the media location that a named rule places elsewhere (`/data/thumbs=/ssd/thumbs`) lies there
+    /// for records of every other location too.
+    fn guess_mounts_below(&mut self, location: Option<&[u8]>, named: usize) {
+        let guessed: Vec<Vec<u8>> =
+            self.rules.iter().skip(named).map(|rule| rule.container.clone()).collect();
+        let standard = STANDARD_LOCATIONS.iter().map(|known| known.as_bytes().to_vec());
+        let locations: Vec<Vec<u8>> =
+            guessed.iter().cloned().chain(location.map(normal)).chain(standard).collect();
+        for rule in self.rules.iter().take(named).cloned().collect::<Vec<_>>() {
+            let below = locations
+                .iter()
+                .filter(|location| covers(location, &rule.container))
+                .filter_map(|location| rule.container.strip_prefix(location.as_slice()))
+                .find(|below| !below.is_empty());
+            let Some(below) = below else { continue };
+            for prefix in &guessed {
+                self.guess(&[prefix.as_slice(), below].concat(), rule.host.clone(), named);
+            }
         }
     }
 
@@ -361,6 +384,22 @@ impl Unmapped {
         }
     }
 
+    /// Takes over what another one has noted.
+    pub fn merge(&mut self, other: Self) {
+        for (prefix, group) in other.groups {
+            match self.groups.entry(prefix) {
+                Entry::Vacant(free) => {
+                    free.insert(group);
+                }
+                Entry::Occupied(known) => {
+                    let known = known.into_mut();
+                    known.files += group.files;
+                    known.resting += group.resting;
+                }
+            }
+        }
+    }
+
     /// The groups by prefix.
     pub fn groups(&self) -> impl Iterator<Item = (PathBuf, &UnmappedGroup)> {
         self.groups.iter().map(|(prefix, group)| (container_path(prefix), group))
@@ -488,6 +527,13 @@ mod tests {
         assert_eq!(map.to_record(Path::new("/m/thumbs/a")), None);
         assert_eq!(map.to_record(Path::new("/ssd/thumbs/a")), Some(PathBuf::from("/data/thumbs/a")));
         assert_eq!(map.to_record(Path::new("/nas")), Some(PathBuf::from("/ext")));
+    }
+
+    #[test]
+    fn a_folder_on_another_disk_is_there_for_every_spelling() {
+        let map = map(&["/data/thumbs=/ssd/thumbs"], Some("/m"), &["/data", "upload"]);
+        assert_eq!(host(&map, "upload/thumbs/a").as_deref(), Some("/ssd/thumbs/a"));
+        assert_eq!(host(&map, "upload/upload/a").as_deref(), Some("/m/upload/a"));
     }
 
     #[test]

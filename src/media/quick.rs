@@ -84,6 +84,22 @@ pub fn recognise(head: &[u8]) -> MediaFormat {
     }
 }
 
+/// The format that an extension (lower case, no dot) promises, for formats that [`recognise`] is sure of.
+pub fn promised(extension: &str) -> Option<MediaFormat> {
+    Some(match extension {
+        "jpg" | "jpeg" | "jpe" => MediaFormat::Jpeg,
+        "png" => MediaFormat::Png,
+        "webp" => MediaFormat::Webp,
+        "gif" => MediaFormat::Gif,
+        "heic" | "heif" | "hif" => MediaFormat::Heic,
+        "avif" => MediaFormat::Avif,
+        "psd" => MediaFormat::Psd,
+        "mkv" | "webm" => MediaFormat::Matroska,
+        "avi" => MediaFormat::Avi,
+        _ => return None,
+    })
+}
+
 fn jpeg(file: &File, size: u64, ends_exactly: bool) -> io::Result<Option<DecodeError>> {
     if size < 4 {
         return Ok(Some(DecodeError::truncated("a JPEG has at least a start and an end marker", size)));

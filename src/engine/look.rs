@@ -1,0 +1,230 @@
+//! One look at one file: open it, have a worker read it, read it again before accusing it, judge.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::media::{Limits, quick};
+use crate::model::{DecodeError, Depth, FileIdentity, ItemReport, MediaFormat, Verdict};
+use crate::render::{RenderError, RenderJob, RenderOutput};
+use crate::worker::{HashWish, Job, MediaReport, MemoryGrant, Worker, WorkerFailure};
+
+use super::cancel::Cancel;
+use super::judge::{self, Expectation, Judgement};
+use super::open::{self, OpenError};
+
+/// What one look told.
+#[derive(Debug)]
+pub struct Look {
+    /// The answer.
+    pub judgement: Judgement,
+    /// What the worker said; `None` when the file could not be opened.
+    pub report: Option<MediaReport>,
+    /// The state of the file that was read.
+    pub identity: Option<FileIdentity>,
+    /// Time it took, waiting included.
+    pub elapsed: Duration,
+}
+
+impl Look {
+    /// The pictures that were made, taken out; `None` when none were asked for or the file is not sound.
+    pub fn take_rendered(&mut self) -> Option<Result<RenderOutput, RenderError>> {
+        let sound = self.judgement.verdict.is_sound();
+        self.report.as_mut()?.rendered.take().filter(|_| sound)
+    }
+
+    /// The `item` line.
+    pub fn item(&self, expected: &Expectation) -> ItemReport {
+        let mut item = ItemReport::new(expected.path.clone(), expected.role);
+        item.verdict = Some(self.judgement.verdict);
+        item.reason.clone_from(&self.judgement.reason);
+        item.codes = self.judgement.findings.iter().map(|finding| finding.code).collect();
+        item.bytes = self.identity.map_or(0, |identity| identity.size);
+        item.ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
+        if let Some(report) = &self.report {
+            item.format = report.format;
+            item.size = report.size;
+            item.bytes = report.bytes;
+            item.bytes_read = report.bytes_read;
+            item.sha1 = report.sha1;
+            item.blake3 = report.blake3;
+        }
+        item
+    }
+
+    /// Whether the walk saw a file that is no longer there.
+    pub fn is_gone(&self) -> bool {
+        self.report.is_none() && self.identity.is_none() && self.judgement.reason.is_empty()
+    }
+}
+
+/// Looks at files with one worker. Stays with the thread that made it.
+pub struct Examiner<'a> {
+    worker: Worker,
+    memory: &'a dyn MemoryGrant,
+    cancel: &'a Cancel,
+    limits: Limits,
+    hashes: HashWish,
+    next_id: u64,
+}
+
+impl<'a> Examiner<'a> {
+    /// An examiner that asks `memory` for room and stops when `cancel` says so.
+    pub fn new(worker: Worker, memory: &'a dyn MemoryGrant, cancel: &'a Cancel, hashes: HashWish) -> Self {
+        let limits = Limits { max_memory: memory.ceiling(), ..Limits::default() };
+        Self { worker, memory, cancel, limits, hashes, next_id: 0 }
+    }
+
+    /// Looks at the file that `expected` names, and makes pictures of it if it is sound.
+    ///
+    /// Evidence against the bytes is confirmed by a second, fresh read before it counts. Errors are about
+    /// this machine or this run, never about the file.
+    pub fn look(
+        &mut self,
+        expected: &Expectation,
+        render: Option<&RenderJob>,
+    ) -> Result<Look, WorkerFailure> {
+        let mut first = self.look_once(expected, render, false)?;
+        if !first.judgement.accuses() || first.report.as_ref().is_some_and(|report| report.bytes == 0) {
+            return Ok(first);
+        }
+        let second = self.look_once(expected, render, true)?;
+        if second.judgement.accuses() || !second.judgement.verdict.is_sound() {
+            first.elapsed += second.elapsed;
+            return Ok(first);
+        }
+        let told = judge::passed_on_retry(expected, &first.judgement);
+        let mut second = second;
+        second.elapsed += first.elapsed;
+        second.judgement.findings.push(told);
+        Ok(second)
+    }
+
+    /// Whether a picture that was just written decodes and has the size it should have.
+    pub fn confirm(
+        &mut self,
+        file: &File,
+        made: &crate::render::Rendered,
+    ) -> Result<Result<(), String>, WorkerFailure> {
+        let job = self.job(made.role.as_str(), Depth::Keyframes, None, HashWish::default());
+        let report = self.worker.examine(file, &job, self.memory, &self.cancel.flag())?;
+        Ok(match report.problem {
+            Some(problem) => Err(format!("what was written does not decode: {problem}")),
+            None if report.bytes != made.bytes.len() as u64 => {
+                Err(format!("{} bytes were written, {} are there", made.bytes.len(), report.bytes))
+            }
+            None if report.size.is_some_and(|size| size != made.size) => {
+                Err(format!("expected {:?}, what was written is {:?}", made.size, report.size))
+            }
+            None => Ok(()),
+        })
+    }
+
+    fn look_once(
+        &mut self,
+        expected: &Expectation,
+        render: Option<&RenderJob>,
+        fresh: bool,
+    ) -> Result<Look, WorkerFailure> {
+        let start = Instant::now();
+        let (file, identity) = match open::open_read(&expected.path) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(not_opened(expected, &error, start)),
+        };
+        if fresh {
+            open::forget_cached(&file);
+        }
+        let extension = extension_of(&expected.path);
+        let job = self.job(&extension, expected.depth, render.cloned(), self.hashes);
+        let mut report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
+        if !same_state(&file, &identity) && report.problem.is_some() {
+            report.problem = Some(DecodeError::Io {
+                what: "the file changed while it was being read".to_owned(),
+                errno: None,
+                offset: None,
+            });
+        }
+        Ok(Look {
+            judgement: judge::judge(expected, &report),
+            report: Some(report),
+            identity: Some(identity),
+            elapsed: start.elapsed(),
+        })
+    }
+
+    fn job(&mut self, extension: &str, depth: Depth, render: Option<RenderJob>, hashes: HashWish) -> Job {
+        self.next_id += 1;
+        Job {
+            id: self.next_id,
+            extension: extension.to_owned(),
+            depth,
+            hashes,
+            render,
+            render_damaged: false,
+            limits: self.limits,
+        }
+    }
+}
+
+/// `--quick`: looks at first and last bytes and stated sizes, in this process.
+pub fn look_quickly(expected: &Expectation) -> Look {
+    let start = Instant::now();
+    let (file, identity) = match open::open_read(&expected.path) {
+        Ok(opened) => opened,
+        Err(error) => return not_opened(expected, &error, start),
+    };
+    let mut report = MediaReport::new(0);
+    report.bytes = identity.size;
+    report.promised = quick::promised(&extension_of(&expected.path));
+    if identity.size > 0 {
+        match quick::look(&file, identity.size, expected.role.is_generated()) {
+            Ok(seen) => {
+                report.format = seen.format;
+                report.problem = seen.problem;
+                if seen.format == MediaFormat::Unknown && report.problem.is_none() {
+                    report.problem = unknown_beginning(expected, report.promised);
+                }
+            }
+            Err(error) => report.problem = Some(DecodeError::io(&error, None)),
+        }
+    }
+    Look {
+        judgement: judge::judge(expected, &report),
+        report: Some(report),
+        identity: Some(identity),
+        elapsed: start.elapsed(),
+    }
+}
+
+/// A quick look knows few formats by their beginning; only names that promise one of those are contradicted.
+fn unknown_beginning(expected: &Expectation, promised: Option<MediaFormat>) -> Option<DecodeError> {
+    let promised = promised.filter(|_| expected.role != crate::model::Role::Sidecar)?;
+    Some(DecodeError::malformed(
+        format!("named like {promised}, and the signature of {promised} is not there"),
+        0,
+    ))
+}
+
+fn not_opened(expected: &Expectation, error: &OpenError, start: Instant) -> Look {
+    let judgement = match error {
+        // Told as missing by whoever knows whether it should be there.
+        OpenError::NotFound => {
+            Judgement { verdict: Verdict::Unverifiable, reason: String::new(), findings: Vec::new() }
+        }
+        other => judge::judge_failure(expected, &other.to_decode_error()),
+    };
+    Look { judgement, report: None, identity: None, elapsed: start.elapsed() }
+}
+
+/// Whether the open file is still in the state in which it was opened.
+fn same_state(file: &File, identity: &FileIdentity) -> bool {
+    file.metadata().is_ok_and(|metadata| {
+        let now = FileIdentity::from(&metadata);
+        now.size == identity.size && now.mtime_ns == identity.mtime_ns
+    })
+}
+
+/// The extension in lower case without the dot; empty when there is none.
+pub fn extension_of(path: &Path) -> String {
+    path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+}

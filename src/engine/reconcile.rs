@@ -1,0 +1,520 @@
+//! What should exist held against what does: units of work for verification and repair, and every finding that
+//! needs no look at the bytes. Pure but for one `stat` of a file that refused itself before.
+//!
+//! An asset with all its files is one [`AssetUnit`], so that its original is read once for everything. Faces,
+//! avatars and files without a record follow one by one. Severities follow the rules of the contract: a trashed
+//! or offline asset lowers what is wrong with its generated files to info, and an original that the records
+//! themselves call offline is missing with severity info.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::inventory::{Holdings, Presence, gets_pictures, has_row};
+use super::loose::{Loose, LooseIdx};
+use super::scan::{errno_evidence, unreadable_advice};
+use super::{Selection, Shard};
+use crate::immich::layout::{MediaClass, class_of};
+use crate::immich::paths::PathMap;
+use crate::immich::records::{AssetIdx, AssetKind, AssetView, FileIdx, FileOwner};
+use crate::model::{AssetId, Code, Evidence, Finding, Role, Severity, SkipReason, What};
+
+/// Which part of a library a run looks at (`--only`, `--shard`).
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Which roles.
+    pub only: Selection,
+    /// Which part.
+    pub shard: Shard,
+}
+
+impl Choice {
+    /// Whether an asset, person or user belongs to the part.
+    pub fn takes_id(&self, id: AssetId) -> bool {
+        self.shard.is_whole() || self.shard.contains(hash_of(&id.0))
+    }
+
+    /// Whether a file without a record belongs to the part.
+    pub fn takes_path(&self, path: &Path) -> bool {
+        self.shard.is_whole() || self.shard.contains(hash_of(path.as_os_str().as_bytes()))
+    }
+
+    /// Why a file is left out, if it is.
+    fn refuses(&self, in_shard: bool, role: Role) -> Option<SkipReason> {
+        if !in_shard {
+            Some(SkipReason::OtherShard)
+        } else if !self.only.contains(role) {
+            Some(SkipReason::NotSelected)
+        } else {
+            None
+        }
+    }
+}
+
+/// The same on every machine and in every version, so that shards can run in different places.
+fn hash_of(bytes: &[u8]) -> u64 {
+    let hash = blake3::hash(bytes);
+    hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// One file of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitFile {
+    /// Its row; `None` for a generated file that is there without one.
+    pub record: Option<FileIdx>,
+    /// What it is for.
+    pub role: Role,
+    /// Part of the set that shows the edited picture.
+    pub edited: bool,
+    /// Where it is here, or should be; `None` when the map leads nowhere.
+    pub path: Option<PathBuf>,
+    /// The path in the records; for a file without a row the one it would have.
+    pub record_path: Option<PathBuf>,
+    /// Whether it is there.
+    pub presence: Presence,
+    /// Whether a walked entry is accounted for with it. Rows may share a file, and some files are reached
+    /// only by their rows: those are looked at and not counted.
+    pub counted: bool,
+    /// Whether `--only` takes its role; the original of a unit is there in any case.
+    pub selected: bool,
+}
+
+impl UnitFile {
+    /// Whether it is there to be looked at.
+    pub fn is_present(&self) -> bool {
+        self.presence == Presence::Present
+    }
+}
+
+/// An asset with all its files.
+#[derive(Clone, Debug)]
+pub struct AssetUnit {
+    /// Its number in the index.
+    pub asset: AssetIdx,
+    /// Its id.
+    pub id: AssetId,
+    /// Whose it is.
+    pub owner: AssetId,
+    /// In the trash or offline: what is wrong with its generated files matters little.
+    pub lowered: bool,
+    /// The original, if the records name one.
+    pub original: Option<UnitFile>,
+    /// Generated files and sidecars: those with rows, then those that could be registered.
+    pub files: Vec<UnitFile>,
+    /// What Immich needs and has neither as row nor as file: role and whether of the edited set.
+    pub wanted: Vec<(Role, bool)>,
+}
+
+/// A file that stands alone: a face, an avatar.
+#[derive(Clone, Debug)]
+pub struct Single {
+    /// The file.
+    pub file: UnitFile,
+    /// The person or user.
+    pub id: AssetId,
+}
+
+/// Makes units and findings.
+#[derive(Debug)]
+pub struct Reconciler<'a> {
+    holdings: &'a Holdings<'a>,
+    map: &'a PathMap,
+    choice: &'a Choice,
+    claimed: HashMap<LooseIdx, AssetIdx>,
+    /// Moves of originals that Immich did not finish: both paths, by asset.
+    moves: HashMap<AssetId, [PathBuf; 2]>,
+}
+
+impl<'a> Reconciler<'a> {
+    /// For what a walk has found.
+    pub fn new(holdings: &'a Holdings<'a>, map: &'a PathMap, choice: &'a Choice) -> Self {
+        let moves = holdings.records.moves.iter().filter(|entry| entry.path_type == "original");
+        let moves =
+            moves.map(|entry| (entry.entity, [entry.old_path.clone(), entry.new_path.clone()])).collect();
+        Self { holdings, map, choice, claimed: holdings.claimed(), moves }
+    }
+
+    /// The units of all assets that the choice takes, in the order of the index.
+    pub fn units(&self) -> impl Iterator<Item = AssetUnit> + '_ {
+        let index = &self.holdings.records.index;
+        index
+            .assets()
+            .filter(|asset| self.choice.takes_id(index.asset(*asset).id))
+            .map(|asset| self.unit(asset))
+    }
+
+    /// How many units there are.
+    pub fn unit_count(&self) -> u64 {
+        let index = &self.holdings.records.index;
+        index.assets().filter(|asset| self.choice.takes_id(index.asset(*asset).id)).count() as u64
+    }
+
+    /// One asset with its files.
+    pub fn unit(&self, asset: AssetIdx) -> AssetUnit {
+        let index = &self.holdings.records.index;
+        let view = index.asset(asset);
+        let mut unit = AssetUnit {
+            asset,
+            id: view.id,
+            owner: view.owner,
+            lowered: view.trashed || view.offline,
+            original: None,
+            files: Vec::new(),
+            wanted: Vec::new(),
+        };
+        for file in index.files_of(asset) {
+            let file = self.recorded(file);
+            if file.role == Role::Original && unit.original.is_none() {
+                unit.original = Some(file);
+            } else {
+                unit.files.push(file);
+            }
+        }
+        let roles = [Role::Preview, Role::Thumbnail, Role::Fullsize, Role::Video];
+        for (role, edited) in roles.iter().flat_map(|role| [(*role, false), (*role, true)]) {
+            if has_row(index, asset, role, edited) {
+                continue;
+            }
+            if let Some(loose) =
+                self.holdings.unregistered(asset, role, edited).and_then(|idx| self.holdings.loose().get(idx))
+            {
+                unit.files.push(self.without_row(loose, edited));
+            } else if self.needs(&view, role, edited) {
+                unit.wanted.push((role, edited));
+            }
+        }
+        unit
+    }
+
+    /// Whether Immich needs a generated file of this kind, so that having no row for it is a fault. Assets in
+    /// the trash are not queued for one; full-size pictures are needed only of originals that browsers cannot
+    /// show, and only while the settings ask for them.
+    fn needs(&self, asset: &AssetView<'_>, role: Role, edited: bool) -> bool {
+        let live =
+            gets_pictures(asset) && !asset.trashed && !asset.offline && self.holdings.claims_presence();
+        let edits = asset.edited && asset.kind == AssetKind::Image;
+        match role {
+            Role::Preview | Role::Thumbnail => live && (!edited || edits),
+            Role::Fullsize if edited => live && edits,
+            Role::Fullsize => {
+                let shown = matches!(class_of(asset.name), Some(MediaClass::OtherImage | MediaClass::Raw));
+                live && self.holdings.records.image.fullsize_enabled
+                    && asset.kind == AssetKind::Image
+                    && shown
+            }
+            _ => false,
+        }
+    }
+
+    fn recorded(&self, file: FileIdx) -> UnitFile {
+        let index = &self.holdings.records.index;
+        let view = index.file(file);
+        UnitFile {
+            record: Some(file),
+            role: view.role,
+            edited: view.edited,
+            path: index.host_path(file),
+            record_path: Some(index.record_path(file)),
+            presence: self.holdings.presence(file),
+            counted: self.holdings.counted(file),
+            selected: self.choice.only.contains(view.role),
+        }
+    }
+
+    fn without_row(&self, loose: Loose, edited: bool) -> UnitFile {
+        UnitFile {
+            record: None,
+            role: loose.role,
+            edited,
+            record_path: self.map.to_record(&loose.path),
+            path: Some(loose.path),
+            presence: Presence::Present,
+            counted: true,
+            selected: self.choice.only.contains(loose.role),
+        }
+    }
+
+    /// Faces and avatars that the choice takes.
+    pub fn singles(&self) -> impl Iterator<Item = Single> + '_ {
+        let index = &self.holdings.records.index;
+        index.files().filter_map(move |file| {
+            let role = index.file(file).role;
+            let id = self.single_id(file)?;
+            (self.choice.takes_id(id) && self.choice.only.contains(role))
+                .then(|| Single { file: self.recorded(file), id })
+        })
+    }
+
+    fn single_id(&self, file: FileIdx) -> Option<AssetId> {
+        let index = &self.holdings.records.index;
+        match index.file(file).owner {
+            FileOwner::Asset(_) => None,
+            FileOwner::Person(person) => index.person(person).map(|person| person.id),
+            FileOwner::User(user) => index.user(user),
+        }
+    }
+
+    /// Files without a record that the choice takes, but those that belong to units.
+    pub fn loose(&self) -> impl Iterator<Item = Loose> + '_ {
+        let files = self.holdings.loose();
+        files
+            .indices()
+            .filter(|idx| !self.claimed.contains_key(idx) && self.choice.only.contains(files.role(*idx)))
+            .filter_map(|idx| files.get(idx))
+            .filter(|loose| self.choice.takes_path(&loose.path))
+    }
+
+    /// Walked entries that the choice leaves out, by reason: those that neither units nor singles nor loose
+    /// files account for. Files of a unit that are not `selected` are among them.
+    pub fn left_out(&self) -> BTreeMap<SkipReason, u64> {
+        let mut counts = BTreeMap::new();
+        if self.choice.shard.is_whole() && self.choice.only.is_all() {
+            return counts;
+        }
+        let mut count = |reason: Option<SkipReason>| {
+            if let Some(reason) = reason {
+                *counts.entry(reason).or_default() += 1;
+            }
+        };
+        let index = &self.holdings.records.index;
+        for file in index.files().filter(|file| self.holdings.counted(*file)) {
+            let view = index.file(file);
+            let id = view.asset.map(|asset| index.asset(asset).id).or_else(|| self.single_id(file));
+            count(self.choice.refuses(id.is_none_or(|id| self.choice.takes_id(id)), view.role));
+        }
+        let files = self.holdings.loose();
+        for idx in files.indices() {
+            let in_shard = match self.claimed.get(&idx) {
+                Some(asset) => self.choice.takes_id(index.asset(*asset).id),
+                None => files.get(idx).is_none_or(|loose| self.choice.takes_path(&loose.path)),
+            };
+            count(self.choice.refuses(in_shard, files.role(idx)));
+        }
+        counts
+    }
+
+    /// The findings of a unit that need no look at the bytes: missing files, files that refuse themselves, and
+    /// what Immich needs and never had.
+    pub fn unit_findings(&self, unit: &AssetUnit) -> Vec<Finding> {
+        let view = self.holdings.records.index.asset(unit.asset);
+        let mut findings = Vec::new();
+        if !self.holdings.claims_presence() {
+            return findings;
+        }
+        if let Some(original) = unit.original.as_ref().filter(|original| original.selected) {
+            findings.extend(self.original_finding(&view, original));
+        }
+        let source = unit.original.as_ref().is_some_and(UnitFile::is_present);
+        for file in unit.files.iter().filter(|file| file.selected) {
+            findings.extend(self.file_finding(&view, file, source));
+        }
+        for &(role, edited) in unit.wanted.iter().filter(|(role, _)| self.choice.only.contains(*role)) {
+            findings.push(never_made(&view, role, edited, source));
+        }
+        findings
+    }
+
+    fn original_finding(&self, view: &AssetView<'_>, file: &UnitFile) -> Option<Finding> {
+        if file.presence != Presence::Missing {
+            return unreadable(view.id, file);
+        }
+        let mut finding = about(Some(view.id), file, What::Missing);
+        let mut evidence = Evidence::new().with("name", String::from_utf8_lossy(view.name));
+        for (key, set) in [
+            ("offline", view.offline),
+            ("trashed", view.trashed),
+            ("hidden", view.hidden),
+            ("external", view.external),
+        ] {
+            if set {
+                evidence = evidence.with(key, true);
+            }
+        }
+        if let Some(size) = view.size {
+            evidence = evidence.with("recorded_size", size);
+        }
+        finding.advice = if view.offline {
+            finding.severity = Severity::Info;
+            "the records call it offline already: mount its disk and scan the library again".to_owned()
+        } else if view.motion_part {
+            "the motion part of a live photo: restore it from a backup, or let Immich extract it again"
+                .to_owned()
+        } else if view.external {
+            "is the disk of this external library mounted? Otherwise restore the file from a backup"
+                .to_owned()
+        } else {
+            "restore it from a backup; until then keep its preview, it may be the last copy".to_owned()
+        };
+        if let Some(found) = self.moved(view.id, file) {
+            finding.advice = format!(
+                "Immich did not finish moving it: it is at {}; run Immich's storage template migration",
+                crate::model::display_path(&found)
+            );
+            evidence = evidence.with("found_at", found.to_string_lossy());
+        }
+        finding.evidence = evidence.with("is", what_is_there(file));
+        Some(finding)
+    }
+
+    /// The other path of an interrupted move, if the file is there.
+    fn moved(&self, asset: AssetId, file: &UnitFile) -> Option<PathBuf> {
+        let hosts = self.moves.get(&asset)?.iter().filter_map(|path| self.map.to_host(path));
+        hosts.filter(|host| Some(host) != file.path.as_ref()).find(|host| host.is_file())
+    }
+
+    fn file_finding(&self, view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<Finding> {
+        let mut finding = match file.presence {
+            Presence::Missing => about(Some(view.id), file, What::Missing),
+            _ => unreadable(view.id, file)?,
+        };
+        if file.presence == Presence::Missing {
+            finding.evidence = set_evidence(Evidence::new().with("registered", true), file.edited)
+                .with("is", what_is_there(file));
+            finding.advice = match file.role {
+                Role::Sidecar => {
+                    "restore it from a backup: it holds what was written about the picture".to_owned()
+                }
+                Role::Video => "let Immich transcode it again: jobs, transcode videos, missing".to_owned(),
+                _ if file.edited => "let Immich make the edited set again".to_owned(),
+                _ if source => "run photofsck repair: it is made again from its original".to_owned(),
+                _ => "its original is not there either: restore that first".to_owned(),
+            };
+        }
+        if file.role.is_generated() && (view.trashed || view.offline) {
+            finding.severity = Severity::Info;
+        }
+        Some(finding)
+    }
+
+    /// The findings about a face or avatar that need no look at the bytes.
+    pub fn single_finding(&self, single: &Single) -> Option<Finding> {
+        if !self.holdings.claims_presence() {
+            return None;
+        }
+        let file = &single.file;
+        if file.presence != Presence::Missing {
+            return refused(None, file);
+        }
+        let mut finding = about(None, file, What::Missing);
+        let owner = if file.role == Role::Person { "person" } else { "user" };
+        finding.evidence = Evidence::new().with(owner, single.id.to_string()).with("is", what_is_there(file));
+        finding.advice = if file.role == Role::Person {
+            "Immich's jobs do not notice it: choose a feature photo for this person again".to_owned()
+        } else {
+            "let the user choose a profile picture again, or restore it from a backup".to_owned()
+        };
+        Some(finding)
+    }
+
+    /// `untracked`, for a file without a record. `None` without records.
+    pub fn loose_finding(&self, loose: &Loose) -> Option<Finding> {
+        if !self.holdings.claims_presence() {
+            return None;
+        }
+        let mut evidence = Evidence::new().with("size", loose.size);
+        if loose.external {
+            evidence = evidence.with("external", true);
+        }
+        let advice = match loose.role {
+            Role::Original if loose.external => "scan the external library in Immich to take it in",
+            Role::Original => "no row names it: upload it again if it is wanted, keep it until that is clear",
+            role if role.is_generated() => "a leftover: no row names it, Immich would make it again",
+            _ => "no row names it",
+        };
+        let finding = Finding::new(Code::File(loose.role, What::Untracked)).at(loose.path.clone());
+        Some(finding.seen(evidence).advise(advice))
+    }
+}
+
+/// `unregistered`: for a file without a row (`record` is `None`) that was looked at and is sound.
+pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {
+    let mut finding = about(Some(unit.id), file, What::Unregistered);
+    finding.evidence = set_evidence(Evidence::new(), file.edited);
+    finding.advice =
+        "the file is sound, Immich does not know it: its job for missing thumbnails makes it anew".to_owned();
+    if unit.lowered {
+        finding.severity = Severity::Info;
+    }
+    finding
+}
+
+/// What size alone tells about a file that is there, without opening it: no bytes at all, or an original whose
+/// content checksum cannot match because the length differs. For an external original the recorded size is only
+/// what Immich's last scan saw: editing such a file is its owner's right, and a difference is no finding.
+pub fn size_finding(unit: &AssetUnit, view: &AssetView<'_>, file: &UnitFile, size: u64) -> Option<Finding> {
+    let recorded = view.size.filter(|_| file.role == Role::Original);
+    if size == 0 {
+        let mut finding = about(Some(unit.id), file, What::Empty);
+        finding.evidence = Evidence::new().with("size", 0);
+        if let Some(recorded) = recorded {
+            finding.evidence = finding.evidence.with("recorded_size", recorded);
+        }
+        finding.advice = if file.role.is_generated() {
+            "run photofsck repair: it is made again from its original".to_owned()
+        } else {
+            "restore it from a backup".to_owned()
+        };
+        if file.role.is_generated() && unit.lowered {
+            finding.severity = Severity::Info;
+        }
+        return Some(finding);
+    }
+    let recorded = recorded.filter(|recorded| view.checksum.is_some() && *recorded != size)?;
+    let mut finding = about(Some(unit.id), file, What::ChecksumMismatch);
+    finding.evidence = Evidence::new().with("recorded_size", recorded).with("found_size", size);
+    finding.advice = "the checksum cannot match: restore it from a backup".to_owned();
+    Some(finding)
+}
+
+/// `missing` with `registered: false`: Immich needs it and has none.
+fn never_made(view: &AssetView<'_>, role: Role, edited: bool, source: bool) -> Finding {
+    let mut finding = Finding::new(Code::File(role, What::Missing));
+    finding.asset = Some(view.id);
+    let name = String::from_utf8_lossy(view.name);
+    finding.evidence = set_evidence(Evidence::new().with("registered", false).with("name", name), edited);
+    finding.advice = if !view.has_exif {
+        "Immich has no metadata of it, so it makes no pictures: run its metadata extraction for missing ones"
+            .to_owned()
+    } else if source {
+        "run Immich's job for missing thumbnails, or photofsck repair --register".to_owned()
+    } else {
+        "its original is not there either: restore that first".to_owned()
+    };
+    finding
+}
+
+fn about(asset: Option<AssetId>, file: &UnitFile, what: What) -> Finding {
+    let mut finding = Finding::new(Code::File(file.role, what));
+    finding.path.clone_from(&file.path);
+    finding.record_path.clone_from(&file.record_path);
+    finding.asset = asset;
+    finding
+}
+
+fn set_evidence(evidence: Evidence, edited: bool) -> Evidence {
+    if edited { evidence.with("edited", true) } else { evidence }
+}
+
+fn unreadable(asset: AssetId, file: &UnitFile) -> Option<Finding> {
+    refused(Some(asset), file)
+}
+
+/// `unreadable`, with what the system says now, for a file that nobody has told of yet.
+fn refused(asset: Option<AssetId>, file: &UnitFile) -> Option<Finding> {
+    if file.presence != (Presence::Unreadable { told: false }) {
+        return None;
+    }
+    let errno = rustix::fs::stat(file.path.as_deref()?).err()?;
+    let finding = about(asset, file, What::Unreadable);
+    Some(finding.seen(errno_evidence(errno)).advise(unreadable_advice(errno)))
+}
+
+/// What is at the path of a missing file: mostly nothing.
+fn what_is_there(file: &UnitFile) -> &'static str {
+    match file.path.as_ref().and_then(|path| std::fs::symlink_metadata(path).ok()) {
+        None => "nothing",
+        Some(there) if there.is_dir() => "a folder",
+        Some(there) if there.is_symlink() => "a link that leads to no file",
+        Some(_) => "no regular file",
+    }
+}

@@ -1,0 +1,87 @@
+//! What every run needs before it looks at the first file: workers, memory, a name and a time.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::model::RunInfo;
+use crate::worker::{HashWish, PoolConfig, WorkerPool};
+
+use super::budget::{self, MemoryBudget};
+use super::cancel::Cancel;
+use super::config::Resources;
+use super::crew::Crew;
+use super::end::RunError;
+use super::machine::Machine;
+
+/// Both hashes of every file.
+pub const BOTH_HASHES: HashWish = HashWish { sha1: true, blake3: true };
+
+/// Workers and the memory they share.
+pub struct Station {
+    /// Where workers come from.
+    pub pool: WorkerPool,
+    /// One ceiling for everything in flight.
+    pub budget: MemoryBudget,
+    /// How many at once.
+    pub jobs: usize,
+}
+
+impl Station {
+    /// Finds the worker program and divides the machine. Starts nothing.
+    pub fn new(resources: Resources) -> Result<Self, RunError> {
+        let machine = Machine::here();
+        let memory = resources.memory.unwrap_or_else(|| budget::default_budget(&machine));
+        let jobs = resources
+            .jobs
+            .map_or_else(|| budget::default_jobs(&machine, memory), std::num::NonZeroUsize::get);
+        let budget = MemoryBudget::new(memory, jobs);
+        let config = PoolConfig::new(crate::worker::MemoryGrant::ceiling(&budget));
+        let pool = WorkerPool::new(config).map_err(|failure| RunError::io(failure.to_string()))?;
+        Ok(Self { pool, budget, jobs })
+    }
+
+    /// The threads of a run.
+    pub fn crew<'a>(&'a self, cancel: &'a Cancel, deadline: Option<Instant>, hashes: HashWish) -> Crew<'a> {
+        Crew { pool: &self.pool, memory: &self.budget, cancel, deadline, hashes, jobs: self.jobs }
+    }
+
+    /// What to tell about the machine: workers, memory, protections. Starts one worker to know.
+    pub fn notes(&self, cancel: &Cancel) -> Result<Vec<String>, RunError> {
+        let mut worker = self.pool.worker();
+        worker.start(&cancel.flag()).map_err(|failure| RunError::io(failure.to_string()))?;
+        let stats = self.pool.stats();
+        let mut notes = vec![format!(
+            "{} worker{}, {} MiB of memory for decoding",
+            self.jobs,
+            if self.jobs == 1 { "" } else { "s" },
+            crate::worker::MemoryGrant::ceiling(&self.budget) >> 20
+        )];
+        if !stats.lacking.is_empty() {
+            notes.push(format!("workers run without: {}", stats.lacking.join("; ")));
+        }
+        Ok(notes)
+    }
+}
+
+/// The first line of a run that needs no Immich.
+pub fn run_info(command: &str, station: &Station, cancel: &Cancel) -> Result<RunInfo, RunError> {
+    Ok(RunInfo {
+        run_id: run_id(),
+        started_at: now(),
+        command: command.to_owned(),
+        notes: station.notes(cancel)?,
+        ..RunInfo::default()
+    })
+}
+
+/// The moment, RFC 3339, UTC, whole seconds.
+pub fn now() -> String {
+    format!("{:.0}", Timestamp::now())
+}
+
+/// A name for a run: sorts by time and is unique on this machine.
+pub fn run_id() -> String {
+    let now = Timestamp::now();
+    format!("{}-{:x}", now.strftime("%Y%m%dT%H%M%SZ"), std::process::id())
+}

@@ -1,0 +1,255 @@
+//! `verify`: any files and folders, without Immich. `render`: the pictures of given originals.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use walkdir::WalkDir;
+
+use crate::model::{
+    Code, DecodeError, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, Role,
+    SkipReason, Stage, Verdict, What, display_path,
+};
+use crate::render::{RenderJob, RenderOutput};
+
+use super::cancel::Cancel;
+use super::config::{RenderConfig, VerifyConfig};
+use super::crew::{Crew, Halt};
+use super::end::{RunEnd, RunError};
+use super::judge::{self, Expectation};
+use super::look::Examiner;
+use super::setup::{self, Station};
+
+/// Runs `verify`.
+pub fn verify(config: &VerifyConfig, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunEnd, RunError> {
+    let station = Station::new(config.resources)?;
+    sink.send(Event::Run(setup::run_info("verify", &station, cancel)?));
+    let depth = if config.quick { Depth::Structure } else { config.video };
+    sink.send(Event::Stage { stage: Stage::Verify, items: None, bytes: None });
+    let feed = entries(&config.paths, sink);
+    let work = |examiner: &mut Examiner<'_>, path: &PathBuf| -> Result<(), Halt> {
+        let expected = Expectation::unrecorded(path, Role::Unknown, depth);
+        let look = examiner.look(&expected, None)?;
+        let item = if look.is_gone() { gone(path) } else { look.item(&expected) };
+        send_item(sink, item, look.judgement.findings);
+        Ok(())
+    };
+    station.crew(cancel, None, setup::BOTH_HASHES).run(feed, work, |_| not_reached(sink))
+}
+
+/// Runs `render`.
+pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunEnd, RunError> {
+    let station = Station::new(config.resources)?;
+    fs::create_dir_all(&config.out).map_err(|error| {
+        RunError::io(format!("cannot make the folder {}: {error}", display_path(&config.out)))
+    })?;
+    sink.send(Event::Run(setup::run_info("render", &station, cancel)?));
+    sink.send(Event::Stage { stage: Stage::Verify, items: Some(config.files.len() as u64), bytes: None });
+    sink.send(Event::Walked(config.files.len() as u64));
+    let names = Names::default();
+    let job = RenderJob::new(&config.settings, &[Role::Preview, Role::Thumbnail], true);
+    let feed: Vec<(PathBuf, OsString)> =
+        config.files.iter().map(|path| (path.clone(), names.unique(path))).collect();
+    let crew: Crew<'_> = station.crew(cancel, None, setup::BOTH_HASHES);
+    let work = |examiner: &mut Examiner<'_>, (path, name): &(PathBuf, OsString)| -> Result<(), Halt> {
+        let expected = Expectation::unrecorded(path, Role::Original, Depth::Keyframes);
+        let mut look = examiner.look(&expected, Some(&job))?;
+        let made = look.take_rendered();
+        let mut item = if look.is_gone() { gone(path) } else { look.item(&expected) };
+        let mut findings = std::mem::take(&mut look.judgement.findings);
+        match made {
+            Some(Ok(output)) => write_out(&config.out, name, &config.settings, output, &mut item)?,
+            Some(Err(error)) => {
+                let told = judge::judge_failure(&expected, &DecodeError::unsupported(error.to_string()));
+                item.reason = told.reason;
+                findings.extend(told.findings);
+            }
+            None => {}
+        }
+        send_item(sink, item, findings);
+        Ok(())
+    };
+    crew.run(feed.into_iter(), work, |_| not_reached(sink))
+}
+
+fn send_item(sink: &dyn EventSink, mut item: ItemReport, findings: Vec<Finding>) {
+    item.codes = findings.iter().map(|finding| finding.code).collect();
+    sink.send(Event::Progress { stage: Stage::Verify, items: 1, bytes: item.bytes });
+    sink.send(Event::Checked(Box::new(item)));
+    for finding in findings {
+        sink.send(Event::Finding(Box::new(finding)));
+    }
+}
+
+fn not_reached(sink: &dyn EventSink) {
+    sink.send(Event::Skipped { reason: SkipReason::NotReached, count: 1 });
+}
+
+/// A file that was named or walked and is not there any more.
+fn gone(path: &Path) -> ItemReport {
+    let mut item = ItemReport::new(path.to_owned(), Role::Unknown);
+    item.verdict = Some(Verdict::Unverifiable);
+    "the file went away before it was read".clone_into(&mut item.reason);
+    item
+}
+
+/// Every file below the named paths; what is met and is no file is told to `sink` at once.
+fn entries<'a>(paths: &'a [PathBuf], sink: &'a dyn EventSink) -> impl Iterator<Item = PathBuf> + Send + 'a {
+    paths.iter().flat_map(move |path| {
+        let found: Box<dyn Iterator<Item = PathBuf> + Send> = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Box::new(below(path, sink)),
+            // Whatever else was named is answered by an item, be it a FIFO.
+            Ok(metadata) if metadata.is_file() => {
+                sink.send(Event::Walked(1));
+                Box::new(std::iter::once(path.clone()))
+            }
+            Ok(metadata) => {
+                named_but_no_file(path, kind_of(&metadata), sink);
+                Box::new(std::iter::empty())
+            }
+            Err(error) => {
+                named_but_unreadable(path, &error, sink);
+                Box::new(std::iter::empty())
+            }
+        };
+        found
+    })
+}
+
+fn below<'a>(root: &'a Path, sink: &'a dyn EventSink) -> impl Iterator<Item = PathBuf> + Send + 'a {
+    // The root itself may be a link; links below are not followed into folders, so there are no loops.
+    WalkDir::new(root).follow_root_links(true).sort_by_file_name().into_iter().filter_map(move |entry| {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                sink.send(Event::Walked(1));
+                sink.send(Event::EntryError(Box::new(walk_error(root, &error))));
+                return None;
+            }
+        };
+        if entry.file_type().is_dir() {
+            return None;
+        }
+        sink.send(Event::Walked(1));
+        let regular = entry.file_type().is_file()
+            || (entry.file_type().is_symlink()
+                && fs::metadata(entry.path()).is_ok_and(|target| target.is_file()));
+        if !regular {
+            sink.send(Event::Skipped { reason: SkipReason::NotAFile, count: 1 });
+            return None;
+        }
+        Some(entry.into_path())
+    })
+}
+
+fn named_but_no_file(path: &Path, kind: &str, sink: &dyn EventSink) {
+    sink.send(Event::Walked(1));
+    let expected = Expectation::unrecorded(path, Role::Unknown, Depth::Structure);
+    let told =
+        judge::judge_failure(&expected, &DecodeError::unsupported(format!("not a regular file but {kind}")));
+    let mut item = ItemReport::new(path.to_owned(), Role::Unknown);
+    item.verdict = Some(told.verdict);
+    item.reason = told.reason;
+    send_item(sink, item, told.findings);
+}
+
+fn named_but_unreadable(path: &Path, error: &std::io::Error, sink: &dyn EventSink) {
+    sink.send(Event::Walked(1));
+    let expected = Expectation::unrecorded(path, Role::Unknown, Depth::Structure);
+    let broken_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    let problem = if broken_link && error.kind() == std::io::ErrorKind::NotFound {
+        DecodeError::unsupported("a symbolic link that leads nowhere")
+    } else {
+        DecodeError::io(error, None)
+    };
+    let told = judge::judge_failure(&expected, &problem);
+    let mut item = ItemReport::new(path.to_owned(), Role::Unknown);
+    item.verdict = Some(told.verdict);
+    item.reason = told.reason;
+    send_item(sink, item, told.findings);
+}
+
+/// A folder or entry that the walk could not read.
+fn walk_error(root: &Path, error: &walkdir::Error) -> Finding {
+    let mut evidence = Evidence::new().with("seen", error.to_string());
+    if let Some(errno) = error.io_error().and_then(std::io::Error::raw_os_error) {
+        evidence = evidence.with("errno", errno);
+    }
+    Finding::new(Code::File(Role::Unknown, What::Unreadable))
+        .at(error.path().unwrap_or(root))
+        .seen(evidence)
+        .advise("let photofsck read it: run as the user that owns the files, or as root")
+}
+
+fn kind_of(metadata: &fs::Metadata) -> &'static str {
+    let kind = metadata.file_type();
+    if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// File names below `--out`: the original's own name, numbered when two originals share it.
+#[derive(Default)]
+struct Names(Mutex<HashMap<OsString, u32>>);
+
+impl Names {
+    fn unique(&self, path: &Path) -> OsString {
+        let name = path.file_name().map_or_else(|| OsString::from("unnamed"), OsString::from);
+        let mut seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let count = seen.entry(name.clone()).or_insert(0);
+        *count += 1;
+        if *count == 1 {
+            return name;
+        }
+        let mut numbered = name;
+        numbered.push(format!("+{}", *count - 1));
+        numbered
+    }
+}
+
+fn write_out(
+    out: &Path,
+    name: &OsString,
+    settings: &ImageSettings,
+    output: RenderOutput,
+    item: &mut ItemReport,
+) -> Result<(), RunError> {
+    for picture in &output.pictures {
+        let (suffix, format) = match picture.role {
+            Role::Preview => ("preview", settings.preview.format),
+            _ => ("thumbnail", settings.thumbnail.format),
+        };
+        let mut file_name = name.clone();
+        file_name.push(format!("_{suffix}.{}", format.extension()));
+        let path = out.join(file_name);
+        write_whole(&path, &picture.bytes)
+            .map_err(|error| RunError::io(format!("cannot write {}: {error}", display_path(&path))))?;
+        if picture.role == Role::Preview {
+            item.preview = Some(path);
+        } else {
+            item.thumbnail = Some(path);
+        }
+    }
+    item.thumbhash = output.thumbhash;
+    Ok(())
+}
+
+/// Writes beside and renames, so that an interrupted run leaves no half picture.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut staged = tempfile::Builder::new().prefix(".photofsck-").tempfile_in(folder)?;
+    staged.write_all(bytes)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    staged.as_file().set_permissions(mode)?;
+    staged.as_file().sync_all()?;
+    staged.persist(path)?;
+    Ok(())
+}
