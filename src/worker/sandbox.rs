@@ -18,7 +18,7 @@ use seccompiler::{
 
 /// Data beyond what a file may need: stacks of decoder threads, libraries, the allocator's loss. The parent's own watch
 /// acts long before; this is for a parent that is not given the processor in time.
-const DATA_SLACK: u64 = 1 << 30;
+const DATA_SLACK: u64 = 512 << 20;
 /// Address space beyond data: the libraries themselves, and areas reserved but not used.
 const ADDRESS_SLACK: u64 = 4 << 30;
 /// Standard streams, the file in hand, and a few that libraries duplicate.
