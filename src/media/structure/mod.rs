@@ -6,3 +6,6 @@ pub mod heif;
 pub mod jp2;
 pub mod jpeg;
 pub mod png;
+pub mod tiff;
+pub mod webp;
+pub mod xml;
