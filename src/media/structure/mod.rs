@@ -5,6 +5,7 @@ pub mod gif;
 pub mod heif;
 pub mod jp2;
 pub mod jpeg;
+pub mod jpeg_scan;
 pub mod png;
 pub mod tiff;
 pub mod webp;
