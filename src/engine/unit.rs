@@ -256,10 +256,14 @@ impl Desk<'_> {
         }
         let mut look = look;
         let rendered = look.as_mut().and_then(Look::take_rendered);
+        let problem = look.as_ref().and_then(|look| look.report.as_ref()?.problem.as_ref());
         let pictures: Vec<Rendered> = match rendered {
             Some(Ok(output)) => output.pictures,
             Some(Err(error)) => return self.cannot(&plan.repairs, &error.to_string()),
-            None => return self.cannot(&plan.repairs, "no picture could be made of the original"),
+            None => {
+                let why = problem.map_or_else(|| "no picture came back".to_owned(), ToString::to_string);
+                return self.cannot(&plan.repairs, &format!("no picture can be made of the original: {why}"));
+            }
         };
         for repair in &plan.repairs {
             if let Some(reason) = repairs.stopped.get() {
