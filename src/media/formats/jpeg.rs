@@ -192,14 +192,18 @@ fn decode_once(bytes: &[u8], target: Target, limits: &Limits) -> Result<Decoded,
         let (mut samples, complaint) = decompressor.decode8()?;
         stretch8(&mut samples, header.precision);
         if adobe {
-            samples.iter_mut().for_each(|sample| *sample = 255 - *sample);
+            for sample in &mut samples {
+                *sample = 255 - *sample;
+            }
         }
         (Samples::U8(samples), complaint)
     } else {
         let (mut samples, complaint) = decompressor.decode16()?;
         stretch16(&mut samples, header.precision);
         if adobe {
-            samples.iter_mut().for_each(|sample| *sample = 65535 - *sample);
+            for sample in &mut samples {
+                *sample = 65535 - *sample;
+            }
         }
         (Samples::U16(samples), complaint)
     };
@@ -356,6 +360,8 @@ mod tests {
     #![allow(
         clippy::unwrap_used,
         clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
         unsafe_code,
         reason = "encodes with C; a panic is a failed test"
     )]

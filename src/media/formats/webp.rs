@@ -187,6 +187,7 @@ fn place(outline: &Outline, picture: &Picture, samples: Vec<u8>, alpha: bool) ->
 mod tests {
     #![allow(
         clippy::unwrap_used,
+        clippy::cast_sign_loss,
         clippy::indexing_slicing,
         unsafe_code,
         reason = "encodes with C; a panic is a failed test"
