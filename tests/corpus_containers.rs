@@ -146,3 +146,9 @@ fn jpeg_2000() {
 fn photoshop_and_svg() {
     judge(&[MediaFormat::Psd, MediaFormat::Svg], 35, &[("psd", 5)]);
 }
+
+#[test]
+fn videos() {
+    use MediaFormat as F;
+    judge(&[F::Mp4, F::Mov, F::Matroska, F::Avi, F::MpegTs, F::MpegPs, F::Asf, F::Flv, F::Mxf], 40, &[]);
+}

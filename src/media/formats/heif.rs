@@ -11,7 +11,7 @@ use crate::media::structure::heif::{self, Layout};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, samples, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, samples, within_limits};
 
 /// HEIF, HEIC and AVIF.
 pub struct Heif;
@@ -53,7 +53,7 @@ impl Format for Heif {
 
     fn decoder(&self) -> DecoderId {
         let [major, minor, patch] = LibHeif::new_checked().map_or([0; 3], |library| library.version());
-        DecoderId { name: "libheif".into(), version: format!("{major}.{minor}.{patch}") }
+        decoder_id("libheif", &format!("{major}.{minor}.{patch}"))
     }
 
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {

@@ -11,10 +11,12 @@ pub mod jpeg;
 pub mod jxl;
 pub mod png;
 pub mod psd;
+pub mod raw;
 mod samples;
 pub mod svg;
 #[cfg(test)]
 mod testing;
+pub mod video;
 
 /// How thoroughly videos are looked at.
 pub type VideoDepth = Depth;
@@ -120,6 +122,7 @@ pub trait Format: Sync {
 #[rustfmt::skip]
 pub static REGISTRY: &[&dyn Format] = &[
     &jpeg::Jpeg,
+    &raw::Raw,
     &png::Png,
     &gif::Gif,
     &heif::Heif,
@@ -127,6 +130,7 @@ pub static REGISTRY: &[&dyn Format] = &[
     &jp2::Jp2,
     &psd::Psd,
     &svg::Svg,
+    &video::Video,
 ];
 
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.

@@ -1,8 +1,12 @@
 //! Walkers of container and stream structure, without pixels.
 
 pub mod bmff;
+pub mod ebml;
 pub mod gif;
 pub mod heif;
 pub mod jp2;
 pub mod jpeg;
+pub mod mp4;
 pub mod png;
+pub mod raw;
+pub mod streams;
