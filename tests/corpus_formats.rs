@@ -168,3 +168,18 @@ fn png() {
 fn gif() {
     check(&["gif"], 47, 15);
 }
+
+#[test]
+fn webp() {
+    check(&["webp"], 78, 20);
+}
+
+#[test]
+fn bmp() {
+    check(&["bmp"], 72, 10);
+}
+
+#[test]
+fn tiff() {
+    check(&["tiff"], 143, 30);
+}

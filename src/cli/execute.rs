@@ -9,10 +9,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::args::LogFormat;
 use super::resolve::Run;
 use super::{failure, usage};
-use crate::engine::{self, Cancel, Config, RunEnd, RunError, RunErrorKind, StoppedBy};
+use crate::engine::{self, Cancel, Config, RunEnd, RunError, record};
 use crate::model::EventSink;
 use crate::report::ndjson::SummaryLine;
-use crate::report::{ExitStatus, Outcome, Reporter, Summary, tell, text};
+use crate::report::{ExitStatus, Reporter, Summary, tell, text};
 
 /// Runs the engine and tells what came of it.
 pub fn run(run: Run) -> ExitStatus {
@@ -26,7 +26,7 @@ pub fn run(run: Run) -> ExitStatus {
         Ok(reporter) => reporter,
         Err(message) => return usage(&message),
     };
-    let outcome = outcome(engine(&run.config, &reporter, &cancel));
+    let outcome = record::outcome(&engine(&run.config, &reporter, &cancel));
     let finished = reporter.finish(outcome);
     if let Some(command) = &run.notify
         && let Err(message) = notify(command, &finished.summary)
@@ -42,18 +42,6 @@ fn engine(config: &Config, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunE
         Config::Verify(config) => engine::verify(config, sink, cancel),
         Config::Render(config) => engine::render(config, sink, cancel),
         Config::Check(_) | Config::Repair(_) => Err(RunError::io("the engine is not connected")),
-    }
-}
-
-fn outcome(result: Result<RunEnd, RunError>) -> Outcome {
-    match result {
-        Ok(end) => match end.stopped_by {
-            StoppedBy::Nothing => Outcome::Complete,
-            StoppedBy::TimeLimit => Outcome::TimeLimit,
-            StoppedBy::Signal => Outcome::Cancelled,
-        },
-        Err(error) if error.kind == RunErrorKind::Usage => Outcome::Refused(error.message),
-        Err(error) => Outcome::Failed(error.message),
     }
 }
 

@@ -13,6 +13,7 @@ use super::args::{
 };
 use super::later;
 use super::layers::Environment;
+use crate::catalog;
 use crate::engine::{
     CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
 };
@@ -169,6 +170,7 @@ fn library(
         shard: scope.shard.map_or_else(Shard::default, |(index, count)| Shard { index, count }),
         allow_mass_missing: library.allow_mass_missing,
         items: reports.items,
+        policy: policy(&reports)?,
         resources: machine(&resources)?,
         only,
     };
@@ -178,16 +180,16 @@ fn library(
     let mut options = options(command, &output, &general);
     options.items = reports.items;
     options.metrics.clone_from(&reports.metrics);
-    options.quick = config.quick;
-    options.originals = config.only.contains(Role::Original);
-    options.policy = policy(&reports)?;
+    options.scope.quick = config.quick;
+    options.scope.originals = config.only.contains(Role::Original);
+    options.policy.clone_from(&config.policy);
     let rest = General { notify: reports.notify_command, log: general.log_format.unwrap_or(LogFormat::Text) };
     Ok((config, options, rest))
 }
 
 fn verify(args: VerifyArgs) -> Result<Run, String> {
     let mut options = options("verify", &args.output, &args.general);
-    options.quick = args.quick;
+    options.scope.quick = args.quick;
     options.policy.fail_on = severity(args.fail_on);
     let config = Config::Verify(VerifyConfig {
         paths: args.paths,
@@ -319,7 +321,7 @@ fn state_folder(given: Option<PathBuf>, environment: &Environment) -> Result<Pat
     let variable = |name: &str| environment.get(name).map(OsStr::to_owned);
     given
         .or_else(|| variable("STATE_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute()))
-        .or_else(|| default_state_dir(variable, environment.root))
+        .or_else(|| catalog::default_state_dir(variable, environment.root))
         .ok_or_else(|| "there is no home folder to keep the catalog in: expected --state DIR".to_owned())
 }
 
@@ -373,15 +375,4 @@ const fn when(when: Option<WhenArg>) -> When {
 
 fn parse_image_config(text: &str) -> Result<ImageSettings, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
-}
-
-fn default_state_dir(variable: impl Fn(&str) -> Option<OsString>, root: bool) -> Option<PathBuf> {
-    let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    if let Some(state) = folder("XDG_STATE_HOME") {
-        return Some(state.join("photofsck"));
-    }
-    if root {
-        return Some(PathBuf::from("/var/lib/photofsck"));
-    }
-    folder("HOME").map(|home| home.join(".local/state/photofsck"))
 }

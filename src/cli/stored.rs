@@ -1,17 +1,245 @@
-//! Earlier runs and the catalog.
+//! Earlier runs, shown again, and the catalog they are kept in.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
 
 use super::failure;
-use super::resolve::{ReportAction, StateAction};
-use crate::report::ExitStatus;
+use super::resolve::{ReportAction, StateAction, StateWhat};
+use crate::catalog::{Catalog, CatalogError, Overview, RETAINED_RUNS, RunRecord};
+use crate::model::{Code, Finding, display_path};
+use crate::report::{Baseline, ExitStatus, Replay, Target, Verbosity, print, words};
+
+/// Files that no run has looked at for so long are forgotten by `state prune`.
+const FORGET_AFTER_DAYS: i64 = 365;
 
 /// Shows a run again.
 pub fn report(action: ReportAction) -> ExitStatus {
-    let _ = action;
-    failure("not connected")
+    match try_report(action) {
+        Ok(status) => status,
+        Err(message) => failure(&message),
+    }
+}
+
+fn try_report(action: ReportAction) -> Result<ExitStatus, String> {
+    let catalog = open(&action.state)?;
+    let run = find(&catalog, action.run.as_deref())?;
+    let since = action.since.as_deref().map(|id| find(&catalog, Some(id))).transpose()?;
+    let before = since.as_ref().map(|run| findings(&catalog, run)).transpose()?;
+    if let Some(target) = &action.options.json {
+        let lines = lines(&catalog, &run)?;
+        to_target(target, "--json", |out| lines.iter().try_for_each(|line| writeln!(out, "{line}")))?;
+    }
+    let mut replay = Replay::new(action.options.verbosity, before.as_ref().map(Baseline::of));
+    let mut found = Vec::new();
+    for line in lines(&catalog, &run)? {
+        if let Some(finding) = replay.line(&line)? {
+            found.push(finding);
+        }
+    }
+    if let Some(target) = &action.csv {
+        to_target(target, "--csv", |out| crate::report::csv::write(out, &found))?;
+    }
+    if action.options.json == Some(Target::Stdout) || action.csv == Some(Target::Stdout) {
+        return Ok(ExitStatus::CLEAN);
+    }
+    let mut page = String::new();
+    if let (Some(since), Some(before)) = (&since, &before) {
+        page.push_str(&comparison(since, before, &found, action.options.verbosity));
+    }
+    page.push_str(&replay.page());
+    print(&page, action.options.color, false);
+    Ok(ExitStatus::CLEAN)
+}
+
+/// What is new, gone and standing since an earlier run.
+fn comparison(since: &RunRecord, before: &[Finding], now: &[Finding], verbosity: Verbosity) -> String {
+    let (old, current) = (Baseline::of(before), Baseline::of(now));
+    let new: Vec<&Finding> = now.iter().filter(|finding| !old.knows(finding)).collect();
+    let gone: Vec<&Finding> = before.iter().filter(|finding| !current.knows(finding)).collect();
+    let mut text = format!(
+        "Since run {} of {}: {} new, {} gone, {} standing.\n",
+        since.run_id,
+        since.started_at,
+        words::counted(new.len() as u64, "finding", "findings"),
+        words::count(gone.len() as u64),
+        words::count((now.len() - new.len()) as u64),
+    );
+    let listed = if verbosity == Verbosity::Verbose { usize::MAX } else { 20 };
+    for (word, findings) in [("new ", &new), ("gone", &gone)] {
+        for finding in findings.iter().take(listed) {
+            let path = finding.path.as_deref().or(finding.record_path.as_deref());
+            let code: Code = finding.code;
+            text.push_str(&format!("  {word} {code} {}\n", path.map(display_path).unwrap_or_default()));
+        }
+        if findings.len() > listed {
+            text.push_str(&format!("  {word} and {} more; -v lists every one\n", findings.len() - listed));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn open(state: &Path) -> Result<Catalog, String> {
+    Catalog::open_read_only(state).map_err(told)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "fits map_err")]
+fn told(error: CatalogError) -> String {
+    error.to_string()
+}
+
+/// The run with this id, or the beginning of one; the newest when there is none given.
+fn find(catalog: &Catalog, id: Option<&str>) -> Result<RunRecord, String> {
+    let runs = catalog.runs().map_err(told)?;
+    let Some(id) = id else {
+        return runs
+            .into_iter()
+            .next()
+            .ok_or_else(|| "no run of check or repair is on record yet".to_owned());
+    };
+    if let Some(run) = catalog.run(id).map_err(told)? {
+        return Ok(run);
+    }
+    let known: Vec<String> =
+        runs.iter().take(10).map(|run| format!("{} ({})", run.run_id, run.started_at)).collect();
+    Err(format!(
+        "no run, or more than one, has an id that begins with {id:?}; the latest are {}",
+        words::list(&known)
+    ))
+}
+
+/// The run's NDJSON: its first line, findings and repairs, its last line where it came to an end.
+fn lines(catalog: &Catalog, run: &RunRecord) -> Result<Vec<String>, String> {
+    let mut lines = vec![run.header.clone()];
+    catalog.run_lines(&run.run_id, |line| lines.push(line.text)).map_err(told)?;
+    lines.extend(run.end.as_ref().map(|end| end.summary.clone()));
+    Ok(lines)
+}
+
+fn findings(catalog: &Catalog, run: &RunRecord) -> Result<Vec<Finding>, String> {
+    let mut replay = Replay::new(Verbosity::Normal, None);
+    let mut found = Vec::new();
+    for line in lines(catalog, run)? {
+        found.extend(replay.line(&line)?);
+    }
+    Ok(found)
+}
+
+/// Writes to a file or standard output. Who closed standard output has read enough.
+fn to_target(
+    target: &Target,
+    option: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), String> {
+    let result = match target {
+        Target::Stdout => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            write(&mut out).and_then(|()| out.flush())
+        }
+        Target::File(path) => File::create(path).and_then(|file| {
+            let mut out = BufWriter::new(file);
+            write(&mut out).and_then(|()| out.flush())
+        }),
+    };
+    let name = match target {
+        Target::Stdout => "standard output".to_owned(),
+        Target::File(path) => display_path(path),
+    };
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("{option} to {name}: {error}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Looks after the catalog.
 pub fn state(action: &StateAction) -> ExitStatus {
-    let _ = action;
-    failure("not connected")
+    match try_state(action) {
+        Ok(Some(text)) => {
+            print(&text, action.color, false);
+            ExitStatus::CLEAN
+        }
+        Ok(None) => ExitStatus::CLEAN,
+        Err(message) => failure(&message),
+    }
+}
+
+/// Does it and gives what is to be told.
+fn try_state(action: &StateAction) -> Result<Option<String>, String> {
+    let folder = &action.state;
+    match &action.what {
+        StateWhat::Show => {
+            let catalog = open(folder)?;
+            let overview = catalog.overview().map_err(told)?;
+            let runs = catalog.runs().map_err(told)?;
+            Ok(Some(show(folder, &overview, &runs)))
+        }
+        StateWhat::Export(target) => {
+            let catalog = open(folder)?;
+            let mut count = 0;
+            to_target(target, "export", |mut out| {
+                count = catalog.export(&mut out).map_err(|error| io::Error::other(error.to_string()))?;
+                Ok(())
+            })?;
+            let files = words::counted(count, "file", "files");
+            Ok((*target != Target::Stdout).then(|| format!("The manifest holds {files}.\n")))
+        }
+        StateWhat::Prune => {
+            let catalog = Catalog::open(folder, "state prune").map_err(told)?;
+            let limit = Timestamp::now().as_second() - FORGET_AFTER_DAYS * 86_400;
+            let pruned = catalog.prune(limit, RETAINED_RUNS).map_err(told)?;
+            Ok(Some(format!(
+                "Forgot {} that no run has verified for a year, and {}.\n",
+                words::counted(pruned.files, "file", "files"),
+                words::counted(pruned.runs, "old run", "old runs")
+            )))
+        }
+        StateWhat::Rebase { old, new } => {
+            let catalog = Catalog::open(folder, "state rebase").map_err(told)?;
+            let moved = catalog.rebase(old, new).map_err(told)?;
+            Ok(Some(format!(
+                "{} known below {} are now known below {}.\n",
+                words::counted(moved, "file", "files"),
+                display_path(old),
+                display_path(new)
+            )))
+        }
+    }
+}
+
+fn show(folder: &Path, overview: &Overview, runs: &[RunRecord]) -> String {
+    let moment = |seconds: Option<i64>| {
+        seconds
+            .and_then(|seconds| Timestamp::from_second(seconds).ok())
+            .map_or("never".to_owned(), |then| then.to_string())
+    };
+    let mut text = format!(
+        "Catalog    {} ({})\nFiles      {} in {}, {}\n",
+        display_path(&folder.join(crate::catalog::FILE_NAME)),
+        words::bytes(overview.database_bytes),
+        words::count(overview.files),
+        words::counted(overview.folders, "folder", "folders"),
+        words::bytes(overview.bytes)
+    );
+    for (verdict, count) in &overview.verdicts {
+        text.push_str(&format!("           {} {verdict}\n", words::count(*count)));
+    }
+    text.push_str(&format!(
+        "Verified   oldest {}, newest {}\n",
+        moment(overview.oldest),
+        moment(overview.newest)
+    ));
+    for run in runs {
+        let end = match &run.end {
+            Some(end) if end.complete => format!("complete, exit {}", end.exit),
+            Some(end) => format!("not complete, exit {}", end.exit),
+            None => "killed, or still going on".to_owned(),
+        };
+        text.push_str(&format!("Run        {} {} {}: {end}\n", run.run_id, run.started_at, run.command));
+    }
+    text
 }

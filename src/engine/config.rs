@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use crate::immich::paths::MapRule;
 use crate::model::{Depth, ImageSettings, Role};
+use crate::report::Policy;
 
 /// One run of one command.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +142,8 @@ pub struct CheckConfig {
     pub allow_mass_missing: bool,
     /// Whether an `item` is wanted for every file: then nothing may be counted without one.
     pub items: bool,
+    /// What raises the exit status, for the record of the run.
+    pub policy: Policy,
     /// What the machine may give.
     pub resources: Resources,
 }

@@ -12,6 +12,7 @@ pub mod loose;
 pub mod machine;
 pub mod open;
 pub mod reconcile;
+pub mod record;
 pub mod roots;
 pub mod scan;
 mod setup;

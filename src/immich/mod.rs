@@ -6,3 +6,4 @@ pub mod mounts;
 pub mod paths;
 pub mod records;
 pub mod schema;
+pub mod settings;

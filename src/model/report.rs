@@ -75,6 +75,19 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Marker,
+        Self::Backup,
+        Self::NotAFile,
+        Self::NotSelected,
+        Self::OtherShard,
+        Self::OwnTemporary,
+        Self::VerifiedBefore,
+        Self::NotReached,
+        Self::NotMedia,
+    ];
+
     /// Words for the summary and the `skipped` object.
     pub const fn as_str(self) -> &'static str {
         match self {

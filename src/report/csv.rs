@@ -13,7 +13,10 @@ const HEAD: &str = "code,severity,role,path,record_path,asset,evidence,advice\r\
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write<'a>(out: &mut impl Write, findings: impl IntoIterator<Item = &'a Finding>) -> io::Result<()> {
+pub fn write<'a>(
+    out: &mut (impl Write + ?Sized),
+    findings: impl IntoIterator<Item = &'a Finding>,
+) -> io::Result<()> {
     out.write_all(HEAD.as_bytes())?;
     for finding in findings {
         let path = |path: &Option<std::path::PathBuf>| {

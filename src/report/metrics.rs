@@ -78,11 +78,11 @@ pub fn write(path: &Path, summary: &Summary) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::model::{Event, Finding, Role, What};
-    use crate::report::summary::{Outcome, Policy};
+    use crate::report::summary::{Outcome, Policy, Scope};
 
     #[test]
     fn the_text_format_is_kept() {
-        let mut summary = Summary::new(Policy::default(), false);
+        let mut summary = Summary::new(Policy::default(), Scope::default());
         summary.take(&Event::Finding(Box::new(Finding::new(Code::File(Role::Preview, What::Missing)))));
         summary.take(&Event::Walked(2));
         summary.take(&Event::CheckedMany(2));

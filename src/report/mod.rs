@@ -10,6 +10,7 @@ pub mod exit;
 pub mod metrics;
 pub mod ndjson;
 mod progress;
+mod replay;
 mod reporter;
 pub mod summary;
 pub mod text;
@@ -21,8 +22,9 @@ use std::path::PathBuf;
 pub use baseline::Baseline;
 pub use exit::ExitStatus;
 pub use ndjson::Target;
+pub use replay::Replay;
 pub use reporter::{Finished, Reporter, print, tell};
-pub use summary::{Outcome, Policy, Summary};
+pub use summary::{Outcome, Policy, Scope, Summary};
 
 /// When something is done: `--progress`, `--color`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -69,10 +71,8 @@ pub struct Options {
     pub progress: When,
     /// What raises the exit status.
     pub policy: Policy,
-    /// Whether contents were left alone (`--quick`).
-    pub quick: bool,
-    /// Whether originals are among what is looked at (`--only`).
-    pub originals: bool,
+    /// What bears on how the counts are read.
+    pub scope: Scope,
 }
 
 impl Options {
@@ -88,8 +88,7 @@ impl Options {
             color: When::Auto,
             progress: When::Auto,
             policy: Policy::default(),
-            quick: false,
-            originals: true,
+            scope: Scope { repairing: command == "repair", ..Scope::default() },
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use super::summary::Summary;
-use crate::model::{Finding, ItemReport, MapEntry, PathText, RecordsInfo, RepairEvent, RunInfo};
+use crate::model::{Finding, ItemReport, MapEntry, PathText, RecordsInfo, RepairEvent, RunInfo, Verdict};
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,9 +283,30 @@ impl Serialize for SummaryLine<'_> {
         let reasons: Map<String, Value> =
             tally.skipped.iter().map(|(reason, count)| (words(reason).to_owned(), (*count).into())).collect();
         map.serialize_entry("skipped_reasons", &reasons)?;
+        map.serialize_entry("roles", &roles(self.0))?;
+        map.serialize_entry("quick", &self.0.scope.quick)?;
+        map.serialize_entry("originals", &self.0.scope.originals)?;
+        map.serialize_entry("ended", self.0.outcome.as_str())?;
         map.serialize_entry("error", &self.0.failure())?;
         map.end()
     }
+}
+
+/// Files looked at, by role and verdict; `null` as a verdict is written `present`.
+fn roles(summary: &Summary) -> Map<String, Value> {
+    let mut roles = Map::new();
+    for (&(role, verdict), &number) in &summary.checked_by_role {
+        let verdicts = roles.entry(role.as_str()).or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(verdicts) = verdicts {
+            verdicts.insert(verdict.map_or("present", Verdict::as_str).to_owned(), number.into());
+        }
+    }
+    roles
+}
+
+/// One line without its newline, for the record of a run.
+pub fn to_text(line: &impl Serialize) -> String {
+    serde_json::to_string(line).unwrap_or_default()
 }
 
 /// Whether a step of `doctor` found a problem.

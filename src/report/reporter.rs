@@ -15,9 +15,6 @@ use super::text::{self, Page};
 use super::{ExitStatus, Options, Verbosity, When, metrics};
 use crate::model::{Event, EventSink, RunInfo, display_path};
 
-/// Called with every event before anything else is done with it.
-pub type Recorder = Box<dyn Fn(&Event) + Send + Sync>;
-
 /// A run that is over and told.
 #[derive(Debug)]
 pub struct Finished {
@@ -33,7 +30,6 @@ pub struct Finished {
 pub struct Reporter {
     shared: Arc<Shared>,
     ticker: Option<JoinHandle<()>>,
-    recorder: Option<Recorder>,
     started: Instant,
 }
 
@@ -69,21 +65,14 @@ impl Reporter {
     }
 
     fn with(options: Options, ndjson: Option<Ndjson>, progress: Progress) -> Self {
-        let summary = Summary::new(options.policy.clone(), options.command == "repair");
+        let summary = Summary::new(options.policy.clone(), options.scope);
         let state = State { options, summary, collected: Collected::default(), ndjson, progress };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), stop: Mutex::new(false), wake: Condvar::new() });
         let for_ticker = Arc::clone(&shared);
         // Without this thread the bars merely move less often.
         let ticker = std::thread::Builder::new().name("ticker".into()).spawn(move || for_ticker.tick()).ok();
-        Self { shared, ticker, recorder: None, started: Instant::now() }
-    }
-
-    /// The same, and every event goes to `recorder` too.
-    #[must_use]
-    pub fn with_recorder(mut self, recorder: Recorder) -> Self {
-        self.recorder = Some(recorder);
-        self
+        Self { shared, ticker, started: Instant::now() }
     }
 
     /// Ends the run: writes what is still to be written and tells people the result.
@@ -121,9 +110,6 @@ impl Drop for Reporter {
 
 impl EventSink for Reporter {
     fn send(&self, event: Event) {
-        if let Some(recorder) = &self.recorder {
-            recorder(&event);
-        }
         self.shared.lock().take(&event);
     }
 }
@@ -249,7 +235,9 @@ impl State {
         Page {
             summary: &self.summary,
             collected: &self.collected,
-            options: &self.options,
+            command: self.options.command,
+            verbosity: self.options.verbosity,
+            files: written(&self.options),
             width: width(),
             now: jiff::Timestamp::now(),
         }
@@ -257,8 +245,20 @@ impl State {
     }
 }
 
+/// The files that hold more than the text.
+fn written(options: &Options) -> Vec<(&'static str, String)> {
+    let mut files = Vec::new();
+    if let Some(Target::File(path)) = &options.json {
+        files.push(("Full report", display_path(path)));
+    }
+    if let Some(path) = &options.metrics {
+        files.push(("Metrics", display_path(path)));
+    }
+    files
+}
+
 /// Columns to write for: the terminal's, within what is comfortable to read.
-fn width() -> usize {
+pub fn width() -> usize {
     let columns = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
     columns.clamp(40, 120)
 }

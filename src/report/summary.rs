@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// What raises the exit status.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Problems of this severity and above count as left.
     pub fail_on: Severity,
@@ -24,6 +24,23 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self { fail_on: Severity::Warning, baseline: None, fail_on_new: false }
+    }
+}
+
+/// What of a run bears on how its counts are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Contents are left alone (`--quick`).
+    pub quick: bool,
+    /// Originals are among what is looked at (`--only`).
+    pub originals: bool,
+    /// Repairs may come, so findings must be matched with them.
+    pub repairing: bool,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self { quick: false, originals: true, repairing: false }
     }
 }
 
@@ -41,6 +58,19 @@ pub enum Outcome {
     Failed(String),
     /// It was asked for something impossible.
     Refused(String),
+}
+
+impl Outcome {
+    /// The word used in NDJSON.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::TimeLimit => "time-limit",
+            Self::Cancelled => "cancelled",
+            Self::Failed(_) => "failed",
+            Self::Refused(_) => "refused",
+        }
+    }
 }
 
 /// Number of findings, by severity.
@@ -98,6 +128,8 @@ pub struct Summary {
     pub seconds: f64,
     /// What went wrong with the reports themselves; each makes the run unfinished.
     pub report_errors: Vec<String>,
+    /// What bears on how the counts are read.
+    pub scope: Scope,
     policy: Policy,
     /// Findings that a repair may still resolve, by hash of their path. Only kept while repairing.
     open: Option<Open>,
@@ -130,9 +162,9 @@ impl Open {
 }
 
 impl Summary {
-    /// Nothing counted yet. `repairing`: repairs may come, so findings must be matched with them.
-    pub fn new(policy: Policy, repairing: bool) -> Self {
-        Self { policy, open: repairing.then(Open::default), ..Self::default() }
+    /// Nothing counted yet.
+    pub fn new(policy: Policy, scope: Scope) -> Self {
+        Self { policy, scope, open: scope.repairing.then(Open::default), ..Self::default() }
     }
 
     /// Counts one event. Nothing else counts anything.
@@ -337,7 +369,7 @@ mod tests {
 
     /// Runs the events through a summary and gives its exit status.
     fn exit(policy: Policy, repairing: bool, events: &[Event], outcome: Outcome) -> u8 {
-        let mut summary = Summary::new(policy, repairing);
+        let mut summary = Summary::new(policy, Scope { repairing, ..Scope::default() });
         for event in events {
             summary.take(event);
         }
@@ -418,7 +450,7 @@ mod tests {
 
     #[test]
     fn a_repair_resolves_what_it_can() {
-        let mut summary = Summary::new(Policy::default(), true);
+        let mut summary = Summary::new(Policy::default(), Scope { repairing: true, ..Scope::default() });
         summary.take(&finding(Role::Preview, What::Unregistered, "/p"));
         summary.take(&finding(Role::Preview, What::Malformed, "/p"));
         summary.take(&repair(RepairStatus::Done, "/p"));
@@ -427,7 +459,7 @@ mod tests {
 
     #[test]
     fn the_accounting_is_checked() {
-        let mut summary = Summary::new(Policy::default(), false);
+        let mut summary = Summary::new(Policy::default(), Scope::default());
         summary.take(&Event::Walked(4));
         summary.take(&Event::Checked(Box::new(ItemReport::new("/a".into(), Role::Original))));
         summary.take(&Event::Skipped { reason: SkipReason::Marker, count: 1 });
@@ -437,7 +469,7 @@ mod tests {
         assert_eq!(summary.exit(), ExitStatus::FAILED);
         assert!(!summary.complete());
 
-        let mut stopped = Summary::new(Policy::default(), false);
+        let mut stopped = Summary::new(Policy::default(), Scope::default());
         stopped.take(&Event::Walked(4));
         stopped.close(Outcome::Failed("database lost".into()), 0.0);
         assert_eq!(stopped.unaccounted(), 0);

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::collect::{Collected, Group, RepairGroup, RepairKind};
 use super::summary::Summary;
 use super::verdict::{Headline, Mood, headline};
-use super::words::{age, bytes, count, counted, duration, sentence, wrap};
-use super::{Options, Verbosity, advice};
+use super::words::{age, bytes, count, counted, duration, wrap};
+use super::{Verbosity, advice};
 use crate::model::{Code, Finding, RepairAction, RepairStatus, Severity, SkipReason, display_path};
 
 const BOLD: Style = Style::new().bold();
@@ -29,8 +29,12 @@ pub struct Page<'a> {
     pub summary: &'a Summary,
     /// Examples and notes.
     pub collected: &'a Collected,
+    /// `check`, `repair`, `verify` or `render`.
+    pub command: &'a str,
     /// How much is wanted.
-    pub options: &'a Options,
+    pub verbosity: Verbosity,
+    /// Files that hold more, with what they are.
+    pub files: Vec<(&'static str, String)>,
     /// Columns of the terminal.
     pub width: usize,
     /// The moment from which ages are told.
@@ -40,10 +44,10 @@ pub struct Page<'a> {
 impl Page<'_> {
     /// The whole text, with ANSI styles; the stream it is printed to takes them out where they do not belong.
     pub fn render(&self) -> String {
-        let head = headline(self.summary, &self.collected.run, self.options);
+        let head = headline(self.summary, &self.collected.run, self.command);
         let mut out = String::new();
         self.head(&mut out, &head);
-        let quiet = self.options.verbosity == Verbosity::Quiet;
+        let quiet = self.verbosity == Verbosity::Quiet;
         for (&(Reverse(severity), code), group) in &self.collected.findings {
             if !quiet || severity == Severity::Error {
                 self.group(&mut out, severity, code, group);
@@ -93,7 +97,7 @@ impl Page<'_> {
             "\n{style}{severity}{style:#} {BOLD}{code}{BOLD:#}  {}",
             wrap(&line, self.width, 4)
         );
-        if self.options.verbosity == Verbosity::Verbose {
+        if self.verbosity == Verbosity::Verbose {
             let _ = writeln!(out, "    {DIM}each is listed above{DIM:#}");
         } else {
             for example in &group.examples {
@@ -136,7 +140,7 @@ impl Page<'_> {
                 kind.status,
                 wrap(&repair_words(kind, group), self.width, 4)
             );
-            if kind.status == RepairStatus::Failed || self.options.verbosity == Verbosity::Verbose {
+            if kind.status == RepairStatus::Failed || self.verbosity == Verbosity::Verbose {
                 for path in &group.examples {
                     let _ = writeln!(out, "      {}", display_path(path));
                 }
@@ -222,15 +226,9 @@ impl Page<'_> {
 
     /// Where to look next.
     fn elsewhere(&self) -> Vec<(&'static str, String)> {
-        let mut lines = Vec::new();
-        if let Some(super::ndjson::Target::File(path)) = &self.options.json {
-            lines.push(("Full report", display_path(path)));
-        }
-        if let Some(path) = &self.options.html {
-            lines.push(("Page", display_path(path)));
-        }
+        let mut lines = self.files.clone();
         let run = &self.collected.run.run_id;
-        if matches!(self.options.command, "check" | "repair")
+        if matches!(self.command, "check" | "repair")
             && !run.is_empty()
             && !self.summary.tally.findings.is_empty()
         {
@@ -356,5 +354,5 @@ pub const fn skip_words(reason: SkipReason) -> &'static str {
 
 /// An error of the program itself, as it is told on standard error.
 pub fn error_line(message: &str) -> String {
-    format!("{RED}photofsck:{RED:#} {}", sentence(message))
+    format!("{RED}photofsck:{RED:#} {message}")
 }

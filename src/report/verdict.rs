@@ -1,6 +1,5 @@
 //! The first line of a summary: what a worried person wants to know before anything else.
 
-use super::Options;
 use super::summary::{Outcome, Summary};
 use super::words::{count, counted, list, sentence};
 use crate::model::{Code, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What};
@@ -28,11 +27,11 @@ pub struct Headline {
 }
 
 /// Says what a run found.
-pub fn headline(summary: &Summary, run: &RunInfo, options: &Options) -> Headline {
-    let (mut mood, mut first, mut rest) = match options.command {
+pub fn headline(summary: &Summary, run: &RunInfo, command: &str) -> Headline {
+    let (mut mood, mut first, mut rest) = match command {
         "verify" => files(summary),
         "render" => pictures(summary),
-        _ => library(summary, run, options),
+        _ => library(summary, run, command),
     };
     match &summary.outcome {
         Outcome::Complete => {}
@@ -54,10 +53,8 @@ pub fn headline(summary: &Summary, run: &RunInfo, options: &Options) -> Headline
         Outcome::Failed(message) | Outcome::Refused(message) => {
             let looked = summary.tally.checked + summary.tally.errors > 0;
             let what = if looked { "finished" } else { "done" };
-            let found = std::mem::replace(
-                &mut first,
-                format!("The {} could not be {what}: {message}", options.command),
-            );
+            let found =
+                std::mem::replace(&mut first, format!("The {} could not be {what}: {message}", command));
             rest.clear();
             if looked {
                 rest.push(format!("Until then: {found}"));
@@ -91,10 +88,10 @@ fn not_reached(summary: &Summary) -> String {
     }
 }
 
-fn library(summary: &Summary, run: &RunInfo, options: &Options) -> (Mood, String, Vec<String>) {
+fn library(summary: &Summary, run: &RunInfo, command: &str) -> (Mood, String, Vec<String>) {
     let mut rest = Vec::new();
-    let (mut mood, first) = originals(summary, run, options);
-    let (generated_mood, sentences) = generated(summary, options);
+    let (mut mood, first) = originals(summary, run);
+    let (generated_mood, sentences) = generated(summary, command);
     rest.extend(sentences);
     mood = worse(mood, generated_mood);
     let minor: Vec<String> =
@@ -133,7 +130,7 @@ fn problems(summary: &Summary, role: Role) -> u64 {
         .sum()
 }
 
-fn originals(summary: &Summary, run: &RunInfo, options: &Options) -> (Mood, String) {
+fn originals(summary: &Summary, run: &RunInfo) -> (Mood, String) {
     let standing = |severity, what| summary.standing(severity, Code::File(Role::Original, what));
     let missing = standing(Severity::Error, What::Missing);
     let unreadable = standing(Severity::Error, What::Unreadable);
@@ -161,7 +158,7 @@ fn originals(summary: &Summary, run: &RunInfo, options: &Options) -> (Mood, Stri
     if !bad.is_empty() {
         return (Mood::Bad, format!("{}.", list(&bad)));
     }
-    if !options.originals {
+    if !summary.scope.originals {
         return (Mood::Good, "Originals were not looked at: --only leaves them out.".to_owned());
     }
     let unverifiable = standing(Severity::Warning, What::Unverifiable);
@@ -170,7 +167,7 @@ fn originals(summary: &Summary, run: &RunInfo, options: &Options) -> (Mood, Stri
             format!("No original is known to be damaged, but {} could not be verified.", count(unverifiable));
         return (Mood::Uneasy, text);
     }
-    let how = soundness(summary, run, options);
+    let how = soundness(summary, run);
     let came_in_broken = [What::Empty, What::Truncated, What::Malformed]
         .map(|what| standing(Severity::Warning, what))
         .iter()
@@ -193,7 +190,7 @@ fn originals(summary: &Summary, run: &RunInfo, options: &Options) -> (Mood, Stri
 }
 
 /// What makes us say that originals are fine; empty when none was looked at.
-fn soundness(summary: &Summary, run: &RunInfo, options: &Options) -> String {
+fn soundness(summary: &Summary, run: &RunInfo) -> String {
     let mut parts = Vec::new();
     let verified = summary.files(Role::Original, Verdict::Verified);
     let decodable = summary.files(Role::Original, Verdict::Decodable);
@@ -214,12 +211,12 @@ fn soundness(summary: &Summary, run: &RunInfo, options: &Options) -> String {
         parts.push(format!("{} verified before and unchanged", counted(before, "file was", "files were")));
     }
     let mut text = list(&parts);
-    if options.quick && summary.tally.checked > 0 {
+    if summary.scope.quick && summary.tally.checked > 0 {
         text = "none is missing, empty or cut short (a quick look: contents were not decoded)".to_owned();
     }
     let no_records = run.records.as_ref().is_none_or(|records| records.source.starts_with("none"));
     if no_records && !text.is_empty() {
-        text = if options.quick {
+        text = if summary.scope.quick {
             "none is empty or cut short (a quick look without records: missing files cannot be told)"
                 .to_owned()
         } else {
@@ -230,7 +227,7 @@ fn soundness(summary: &Summary, run: &RunInfo, options: &Options) -> String {
 }
 
 /// Previews and the like: what was made again, what is still wrong.
-fn generated(summary: &Summary, options: &Options) -> (Mood, Vec<String>) {
+fn generated(summary: &Summary, command: &str) -> (Mood, Vec<String>) {
     const NAMES: [(Role, &str, &str); 5] = [
         (Role::Preview, "preview", "previews"),
         (Role::Thumbnail, "thumbnail", "thumbnails"),
@@ -261,7 +258,7 @@ fn generated(summary: &Summary, options: &Options) -> (Mood, Vec<String>) {
         return (Mood::Good, sentences);
     }
     let verb = if total == 1 { "is" } else { "are" };
-    let next = match options.command {
+    let next = match command {
         "check" => "; `photofsck repair` makes again what it can".to_owned(),
         _ if planned > 0 => {
             format!(

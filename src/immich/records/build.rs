@@ -245,16 +245,15 @@ impl IndexBuilder {
         }
         let index = &mut self.index;
         let hash = index.hasher.hash_one(path);
-        let number = match self.dir_slots.find(hash, |row| index.dir_bytes(row) == path) {
-            Some(number) => number,
-            None => {
-                let number = next_number(index.dirs.len(), "folders")?;
-                let at = index.arena.push(path)?;
-                index.dirs.push(DirRow { path: at, files: 0, originals: 0 });
-                let index = &self.index;
-                self.dir_slots.insert(hash, number, |row| index.hasher.hash_one(index.dir_bytes(row)));
-                number
-            }
+        let number = if let Some(number) = self.dir_slots.find(hash, |row| index.dir_bytes(row) == path) {
+            number
+        } else {
+            let number = next_number(index.dirs.len(), "folders")?;
+            let at = index.arena.push(path)?;
+            index.dirs.push(DirRow { path: at, files: 0, originals: 0 });
+            let index = &self.index;
+            self.dir_slots.insert(hash, number, |row| index.hasher.hash_one(index.dir_bytes(row)));
+            number
         };
         self.last_dir = number;
         Ok(number)

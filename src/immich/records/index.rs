@@ -654,3 +654,6 @@ fn without_slash(dir: &[u8]) -> &[u8] {
 fn to_path(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,21 +3,31 @@
 //! The live database and a dump feed the same row reader, since both speak PostgreSQL's COPY text; see
 //! [`RecordSource`]. Everything is read once, as a stream, into a compact [`RecordIndex`].
 
+mod backups;
 mod build;
+mod copy;
+mod dump;
 mod index;
+mod lines;
+mod load;
 mod names;
+mod postgres;
 mod seen;
 mod slots;
+mod sniff;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use backups::{NewestDump, find_newest_dump};
 pub use build::{AssetInput, ExifInput, IndexBuilder};
+pub use dump::{DumpSource, read as read_dump};
 pub use index::{
     AssetIdx, AssetKind, AssetView, DirId, DirView, FileIdx, FileOwner, FileView, HostDirId, Person,
     PersonIdx, RecordIndex, UserIdx,
 };
 use jiff::Timestamp;
+pub use postgres::PostgresSource;
 pub use seen::Seen;
 pub use slots::IndexFull;
 
@@ -69,6 +79,14 @@ pub struct Records {
     pub incomplete: Option<Incomplete>,
     /// Odd things that were met and tolerated, for people.
     pub notes: Vec<String>,
+}
+
+impl Records {
+    /// Says which moment the records describe.
+    pub(super) fn set_as_of(&mut self, as_of: Option<Timestamp>) {
+        self.as_of = as_of;
+        self.info.as_of = as_of.map(|time| time.to_string());
+    }
 }
 
 /// An external library.

@@ -4,6 +4,7 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 
 use super::{Limits, Pixels, Source};
 
+pub mod bmp;
 pub mod gif;
 pub mod heif;
 pub mod jp2;
@@ -16,7 +17,10 @@ mod samples;
 pub mod svg;
 #[cfg(test)]
 mod testing;
+pub mod tiff;
 pub mod video;
+pub mod webp;
+pub mod xmp;
 
 /// How thoroughly videos are looked at.
 pub type VideoDepth = Depth;
@@ -125,12 +129,17 @@ pub static REGISTRY: &[&dyn Format] = &[
     &raw::Raw,
     &png::Png,
     &gif::Gif,
+    &webp::Webp,
+    &bmp::Bmp,
     &heif::Heif,
     &jxl::Jxl,
     &jp2::Jp2,
     &psd::Psd,
     &svg::Svg,
     &video::Video,
+    &xmp::Xmp,
+    // Camera raws that are built on TIFF stand before it.
+    &tiff::Tiff,
 ];
 
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.

@@ -10,3 +10,6 @@ pub mod mp4;
 pub mod png;
 pub mod raw;
 pub mod streams;
+pub mod tiff;
+pub mod webp;
+pub mod xml;

@@ -1,0 +1,121 @@
+//! The record of a run in the catalog, made while its events pass by.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::end::{RunEnd, RunError, RunErrorKind, StoppedBy};
+use crate::catalog::{self, Catalog, CatalogError, LineKind, RunLine, RunStart};
+use crate::model::{Event, EventSink, Finding, RepairEvent, RunInfo};
+use crate::report::ndjson::{self, FindingLine, RepairLine, SummaryLine};
+use crate::report::{Outcome, Policy, Scope, Summary};
+
+/// Writes a run's findings, repairs and summary to the catalog and hands every event on.
+pub struct Record<'a> {
+    sink: &'a dyn EventSink,
+    catalog: &'a Catalog,
+    summary: Mutex<Summary>,
+    started: Instant,
+    /// Set at the first failure: then nothing more is recorded, and it has been told.
+    broken: Mutex<bool>,
+}
+
+impl<'a> Record<'a> {
+    /// A record that begins with the next [`Event::Run`].
+    pub fn new(sink: &'a dyn EventSink, catalog: &'a Catalog, policy: Policy, scope: Scope) -> Self {
+        Self {
+            sink,
+            catalog,
+            summary: Mutex::new(Summary::new(policy, scope)),
+            started: Instant::now(),
+            broken: Mutex::new(false),
+        }
+    }
+
+    /// Ends the record.
+    pub fn finish(self, result: &Result<RunEnd, RunError>) {
+        let mut summary = self.summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+        summary.close(outcome(result), self.started.elapsed().as_secs_f64());
+        let end = catalog::RunEnd {
+            finished_at: jiff::Timestamp::now().to_string(),
+            summary: ndjson::to_text(&SummaryLine(&summary)),
+            exit: i32::from(summary.exit().code()),
+            complete: summary.complete(),
+        };
+        let broken = self.broken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !broken && let Err(error) = self.catalog.finish_run(end) {
+            self.sink.send(unrecorded(&error));
+        }
+    }
+
+    fn write(&self, write: impl FnOnce(&Catalog) -> Result<(), CatalogError>) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if *broken {
+            return;
+        }
+        if let Err(error) = write(self.catalog) {
+            *broken = true;
+            self.sink.send(unrecorded(&error));
+        }
+    }
+}
+
+impl EventSink for Record<'_> {
+    fn send(&self, event: Event) {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner).take(&event);
+        match &event {
+            Event::Run(run) => self.write(|catalog| catalog.begin_run(start(run))),
+            Event::Finding(finding) | Event::EntryError(finding) => {
+                self.write(|catalog| catalog.add_line(finding_line(finding)));
+            }
+            Event::Repair(repair) => self.write(|catalog| catalog.add_line(repair_line(repair))),
+            _ => {}
+        }
+        self.sink.send(event);
+    }
+}
+
+/// How a run's end is told.
+pub fn outcome(result: &Result<RunEnd, RunError>) -> Outcome {
+    match result {
+        Ok(end) => match end.stopped_by {
+            StoppedBy::Nothing => Outcome::Complete,
+            StoppedBy::TimeLimit => Outcome::TimeLimit,
+            StoppedBy::Signal => Outcome::Cancelled,
+        },
+        Err(error) if error.kind == RunErrorKind::Usage => Outcome::Refused(error.message.clone()),
+        Err(error) => Outcome::Failed(error.message.clone()),
+    }
+}
+
+fn unrecorded(error: &CatalogError) -> Event {
+    Event::Note(format!("photofsck report will not know all of this run: {error}"))
+}
+
+fn start(run: &RunInfo) -> RunStart {
+    RunStart {
+        run_id: run.run_id.clone(),
+        started_at: run.started_at.clone(),
+        command: run.command.clone(),
+        header: ndjson::to_text(&ndjson::RunLine(run)),
+    }
+}
+
+fn finding_line(finding: &Finding) -> RunLine {
+    RunLine {
+        kind: LineKind::Finding,
+        code: finding.code.to_string(),
+        severity: finding.severity.to_string(),
+        path: finding.path.clone(),
+        text: ndjson::to_text(&FindingLine(finding)),
+    }
+}
+
+fn repair_line(repair: &RepairEvent) -> RunLine {
+    RunLine {
+        kind: LineKind::Repair,
+        code: repair.action.to_string(),
+        severity: repair.status.to_string(),
+        path: Some(repair.path.clone()),
+        text: ndjson::to_text(&RepairLine(repair)),
+    }
+}

@@ -1,0 +1,231 @@
+//! BMP.
+//!
+//! The `image` crate decodes; whether all rows are in the file is computed from the header.
+
+use std::io::Cursor;
+
+use image::codecs::bmp::BmpDecoder;
+use image::error::ImageError;
+use image::{ColorType, ImageDecoder};
+
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
+
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+
+/// The family.
+pub struct Bmp;
+
+static SPECS: &[FormatSpec] = &[FormatSpec {
+    format: MediaFormat::Bmp,
+    name: "BMP",
+    extensions: &["bmp", "dib"],
+    recognised_by: "BM and a header of a known length",
+    proves: "header legal; all rows inside the file; run-length data decodes",
+    blind_to: "wrong samples: uncompressed rows have nothing to check",
+    preview: true,
+}];
+
+/// The facts of the headers that tell where the rows are.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    size: PixelSize,
+    bits: u16,
+    compression: u32,
+    /// Where the rows begin.
+    offset: u64,
+    /// Bytes of rows, as the header says; 0 when it leaves that open.
+    stored: u64,
+}
+
+impl Header {
+    /// Reads the file header and any of the header versions since OS/2 1.x.
+    fn read(head: &[u8]) -> Option<Self> {
+        let u16_at = |at: usize| Some(u16::from_le_bytes(head.get(at..at + 2)?.try_into().ok()?));
+        let i32_at = |at: usize| Some(i32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
+        let u32_at = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
+        if !head.starts_with(b"BM") {
+            return None;
+        }
+        let length = u32_at(14)?;
+        let offset = u64::from(u32_at(10)?);
+        match length {
+            12 => {
+                let size = PixelSize::new(u16_at(18)?.into(), u16_at(20)?.into());
+                Some(Self { size, bits: u16_at(24)?, compression: 0, offset, stored: 0 })
+            }
+            16 | 40 | 52 | 56 | 64 | 108 | 124 => {
+                // A negative height: the rows come from the top.
+                let width = u32::try_from(i32_at(18)?).unwrap_or(0);
+                let size = PixelSize::new(width, i32_at(22)?.unsigned_abs());
+                let long = length > 16;
+                let compression = if long { u32_at(30)? } else { 0 };
+                let stored = if long { u64::from(u32_at(34)?) } else { 0 };
+                Some(Self { size, bits: u16_at(28)?, compression, offset, stored })
+            }
+            _ => None,
+        }
+    }
+
+    /// Bytes that the rows take, when that is certain.
+    fn rows(self) -> Option<u64> {
+        match self.compression {
+            0 | 3 | 6 => {
+                let row = (u64::from(self.size.width) * u64::from(self.bits)).div_ceil(32) * 4;
+                row.checked_mul(u64::from(self.size.height))
+            }
+            // Run lengths: only the header's own word is there.
+            1 | 2 if self.stored > 0 => Some(self.stored),
+            _ => None,
+        }
+    }
+}
+
+impl Format for Bmp {
+    fn specs(&self) -> &'static [FormatSpec] {
+        SPECS
+    }
+
+    fn decoder(&self) -> DecoderId {
+        decoder_id("image-bmp", "0.25")
+    }
+
+    fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
+        Header::read(head).map(|_| MediaFormat::Bmp)
+    }
+
+    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, _target: Target) -> u64 {
+        let mut head = [0; 64];
+        let count = source.read_at(0, &mut head).unwrap_or(0);
+        Header::read(head.get(..count).unwrap_or_default()).map_or(1 << 20, |header| needs(header.size))
+    }
+
+    fn examine(
+        &self,
+        _format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined {
+        let mut examined = Examined::by(self.decoder());
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        examined.problem = result.err();
+        examined
+    }
+}
+
+fn needs(size: PixelSize) -> u64 {
+    size.pixels() * 4 + (1 << 20)
+}
+
+fn examine(
+    bytes: &[u8],
+    depth: Depth,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let header =
+        Header::read(bytes).ok_or_else(|| DecodeError::truncated("the header", bytes.len() as u64))?;
+    if header.size.pixels() == 0 || !matches!(header.bits, 1 | 2 | 4 | 8 | 16 | 24 | 32 | 64) {
+        let PixelSize { width, height } = header.size;
+        let what = format!("{width} x {height} pixels of {} bits", header.bits);
+        return Err(DecodeError::malformed(what, 18));
+    }
+    examined.size = Some(header.size);
+    let end = header.rows().map(|rows| rows.saturating_add(header.offset));
+    if let Some(end) = end.filter(|&end| end > bytes.len() as u64) {
+        return Err(DecodeError::Truncated {
+            what: "the rows".into(),
+            offset: Some(bytes.len() as u64),
+            expected: Some(end),
+            found: Some(bytes.len() as u64),
+        });
+    }
+    if depth == Depth::Structure {
+        return Ok(());
+    }
+    within_limits(header.size, needs(header.size), limits)?;
+    let pixels = decode(bytes, header.bits)?;
+    if target != Target::None {
+        examined.pixels = Some(pixels);
+    }
+    Ok(())
+}
+
+fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
+    let mut decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(refused)?;
+    let (width, height) = decoder.dimensions();
+    let model = match decoder.color_type() {
+        ColorType::L8 => ColorModel::Gray,
+        ColorType::Rgb8 => ColorModel::Rgb,
+        ColorType::Rgba8 => ColorModel::Rgba,
+        other => return Err(DecodeError::unsupported(format!("a BMP that decodes to {other:?}"))),
+    };
+    let icc = decoder.icc_profile().ok().flatten();
+    let length = usize::try_from(decoder.total_bytes())
+        .map_err(|_| DecodeError::limit("a BMP picture", "the address space"))?;
+    let mut samples = vec![0; length];
+    decoder.read_image(&mut samples).map_err(refused)?;
+    let size = PixelSize::new(width, height);
+    Ok(Pixels {
+        size,
+        full_size: size,
+        model,
+        samples: Samples::U8(samples),
+        orientation: Orientation::UPRIGHT,
+        icc,
+        exif_colorspace: None,
+        // Of a palette's colours or of one channel.
+        bits_per_sample: if bits == 16 { 5 } else { 8 },
+        video_frame: false,
+    })
+}
+
+/// The crate's errors: kinds of BMP that it does not know are no damage.
+fn refused(error: ImageError) -> DecodeError {
+    let text = error.to_string();
+    match error {
+        ImageError::Unsupported(_) => DecodeError::unsupported(text),
+        ImageError::Limits(_) => DecodeError::limit(text, "the decoder's own"),
+        ImageError::IoError(_) => DecodeError::truncated(format!("the picture data ({text})"), None),
+        _ if ["Unknown image compression", "bit count", "top-down"]
+            .iter()
+            .any(|part| text.contains(part)) =>
+        {
+            DecodeError::unsupported(text)
+        }
+        _ => DecodeError::malformed(text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+    use super::super::testing::{examine_bytes, noise, prefixes};
+    use super::*;
+
+    fn encode(width: u32, height: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        let samples = noise((width * height * 3) as usize);
+        image::codecs::bmp::BmpEncoder::new(&mut out)
+            .encode(&samples, width, height, image::ExtendedColorType::Rgb8)
+            .unwrap();
+        out
+    }
+
+    #[test]
+    fn pixels_come_back() {
+        let pixels = examine_bytes(&Bmp, &encode(13, 7), Target::Full).unwrap();
+        assert_eq!(pixels.samples, Samples::U8(noise(13 * 7 * 3)));
+    }
+
+    #[test]
+    fn no_prefix_is_sound() {
+        let bytes = encode(13, 7);
+        prefixes(&Bmp, &bytes, bytes.len());
+    }
+}

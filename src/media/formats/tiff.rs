@@ -1,0 +1,207 @@
+//! TIFF and BigTIFF.
+//!
+//! All directories are checked by our own walk: every strip and tile must lie inside the file. The `tiff` crate decodes
+//! the first page, the one that Immich shows.
+
+mod convert;
+
+use std::io::{Cursor, ErrorKind};
+
+use tiff::decoder::{Decoder, DecodingResult};
+use tiff::{ColorType, TiffError};
+
+use crate::media::structure::tiff::{self as structure, Outline, Page};
+use crate::media::{Limits, Pixels, Source, exif};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
+
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+
+/// The family.
+pub struct Tiff;
+
+static SPECS: &[FormatSpec] = &[FormatSpec {
+    format: MediaFormat::Tiff,
+    name: "TIFF, BigTIFF",
+    extensions: &["tif", "tiff"],
+    recognised_by: "byte order mark and version 42 or 43, and no camera raw format",
+    proves: "every strip and tile of all pages inside the file; the first page decodes",
+    blind_to: "wrong samples in uncompressed strips; damage inside JPEG strips; compressed data of later pages",
+    preview: true,
+}];
+
+impl Format for Tiff {
+    fn specs(&self) -> &'static [FormatSpec] {
+        SPECS
+    }
+
+    fn decoder(&self) -> DecoderId {
+        decoder_id("tiff", "0.11")
+    }
+
+    fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
+        structure::recognise(head).then_some(MediaFormat::Tiff)
+    }
+
+    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, _target: Target) -> u64 {
+        // The directory often stands at the end of the file, so the walk needs all of it.
+        match source.bytes() {
+            Some(bytes) => {
+                let outline = structure::walk(bytes);
+                outline.pages.first().map_or(1 << 20, needs)
+            }
+            // 16 bytes a pixel, and at least a bit of the file for each.
+            None => source.len().saturating_mul(8).max(64 << 20),
+        }
+    }
+
+    fn examine(
+        &self,
+        _format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined {
+        let mut examined = Examined::by(self.decoder());
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        examined.problem = result.err();
+        examined
+    }
+}
+
+/// The decoded samples and the converted ones beside them, at most 16 bits each, and one strip.
+fn needs(page: &Page) -> u64 {
+    let samples = u64::from(page.samples.clamp(1, 64));
+    let decoded = samples * u64::from(page.bits.clamp(8, 64)).div_ceil(8);
+    let strip = page.extents.iter().map(|extent| extent.end - extent.start).max().unwrap_or(0);
+    page.size.pixels().saturating_mul(decoded * 2 + samples.max(3) * 2).saturating_add(strip) + (4 << 20)
+}
+
+fn examine(
+    bytes: &[u8],
+    depth: Depth,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let outline: Outline = structure::walk(bytes);
+    let facts = exif::read(bytes);
+    examined.orientation = facts.orientation.unwrap_or(Orientation::UPRIGHT);
+    let first = outline.pages.first();
+    if let Some(size) = first.map(|page| page.size).filter(|size| size.pixels() > 0) {
+        examined.size = Some(if examined.orientation.transposes() { size.transposed() } else { size });
+    }
+    if let Some(problem) = outline.problem {
+        return Err(problem);
+    }
+    let Some(page) = first.filter(|_| depth != Depth::Structure) else { return Ok(()) };
+    within_limits(page.size, needs(page), limits)?;
+    let (color, samples) = decode(bytes, limits)?;
+    if target == Target::None {
+        return Ok(());
+    }
+    let (model, samples) = convert::to_samples(page, color, samples)?;
+    examined.pixels = Some(Pixels {
+        size: page.size,
+        full_size: page.size,
+        model,
+        samples,
+        orientation: examined.orientation,
+        icc: page.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
+        exif_colorspace: facts.colorspace,
+        bits_per_sample: u8::try_from(page.bits).unwrap_or(u8::MAX),
+        video_frame: false,
+    });
+    Ok(())
+}
+
+/// Decodes the first page.
+fn decode(bytes: &[u8], limits: &Limits) -> Result<(ColorType, DecodingResult), DecodeError> {
+    let mut allowed = tiff::decoder::Limits::default();
+    let memory = usize::try_from(limits.max_memory).unwrap_or(usize::MAX);
+    allowed.decoding_buffer_size = memory;
+    allowed.intermediate_buffer_size = memory;
+    allowed.ifd_value_size = memory.min(64 << 20);
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(refused)?.with_limits(allowed);
+    let color = decoder.colortype().map_err(refused)?;
+    let mut result = DecodingResult::U8(Vec::new());
+    let layout = decoder.read_image_to_buffer(&mut result).map_err(refused)?;
+    if result.as_buffer(0).as_bytes().len() < layout.complete_len {
+        return Err(DecodeError::limit("all planes of a TIFF picture", "memory"));
+    }
+    let size = decoder.dimensions().map_err(refused)?;
+    if PixelSize::new(size.0, size.1).pixels() == 0 {
+        return Err(DecodeError::malformed("a picture without pixels", None));
+    }
+    Ok((color, result))
+}
+
+/// The crate's errors. The geometry was sound: data that ends early is wrong inside its strip.
+fn refused(error: TiffError) -> DecodeError {
+    let text = error.to_string();
+    match error {
+        TiffError::UnsupportedError(_) | TiffError::UsageError(_) => DecodeError::unsupported(text),
+        TiffError::LimitsExceeded => DecodeError::limit(text, "memory"),
+        TiffError::IoError(io) if io.kind() == ErrorKind::UnexpectedEof => {
+            DecodeError::malformed("a strip or tile ends before its rows are complete", None)
+        }
+        TiffError::IoError(_) | TiffError::FormatError(_) | TiffError::IntSizeError => {
+            DecodeError::malformed(text, None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+    use tiff::encoder::{TiffEncoder, colortype};
+
+    use super::super::testing::{examine_bytes, noise, prefixes};
+    use super::*;
+    use crate::media::{ColorModel, Samples};
+
+    fn rgb(lzw: bool) -> Vec<u8> {
+        let mut out = Cursor::new(Vec::new());
+        let kind =
+            if lzw { tiff::encoder::Compression::Lzw } else { tiff::encoder::Compression::Uncompressed };
+        TiffEncoder::new(&mut out)
+            .unwrap()
+            .with_compression(kind)
+            .write_image::<colortype::RGB8>(23, 11, &noise(23 * 11 * 3))
+            .unwrap();
+        out.into_inner()
+    }
+
+    #[test]
+    fn pixels_come_back() {
+        for lzw in [false, true] {
+            let pixels = examine_bytes(&Tiff, &rgb(lzw), Target::Full).unwrap();
+            assert_eq!((pixels.model, pixels.samples), (ColorModel::Rgb, Samples::U8(noise(23 * 11 * 3))));
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_and_floats() {
+        let mut out = Cursor::new(Vec::new());
+        let samples: Vec<u16> = (0..77u16).map(|n| n * 800).collect();
+        TiffEncoder::new(&mut out).unwrap().write_image::<colortype::Gray16>(11, 7, &samples).unwrap();
+        let pixels = examine_bytes(&Tiff, out.get_ref(), Target::Full).unwrap();
+        assert_eq!(pixels.samples, Samples::U16(samples));
+
+        let mut out = Cursor::new(Vec::new());
+        let samples = [0.0f32, 0.5, 1.0, 0.25];
+        TiffEncoder::new(&mut out).unwrap().write_image::<colortype::Gray32Float>(2, 2, &samples).unwrap();
+        let pixels = examine_bytes(&Tiff, out.get_ref(), Target::Full).unwrap();
+        assert_eq!(pixels.samples, Samples::U16(vec![0, 32768, 65535, 16384]));
+    }
+
+    #[test]
+    fn no_prefix_is_sound() {
+        for lzw in [false, true] {
+            let bytes = rgb(lzw);
+            prefixes(&Tiff, &bytes, bytes.len() - 8);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! WebP, lossy, lossless, with alpha, animated.
+//!
+//! libwebp decodes. It notices when a picture's data is too short, not when data is left over: a sound picture must still
+//! be incomplete shortly before the end of its chunk, and complete at the end.
+
+mod ffi;
+
+use crate::media::structure::webp::{self as structure, Outline, Picture};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
+
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use ffi::{Decoder, Progress};
+
+/// Encoders leave at most a few unused bytes at the end of a chunk: a decoder that is content without the last so many
+/// has lost its way.
+const LAST_BYTES: usize = 16;
+/// Chunks shorter than this are not asked that question.
+const SHORT_CHUNK: usize = 64;
+
+/// The family.
+pub struct Webp;
+
+static SPECS: &[FormatSpec] = &[FormatSpec {
+    format: MediaFormat::Webp,
+    name: "WebP",
+    extensions: &["webp"],
+    recognised_by: "RIFF container of kind WEBP",
+    proves: "container sound; every frame decodes and uses the whole of its chunk",
+    blind_to: "damage that leaves the coded data in step, such as single flipped bits",
+    preview: true,
+}];
+
+impl Format for Webp {
+    fn specs(&self) -> &'static [FormatSpec] {
+        SPECS
+    }
+
+    fn decoder(&self) -> DecoderId {
+        decoder_id("libwebp", &ffi::version())
+    }
+
+    fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
+        (head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP")).then_some(MediaFormat::Webp)
+    }
+
+    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
+        let mut head = vec![0; 1 << 16];
+        let count = source.read_at(0, &mut head).unwrap_or(0);
+        head.truncate(count);
+        // The first picture's own header may lie behind a large profile: WebP has at most 16383 pixels a side.
+        let outline = structure::walk(&head);
+        let unknown =
+            if outline.canvas.pixels() == 0 { PixelSize::new(16383, 16383) } else { outline.canvas };
+        needs(unknown, unknown, target)
+    }
+
+    fn examine(
+        &self,
+        _format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined {
+        let mut examined = Examined::by(self.decoder());
+        let result =
+            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        examined.problem = result.err();
+        examined
+    }
+}
+
+/// The decoder's output, its own copy of a lossless picture or the alpha plane, and the canvas where one is made.
+fn needs(canvas: PixelSize, picture: PixelSize, target: Target) -> u64 {
+    let canvas = if target == Target::None { 0 } else { canvas.pixels() * 4 };
+    canvas + picture.pixels() * 9 + (4 << 20)
+}
+
+fn examine(
+    bytes: &[u8],
+    depth: Depth,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let mut outline = structure::walk(bytes);
+    let facts = outline.exif.clone().and_then(|range| bytes.get(range)).map(exif::read).unwrap_or_default();
+    examined.orientation = facts.orientation.unwrap_or(Orientation::UPRIGHT);
+    if outline.canvas.pixels() > 0 {
+        let size = outline.canvas;
+        examined.size = Some(if examined.orientation.transposes() { size.transposed() } else { size });
+    }
+    let structural = outline.problem.take();
+    if depth == Depth::Structure {
+        return structural.map_or(Ok(()), Err);
+    }
+    within_limits(outline.canvas, 0, limits)?;
+    for (number, picture) in outline.pictures.iter().enumerate() {
+        let wanted = number == 0 && target != Target::None;
+        within_limits(picture.size, needs(outline.canvas, picture.size, target), limits)?;
+        let (samples, alpha, problem) = decode(bytes, picture)?;
+        if wanted {
+            let (samples, model) = place(&outline, picture, samples, alpha);
+            examined.pixels = Some(Pixels {
+                size: outline.canvas,
+                full_size: outline.canvas,
+                model,
+                samples: Samples::U8(samples),
+                orientation: examined.orientation,
+                icc: outline.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
+                exif_colorspace: facts.colorspace.clone(),
+                bits_per_sample: 8,
+                video_frame: false,
+            });
+        }
+        if let Some(problem) = problem {
+            return Err(structural.unwrap_or(problem));
+        }
+    }
+    structural.map_or(Ok(()), Err)
+}
+
+/// Samples of one picture, whether they have alpha, and what is wrong with the data.
+type Decoded = (Vec<u8>, bool, Option<DecodeError>);
+
+fn decode(bytes: &[u8], picture: &Picture) -> Result<Decoded, DecodeError> {
+    let data = bytes.get(picture.data.clone()).unwrap_or_default();
+    let payload = bytes.get(picture.payload.clone()).unwrap_or_default();
+    // VP8L tells in its header; the alpha of VP8 is a chunk before it.
+    let alpha = if picture.lossless {
+        payload.get(4).is_some_and(|byte| byte & 0x10 != 0)
+    } else {
+        memchr::memmem::find(
+            bytes.get(picture.data.start..picture.payload.start).unwrap_or_default(),
+            b"ALPH",
+        )
+        .is_some()
+    };
+    let (width, height) = (picture.size.width as usize, picture.size.height as usize);
+    let mut samples = vec![0u8; width * height * if alpha { 4 } else { 3 }];
+    let memory = || DecodeError::limit("a WebP picture", "memory");
+    let mut decoder = Decoder::new(data, &mut samples, width, height, alpha).ok_or_else(memory)?;
+    let at = picture.payload.start as u64;
+    let mut surplus = false;
+    if payload.len() >= SHORT_CHUNK {
+        surplus = decoder.feed(data.len().saturating_sub(LAST_BYTES)) == Progress::Done;
+    }
+    let problem = match decoder.feed(data.len()) {
+        Progress::Done if surplus => {
+            Some(DecodeError::malformed("the picture is complete before its data ends", at))
+        }
+        Progress::Done => None,
+        Progress::Hungry => Some(DecodeError::malformed("the data ends before the picture is complete", at)),
+        Progress::Wrong => Some(DecodeError::malformed("libwebp cannot decode the picture's data", at)),
+        Progress::Unsupported => {
+            return Err(DecodeError::unsupported("a WebP feature that libwebp does not have"));
+        }
+        Progress::Memory => return Err(memory()),
+    };
+    drop(decoder);
+    Ok((samples, alpha, problem))
+}
+
+/// A picture that fills the canvas as it is, another one put in its place on an empty canvas.
+fn place(outline: &Outline, picture: &Picture, samples: Vec<u8>, alpha: bool) -> (Vec<u8>, ColorModel) {
+    if picture.size == outline.canvas && picture.left == 0 && picture.top == 0 {
+        return (samples, if alpha { ColorModel::Rgba } else { ColorModel::Rgb });
+    }
+    let (width, height) = (outline.canvas.width as usize, outline.canvas.height as usize);
+    let channels = if alpha { 4 } else { 3 };
+    let mut canvas = vec![0u8; width * height * 4];
+    let rows = samples.chunks_exact(picture.size.width as usize * channels);
+    let lines = canvas.chunks_exact_mut(width * 4).skip(picture.top as usize);
+    for (line, row) in lines.zip(rows) {
+        let places = line.chunks_exact_mut(4).skip(picture.left as usize);
+        for (to, from) in places.zip(row.chunks_exact(channels)) {
+            if let [r, g, b, rest @ ..] = from {
+                to.copy_from_slice(&[*r, *g, *b, rest.first().copied().unwrap_or(255)]);
+            }
+        }
+    }
+    (canvas, ColorModel::Rgba)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        unsafe_code,
+        reason = "encodes with C; a panic is a failed test"
+    )]
+
+    use super::super::testing::{examine_bytes, noise, prefixes};
+    use super::*;
+
+    fn encode(width: i32, height: i32, lossless: bool) -> Vec<u8> {
+        let samples = noise((width * height * 4) as usize);
+        let mut out = std::ptr::null_mut();
+        // SAFETY: the input holds `height` rows of `width` RGBA pixels; the output is copied and freed once.
+        unsafe {
+            let length = if lossless {
+                libwebp_sys::WebPEncodeLosslessRGBA(samples.as_ptr(), width, height, width * 4, &raw mut out)
+            } else {
+                libwebp_sys::WebPEncodeRGBA(samples.as_ptr(), width, height, width * 4, 80.0, &raw mut out)
+            };
+            let bytes = std::slice::from_raw_parts(out, length).to_vec();
+            libwebp_sys::WebPFree(out.cast());
+            bytes
+        }
+    }
+
+    #[test]
+    fn lossless_pixels_come_back() {
+        let bytes = encode(33, 21, true);
+        let pixels = examine_bytes(&Webp, &bytes, Target::Full).unwrap();
+        let Samples::U8(samples) = &pixels.samples else { panic!("8 bits expected") };
+        for (ours, original) in samples.chunks_exact(4).zip(noise(33 * 21 * 4).chunks_exact(4)) {
+            assert!(ours == original || original[3] == 0);
+        }
+    }
+
+    #[test]
+    fn no_prefix_is_sound() {
+        for lossless in [false, true] {
+            let bytes = encode(24, 24, lossless);
+            prefixes(&Webp, &bytes, bytes.len());
+        }
+    }
+
+    #[test]
+    fn bytes_after_the_container_are_harmless() {
+        let mut bytes = encode(24, 24, false);
+        bytes.extend(b"trailing");
+        assert!(examine_bytes(&Webp, &bytes, Target::Full).is_ok());
+    }
+
+    #[test]
+    fn data_left_over_is_noticed() {
+        // A second copy of the end of the data, with all sizes put right.
+        let mut bytes = encode(64, 64, true);
+        let tail = bytes[bytes.len() - 200..].to_vec();
+        bytes.extend(tail);
+        let length = u32::try_from(bytes.len()).unwrap();
+        bytes[4..8].copy_from_slice(&(length - 8).to_le_bytes());
+        let chunk = bytes.windows(4).position(|window| window == b"VP8L").unwrap();
+        let body = length - u32::try_from(chunk).unwrap() - 8;
+        bytes[chunk + 4..chunk + 8].copy_from_slice(&body.to_le_bytes());
+        let error = examine_bytes(&Webp, &bytes, Target::None).unwrap_err();
+        assert!(error.to_string().contains("complete before"), "{error}");
+    }
+}
