@@ -152,3 +152,8 @@ fn videos() {
     use MediaFormat as F;
     judge(&[F::Mp4, F::Mov, F::Matroska, F::Avi, F::MpegTs, F::MpegPs, F::Asf, F::Flv, F::Mxf], 40, &[]);
 }
+
+#[test]
+fn camera_raws() {
+    judge(&[MediaFormat::Raw], 10, &[]);
+}

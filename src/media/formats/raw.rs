@@ -159,6 +159,13 @@ fn examine(
     let size = PixelSize::new(side(full.d.w), side(full.d.h));
     examined.size = Some(if examined.orientation.transposes() { size.transposed() } else { size });
     within_limits(size, memory(size.pixels(), target), limits)?;
+    // Coded without loss, a pixel takes a bit or more: rawler fills in what is not there.
+    if found == Family::Crw && source.len() < size.pixels() / 16 {
+        return Err(DecodeError::truncated(
+            format!("{} pixels in {} bytes", size.pixels(), source.len()),
+            None,
+        ));
+    }
     if target != Target::None {
         let facts = described.as_deref().map(exif::read).unwrap_or_default();
         examined.pixels = Some(pixels(image, target, examined.orientation, &facts)?);

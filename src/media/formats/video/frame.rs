@@ -25,6 +25,9 @@ const FILTERS: &str = "fps=fps=12:start_time=0:eof_action=pass:round=down,\
     scale=flags=accurate_rnd+full_chroma_int,\
     format=rgb24";
 
+/// When none of the filters above lets anything through: the first frame.
+const FIRST: &str = "scale=flags=accurate_rnd+full_chroma_int,format=rgb24";
+
 /// Decodes the frame at its native size, upright, as RGB.
 pub fn preview_frame(
     source: &Source<'_>,
@@ -33,18 +36,19 @@ pub fn preview_frame(
 ) -> Result<Pixels, DecodeError> {
     let deadline = Deadline::of(limits);
     let skip = if format == MediaFormat::MpegTs { Discard::Default } else { Discard::NonIntra };
-    match choose(source, format, skip, deadline, limits)? {
-        Some(pixels) => Ok(pixels),
-        // No frame is coded by itself (or none is marked so): any frame is better than none.
-        None => choose(source, format, Discard::Default, deadline, limits)?
-            .ok_or_else(|| DecodeError::unsupported("no frame could be decoded")),
+    // Where no frame is coded by itself (or none is marked so), any frame is better than none.
+    for (skip, filters) in [(skip, FILTERS), (Discard::Default, FILTERS), (Discard::Default, FIRST)] {
+        if let Some(pixels) = choose(source, format, (skip, filters), deadline, limits)? {
+            return Ok(pixels);
+        }
     }
+    Err(DecodeError::unsupported("no frame could be decoded"))
 }
 
 fn choose(
     source: &Source<'_>,
     format: MediaFormat,
-    skip: Discard,
+    (skip, filters): (Discard, &'static str),
     deadline: Deadline,
     limits: &Limits,
 ) -> Result<Option<Pixels>, DecodeError> {
@@ -52,7 +56,7 @@ fn choose(
     let clock = session.clock().ok_or_else(|| DecodeError::unsupported("no video stream"))?;
     let orientation = session.shape().map_or(Orientation::UPRIGHT, |shape| shape.orientation);
     let decoder = session.decoder(decoder::Check::empty(), skip, limits)?;
-    let mut chooser = Chooser { decoder, graph: None, clock, size: PixelSize::default() };
+    let mut chooser = Chooser { decoder, graph: None, filters, clock, size: PixelSize::default(), end: 0 };
     let chosen = loop {
         match session.packet() {
             Ok(Some(packet)) => {
@@ -73,9 +77,12 @@ fn choose(
 struct Chooser {
     decoder: decoder::Video,
     graph: Option<filter::Graph>,
+    filters: &'static str,
     clock: Clock,
     /// Size of the frames that the graph was made for.
     size: PixelSize,
+    /// When the last frame seen ends, in units of the clock.
+    end: i64,
 }
 
 impl Chooser {
@@ -101,9 +108,12 @@ impl Chooser {
             }
             let shown = frame.timestamp().map(|time| time - self.clock.offset);
             frame.set_pts(shown);
+            let lasts = frame.packet().duration.max(self.clock.frame_duration()).max(1);
+            self.end = self.end.max(shown.unwrap_or(0).saturating_add(lasts));
             let size = PixelSize::new(frame.width(), frame.height());
             if self.graph.is_none() {
-                self.graph = Some(graph(&frame, self.clock).map_err(|error| session.words(error))?);
+                self.graph =
+                    Some(graph(&frame, self.clock, self.filters).map_err(|error| session.words(error))?);
                 self.size = size;
             }
             if size != self.size {
@@ -121,7 +131,8 @@ impl Chooser {
         let mut entry = graph.get("in")?;
         let pushed = match frame {
             Some(frame) => entry.source().add(frame),
-            None => entry.source().flush(),
+            // The frame rate filter drops a last frame whose end it does not know.
+            None => entry.source().close(self.end),
         };
         // The filters refuse more once they have made their choice.
         let _ = pushed;
@@ -131,7 +142,7 @@ impl Chooser {
     }
 }
 
-fn graph(frame: &frame::Video, clock: Clock) -> Result<filter::Graph, Error> {
+fn graph(frame: &frame::Video, clock: Clock, filters: &str) -> Result<filter::Graph, Error> {
     let mut graph = filter::Graph::new();
     // SAFETY: the graph is new and ours; it frees the string, which comes from FFmpeg's own allocator.
     unsafe {
@@ -158,7 +169,7 @@ fn graph(frame: &frame::Video, clock: Clock) -> Result<filter::Graph, Error> {
     };
     graph.add(&entry, "in", &arguments)?;
     graph.add(&exit, "out", "")?;
-    graph.output("in", 0)?.input("out", 0)?.parse(FILTERS)?;
+    graph.output("in", 0)?.input("out", 0)?.parse(filters)?;
     graph.validate()?;
     Ok(graph)
 }

@@ -261,6 +261,21 @@ pub(super) struct Clock {
     pub rate: ffmpeg_next::Rational,
 }
 
+impl Clock {
+    /// How long a frame lasts at the guessed rate, in units of the time base; 0 when there is no guess.
+    pub(super) fn frame_duration(self) -> i64 {
+        let seconds_per_unit = f64::from(self.time_base);
+        let rate = f64::from(self.rate);
+        if seconds_per_unit > 0.0 && rate > 0.0 {
+            #[allow(clippy::cast_possible_truncation, reason = "saturates")]
+            let units = (1.0 / rate / seconds_per_unit) as i64;
+            units
+        } else {
+            0
+        }
+    }
+}
+
 /// The best video stream that is no attached picture.
 fn main_stream(input: &Input) -> Result<usize, DecodeError> {
     let is_video = |stream: &format::stream::Stream<'_>| {
