@@ -60,13 +60,11 @@ impl Db {
             return Ok(());
         }
         let mut batch = std::mem::take(&mut self.files);
-        let written = self.transaction(async |connection| write(connection, &mut batch).await);
-        // Ids made in a transaction that was rolled back are void.
-        if written.is_ok() {
-            batch.waiting.clear();
-            self.files = batch;
-        }
-        written
+        let files = std::mem::take(&mut batch.waiting);
+        self.transaction(async |connection| write(connection, &mut batch, &files).await)?;
+        // Not after a failure: ids made in a transaction that was rolled back are void.
+        self.files = batch;
+        Ok(())
     }
 
     /// Ids may point to rows that are gone.
@@ -76,6 +74,10 @@ impl Db {
     }
 
     pub(super) fn file(&mut self, folder: &Path, name: &OsStr) -> Result<Option<Knowledge>, CatalogError> {
+        let waiting = self.files.waiting.iter().rev().find(|(path, _)| split(path) == (folder, name));
+        if let Some((_, known)) = waiting {
+            return Ok(Some(known.clone()));
+        }
         let row = self.query(async |connection| {
             sqlx::query(
                 "SELECT file.*, decoder.name AS decoder_name, decoder.version AS decoder_version \
@@ -90,22 +92,33 @@ impl Db {
         Ok(row.as_ref().and_then(knowledge))
     }
 
-    pub(super) fn folder(&mut self, folder: &Path) -> Result<Folder, CatalogError> {
+    /// What is known about a folder, unless that is about more than `most` files.
+    pub(super) fn folder(
+        &mut self,
+        folder: &Path,
+        most: Option<usize>,
+    ) -> Result<Option<Folder>, CatalogError> {
+        // SQLite takes a negative limit for none.
+        let limit = most.and_then(|most| i64::try_from(most).ok()).map_or(-1, |most| most + 1);
         let rows = self.query(async |connection| {
             sqlx::query(
                 "SELECT file.*, decoder.name AS decoder_name, decoder.version AS decoder_version \
                  FROM folder JOIN file ON file.folder = folder.id LEFT JOIN decoder ON decoder.id = file.decoder \
-                 WHERE folder.path = ?",
+                 WHERE folder.path = ? LIMIT ?",
             )
             .bind(bytes(folder.as_os_str()))
+            .bind(limit)
             .fetch_all(connection)
             .await
         })?;
+        if most.is_some_and(|most| rows.len() > most) {
+            return Ok(None);
+        }
         let named = |row: &SqliteRow| {
             let name = OsString::from_vec(row.try_get("name").ok()?);
             Some((name, knowledge(row)?))
         };
-        Ok(Folder { files: rows.iter().filter_map(named).collect() })
+        Ok(Some(Folder { files: rows.iter().filter_map(named).collect() }))
     }
 
     /// All folders that hold files, ordered by path.
@@ -121,35 +134,48 @@ impl Db {
     }
 }
 
-async fn write(connection: &mut SqliteConnection, batch: &mut FileBatch) -> Result<(), sqlx::Error> {
-    if batch.folders.len() > KEPT_FOLDERS {
-        batch.folders.clear();
+impl FileBatch {
+    async fn folder(&mut self, connection: &mut SqliteConnection, path: &[u8]) -> Result<i64, sqlx::Error> {
+        if let Some(id) = self.folders.get(path) {
+            return Ok(*id);
+        }
+        if self.folders.len() >= KEPT_FOLDERS {
+            self.folders.clear();
+        }
+        let id = folder_id(connection, path).await?;
+        self.folders.insert(path.to_vec(), id);
+        Ok(id)
     }
-    let mut ids = Vec::with_capacity(batch.waiting.len());
-    for (path, known) in &batch.waiting {
-        let folder = bytes(split(path).0.as_os_str());
-        let folder = match batch.folders.get(folder) {
-            Some(id) => *id,
-            None => {
-                let id = folder_id(connection, folder).await?;
-                batch.folders.insert(folder.to_vec(), id);
-                id
-            }
-        };
+
+    async fn decoder(
+        &mut self,
+        connection: &mut SqliteConnection,
+        decoder: &DecoderId,
+    ) -> Result<i64, sqlx::Error> {
+        if let Some(id) = self.decoders.get(decoder) {
+            return Ok(*id);
+        }
+        let id = decoder_id(connection, decoder).await?;
+        self.decoders.insert(decoder.clone(), id);
+        Ok(id)
+    }
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    batch: &mut FileBatch,
+    files: &[(PathBuf, Knowledge)],
+) -> Result<(), sqlx::Error> {
+    let mut rows = Vec::with_capacity(files.len());
+    for file in files {
+        let (path, known) = file;
+        let folder = batch.folder(connection, bytes(split(path).0.as_os_str())).await?;
         let decoder = match &known.decoder {
+            Some(decoder) => Some(batch.decoder(connection, decoder).await?),
             None => None,
-            Some(decoder) => Some(match batch.decoders.get(decoder) {
-                Some(id) => *id,
-                None => {
-                    let id = decoder_id(connection, decoder).await?;
-                    batch.decoders.insert(decoder.clone(), id);
-                    id
-                }
-            }),
         };
-        ids.push((folder, decoder));
+        rows.push((file, (folder, decoder)));
     }
-    let rows: Vec<_> = batch.waiting.iter().zip(ids).collect();
     let chunks = rows.chunks_exact(ROWS);
     for row in chunks.remainder() {
         let query = sqlx::query(AssertSqlSafe(UPSERT_ONE.clone()));

@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod knowledge;
 mod lock;
+mod recent;
 mod runs;
 mod schema;
 mod state;
@@ -24,6 +25,7 @@ use std::fs::DirBuilder;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::FileIdentity;
 
@@ -33,7 +35,8 @@ pub use runs::{LineKind, RETAINED_RUNS, RunEnd, RunLine, RunRecord, RunStart};
 pub use state::{Overview, Pruned};
 
 use lock::RunLock;
-use writer::{Access, Writer};
+use recent::{Answer, Recent};
+use writer::{Access, Db, Writer};
 
 /// The database's file name in the state folder.
 pub const FILE_NAME: &str = "catalog.sqlite";
@@ -56,6 +59,9 @@ pub struct Catalog {
     // Dropped in this order: everything is written before the lock is given back.
     writer: Writer,
     _lock: Option<RunLock>,
+    // Held while the thread is asked or told about files, so that it never lags behind; the thread itself
+    // never takes it.
+    recent: Mutex<Recent>,
 }
 
 impl Catalog {
@@ -69,27 +75,44 @@ impl Catalog {
             .map_err(|error| CatalogError::from_io(state_dir, &error))?;
         let lock = RunLock::take(state_dir, command)?;
         let writer = Writer::start(&state_dir.join(FILE_NAME), Access::Write)?;
-        Ok(Self { writer, _lock: Some(lock) })
+        Ok(Self { writer, _lock: Some(lock), recent: Mutex::default() })
     }
 
     /// Opens it for looking only, also while a run uses it.
     pub fn open_read_only(state_dir: &Path) -> Result<Self, CatalogError> {
         let writer = Writer::start(&state_dir.join(FILE_NAME), Access::Read)?;
-        Ok(Self { writer, _lock: None })
+        Ok(Self { writer, _lock: None, recent: Mutex::default() })
     }
 
     /// Notes what was learned about a file. Returns at once; a failure of the database shows at this or a
     /// later call, and from then on nothing more is noted.
     pub fn record(&self, path: &Path, knowledge: Knowledge) -> Result<(), CatalogError> {
+        let (folder, name) = files::split(path);
+        let mut recent = self.recent();
+        recent.update(folder, name, &knowledge);
         let path = path.to_owned();
         self.writer.tell(move |db| db.record(path, knowledge))
     }
 
-    /// What is known about the file, whether it still holds or not.
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known about the file, whether it still holds or not. Cheap when files are asked about folder
+    /// by folder.
     pub fn previous(&self, path: &Path) -> Result<Option<Knowledge>, CatalogError> {
         let (folder, name) = files::split(path);
+        let mut recent = self.recent();
+        if matches!(recent.answer(folder, name), Answer::AskForFolder) {
+            let asked = folder.to_owned();
+            let files = self.writer.ask(move |db| db.folder(&asked, Some(recent::FILES)))?;
+            recent.keep(folder, files);
+        }
+        if let Answer::Known(known) = recent.answer(folder, name) {
+            return Ok(known);
+        }
         let (folder, name) = (folder.to_owned(), name.to_owned());
-        self.writer.ask(move |db| db.file(&folder, &name))
+        self.writer.look(move |db| db.file(&folder, &name))
     }
 
     /// What is known about a file if that makes looking at it again unnecessary; see [`Knowledge::holds`].
@@ -105,7 +128,7 @@ impl Catalog {
     /// What is known about all files of one folder, in one question.
     pub fn folder(&self, folder: &Path) -> Result<Folder, CatalogError> {
         let folder = folder.to_owned();
-        self.writer.ask(move |db| db.folder(&folder))
+        Ok(self.writer.ask(move |db| db.folder(&folder, None))?.unwrap_or_default())
     }
 
     /// Begins the record of a run. Lines may be added until [`Catalog::finish_run`].
@@ -125,7 +148,7 @@ impl Catalog {
 
     /// The runs on record, the newest first.
     pub fn runs(&self) -> Result<Vec<RunRecord>, CatalogError> {
-        self.writer.ask(|db| db.runs())
+        self.writer.ask(Db::runs)
     }
 
     /// The run whose id begins with `id`; `None` when there is none or more than one.
@@ -147,19 +170,21 @@ impl Catalog {
             let page = self.writer.ask(move |db| db.run_lines(&run_id, after))?;
             let Some(last) = page.last().map(|(sequence, _)| *sequence) else { return Ok(()) };
             after = last;
-            page.into_iter().for_each(|(_, line)| each(line));
+            for (_, line) in page {
+                each(line);
+            }
         }
     }
 
     /// Numbers for `state show`.
     pub fn overview(&self) -> Result<Overview, CatalogError> {
-        self.writer.ask(|db| db.overview())
+        self.writer.ask(Db::overview)
     }
 
     /// Writes the manifest: one line of NDJSON for every file, ordered by folder and name. Returns how many.
     pub fn export(&self, out: &mut dyn Write) -> Result<u64, CatalogError> {
         let mut count = 0;
-        for folder in self.writer.ask(|db| db.folders())? {
+        for folder in self.writer.ask(Db::folders)? {
             let files = self.folder(&folder)?;
             for (name, known) in files.sorted() {
                 state::write_manifest_line(out, &folder.join(name), known)
@@ -174,19 +199,21 @@ impl Catalog {
     /// `keep_runs` runs, and gives the room back. Files that are still there are verified anew long before
     /// a sensible limit; what is forgotten this way is gone.
     pub fn prune(&self, verified_before: i64, keep_runs: u32) -> Result<Pruned, CatalogError> {
+        self.recent().clear();
         self.writer.ask(move |db| db.prune(verified_before, keep_runs))
     }
 
     /// Moves everything known below `old` to `new`. What is already known at the new place wins. Returns
     /// the number of files moved.
     pub fn rebase(&self, old: &Path, new: &Path) -> Result<u64, CatalogError> {
+        self.recent().clear();
         let (old, new) = (old.to_owned(), new.to_owned());
         self.writer.ask(move |db| db.rebase(&old, &new))
     }
 
     /// Writes what is still waiting.
     pub fn flush(&self) -> Result<(), CatalogError> {
-        self.writer.ask(|db| db.flush())
+        self.writer.ask(Db::flush)
     }
 }
 

@@ -75,7 +75,9 @@ const MIGRATIONS: [&str; 1] = ["
 "];
 
 /// The schema version that this program writes.
-pub(super) const CURRENT: i64 = MIGRATIONS.len() as i64;
+pub(super) fn current() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
 
 /// Checks whose database it is and of which version; with `write` brings it up to date.
 pub(super) async fn prepare(
@@ -90,11 +92,11 @@ pub(super) async fn prepare(
     if tables > 0 && application != APPLICATION_ID {
         return Err(CatalogError::Foreign { path: path.to_owned() });
     }
-    if found > CURRENT {
-        return Err(CatalogError::Newer { path: path.to_owned(), found, known: CURRENT });
+    if found > current() {
+        return Err(CatalogError::Newer { path: path.to_owned(), found, known: current() });
     }
     if !write {
-        return if found == CURRENT { Ok(()) } else { Err(CatalogError::Absent { path: path.to_owned() }) };
+        return if found == current() { Ok(()) } else { Err(CatalogError::Absent { path: path.to_owned() }) };
     }
     let done = usize::try_from(found).unwrap_or(0);
     for (migration, version) in MIGRATIONS.iter().zip(1i64..).skip(done) {

@@ -1,4 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
+#![allow(clippy::cast_possible_truncation, reason = "small numbers")]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -238,6 +239,30 @@ fn a_full_disk_is_told_and_what_was_written_stays() {
     assert_eq!(catalog.previous(Path::new("/m/first.jpg")).unwrap(), Some(knowledge(1)));
 }
 
+#[test]
+fn answers_are_the_same_for_small_folders_large_ones_and_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(folder.path(), "check").unwrap();
+    let large = |number: usize| PathBuf::from(format!("/large/{number}.jpg"));
+    for number in 0..recent::FILES + 10 {
+        catalog.record(&large(number), knowledge((number % 250) as u8)).unwrap();
+    }
+    assert_eq!(catalog.previous(&large(7)).unwrap(), Some(knowledge(7)));
+    catalog.record(&large(7), knowledge(99)).unwrap();
+    assert_eq!(catalog.previous(&large(7)).unwrap(), Some(knowledge(99)), "while it waits to be written");
+    assert_eq!(catalog.folder(Path::new("/large")).unwrap().len(), recent::FILES + 10);
+    for round in 0..3u8 {
+        for number in 0..150u8 {
+            let path = PathBuf::from(format!("/small/{number}/a.jpg"));
+            let before = (round > 0).then(|| knowledge(number + round - 1));
+            assert_eq!(catalog.previous(&path).unwrap(), before);
+            catalog.record(&path, knowledge(number + round)).unwrap();
+            assert_eq!(catalog.previous(&path).unwrap(), Some(knowledge(number + round)));
+            assert_eq!(catalog.previous(&path.with_file_name("b.jpg")).unwrap(), None);
+        }
+    }
+}
+
 fn start(number: u32) -> RunStart {
     RunStart {
         run_id: format!("{number:016x}"),
@@ -258,10 +283,10 @@ fn end() -> RunEnd {
 
 fn finding(number: usize) -> RunLine {
     RunLine {
-        kind: if number % 7 == 0 { LineKind::Repair } else { LineKind::Finding },
+        kind: if number.is_multiple_of(7) { LineKind::Repair } else { LineKind::Finding },
         code: "preview.missing".into(),
         severity: "warning".into(),
-        path: (number % 3 > 0).then(odd_path),
+        path: (!number.is_multiple_of(3)).then(odd_path),
         text: format!(r#"{{"type":"finding","number":{number}}}"#),
     }
 }
@@ -416,6 +441,14 @@ fn results_are_written_in_batches() {
     catalog.flush().unwrap();
     let written = begun.elapsed();
     let begun = Instant::now();
+    // In the order of a walk.
+    for folder in 0..256 {
+        for number in (folder..FILES).step_by(256) {
+            assert!(catalog.previous(&path(number)).unwrap().is_some());
+        }
+    }
+    let asked = begun.elapsed();
+    let begun = Instant::now();
     let mut found = 0;
     for number in 0..256 {
         found += catalog.folder(path(number).parent().unwrap()).unwrap().len();
@@ -423,6 +456,11 @@ fn results_are_written_in_batches() {
     let read = begun.elapsed();
     assert_eq!(found, FILES as usize);
     let rate = |elapsed: std::time::Duration| f64::from(FILES) / elapsed.as_secs_f64();
-    println!("{:.0} records written and {:.0} read in a second", rate(written), rate(read));
+    println!(
+        "in a second {:.0} records written, {:.0} asked for, {:.0} read by folder",
+        rate(written),
+        rate(asked),
+        rate(read)
+    );
     assert!(rate(written) > 1000.0, "{written:?} for {FILES} records");
 }

@@ -86,14 +86,21 @@ impl Writer {
         &self,
         what: impl FnOnce(&mut Db) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
+        self.look(move |db| db.flush().and_then(|()| what(db)))
+    }
+
+    /// The same without writing first, for questions that look at what waits too.
+    pub(super) fn look<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut Db) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<T, CatalogError> {
         if let Some(failure) = self.failure.get() {
             return Err(failure.clone());
         }
         let (reply, answer) = sync_channel(1);
         self.send(Box::new(move |db| {
-            let result = db.flush().and_then(|()| what(db));
-            // Nobody waits any more: the asking thread is gone.
-            let _ = reply.send(result);
+            // Fails when nobody waits any more: the asking thread is gone.
+            let _ = reply.send(what(db));
         }))?;
         answer.recv().unwrap_or_else(|_| Err(self.gone()))
     }
@@ -149,6 +156,8 @@ impl Db {
             .create_if_missing(write)
             .busy_timeout(BUSY)
             .statement_cache_capacity(64)
+            // Folders are read whole: fewer turns between SQLite's thread and this one.
+            .row_buffer_size(1024)
             .disable_statement_logging();
         if write {
             options = options

@@ -134,13 +134,15 @@ impl<'a> Reconciler<'a> {
         Self { holdings, map, choice, claimed: holdings.claimed(), moves }
     }
 
+    /// All assets that the choice takes, in the order of the index.
+    pub fn assets(&self) -> impl Iterator<Item = AssetIdx> + '_ {
+        let index = &self.holdings.records.index;
+        index.assets().filter(|asset| self.choice.takes_id(index.asset(*asset).id))
+    }
+
     /// The units of all assets that the choice takes, in the order of the index.
     pub fn units(&self) -> impl Iterator<Item = AssetUnit> + '_ {
-        let index = &self.holdings.records.index;
-        index
-            .assets()
-            .filter(|asset| self.choice.takes_id(index.asset(*asset).id))
-            .map(|asset| self.unit(asset))
+        self.assets().map(|asset| self.unit(asset))
     }
 
     /// How many units there are.

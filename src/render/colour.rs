@@ -3,7 +3,7 @@
 //! - An RGB profile of the picture is obeyed (perceptual intent), also on grey pictures; a transform that changes nothing is left out.
 //! - Without a profile the samples are kept as they are, whatever space the output claims: that is what Immich's pictures show.
 //! - A profile of no use (broken, or of another colour model) counts as sRGB. Profiles of grey pictures are not looked at.
-//! - CMYK without a usable profile goes through libvips' built-in one (relative intent) and sRGB.
+//! - CMYK goes to sRGB first, by its own profile or else by the one that libvips has for that.
 //! - 16-bit samples are cut to 8 bits only at the end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,8 +45,8 @@ enum Source {
     Srgb,
     /// RGB by this profile (BLAKE3).
     Rgb(blake3::Hash),
-    /// CMYK by this profile (BLAKE3), or by the built-in one.
-    Cmyk(Option<blake3::Hash>),
+    /// CMYK by this profile (BLAKE3).
+    Cmyk(blake3::Hash),
 }
 
 /// A transform to RGB or RGBA of the same depth.
@@ -88,6 +88,7 @@ impl Colour {
         Ok(Picture { size, alpha, samples })
     }
 
+    /// Through sRGB, by the picture's own profile or the built-in one; libvips compensates for no black point here.
     fn convert_cmyk(
         &mut self,
         raster: &Raster,
@@ -95,20 +96,24 @@ impl Colour {
         space: Colorspace,
     ) -> Result<Picture, RenderError> {
         let size = raster.size();
-        let own = icc
-            .and_then(|icc| Some((icc, parse(icc)?)))
-            .filter(|(_, p)| p.color_space == DataColorSpace::Cmyk);
-        if let Some((icc, own)) = own {
-            let source = Source::Cmyk(Some(blake3::hash(icc)));
-            if let Ok(samples) = self.apply(raster, source, Some(&own), space) {
-                return Ok(Picture { size, alpha: false, samples });
-            }
-        }
-        let built_in = parse(profile::default_cmyk());
-        let samples = self.apply(raster, Source::Cmyk(None), built_in.as_ref(), Colorspace::Srgb)?;
+        let samples = match icc.map(|icc| self.apply_inks(raster, icc)) {
+            Some(Ok(samples)) => samples,
+            _ => self.apply_inks(raster, profile::default_cmyk())?,
+        };
         let srgb = Raster::new(size, ColorModel::Rgb, Samples::U8(samples))?;
         let samples = self.apply(&srgb, Source::Srgb, None, space)?;
         Ok(Picture { size, alpha: false, samples })
+    }
+
+    fn apply_inks(&mut self, raster: &Raster, icc: &[u8]) -> Result<Vec<u8>, RenderError> {
+        let mut from = parse(icc)
+            .filter(|from| from.color_space == DataColorSpace::Cmyk)
+            .ok_or_else(|| failed("not a CMYK profile"))?;
+        // The relative intent is wanted, but asked for by the other name: many profiles have one table only, that of the perceptual.
+        if from.lut_a_to_b_colorimetric.is_some() {
+            from.lut_a_to_b_perceptual = from.lut_a_to_b_colorimetric.take();
+        }
+        self.apply(raster, Source::Cmyk(blake3::hash(icc)), Some(&from), Colorspace::Srgb)
     }
 
     fn apply(
@@ -138,24 +143,19 @@ impl Colour {
         })
     }
 
-    /// Finds or builds the transform. RGB profiles that cannot be used count as sRGB; a CMYK profile that cannot be used is an error.
+    /// Finds or builds the transform. RGB profiles that cannot be used count as sRGB, CMYK ones are an error.
     fn change(&mut self, key: Key, from: Option<&ColorProfile>) -> Result<Change, RenderError> {
         if let Some((_, change)) = self.known.iter().find(|(known, _)| *known == key) {
             return Ok(change.clone());
         }
         let change = match (&key.source, from) {
             (Source::Same, _) => Change::Nothing,
-            (Source::Cmyk(own), Some(from)) => {
-                let intent = if own.is_some() {
-                    RenderingIntent::Perceptual
-                } else {
-                    RenderingIntent::RelativeColorimetric
-                };
-                build(from, &key, intent).ok_or_else(|| failed("the CMYK profile cannot be used"))?
+            (Source::Cmyk(_), Some(from)) => {
+                build(from, &key).ok_or_else(|| failed("the CMYK profile cannot be used"))?
             }
             (_, from) => from
                 .and_then(|from| build_rgb(from, &key))
-                .or_else(|| build_rgb(&srgb()?, &key))
+                .or_else(|| build_rgb(&parse(profile::icc(Colorspace::Srgb))?, &key))
                 .unwrap_or(Change::Nothing),
         };
         if self.known.len() >= KEPT {
@@ -168,7 +168,7 @@ impl Colour {
 
 /// A transform between RGB profiles; one that changes no colour by more than a step is left out.
 fn build_rgb(from: &ColorProfile, key: &Key) -> Option<Change> {
-    let change = build(from, &Key { alpha: false, wide: false, ..key.clone() }, RenderingIntent::Perceptual)?;
+    let change = build(from, &Key { alpha: false, wide: false, ..key.clone() })?;
     let Change::Narrow(transform) = &change else { return None };
     let levels = [0_u8, 16, 48, 96, 144, 192, 224, 255];
     let colours =
@@ -179,12 +179,15 @@ fn build_rgb(from: &ColorProfile, key: &Key) -> Option<Change> {
     if probe.iter().zip(&found).all(|(a, b)| a.abs_diff(*b) <= 1) {
         return Some(Change::Nothing);
     }
-    if !key.alpha && !key.wide { Some(change) } else { build(from, key, RenderingIntent::Perceptual) }
+    if !key.alpha && !key.wide { Some(change) } else { build(from, key) }
 }
 
-fn build(from: &ColorProfile, key: &Key, rendering_intent: RenderingIntent) -> Option<Change> {
-    let options =
-        TransformOptions { rendering_intent, allow_use_cicp_transfer: false, ..TransformOptions::default() };
+fn build(from: &ColorProfile, key: &Key) -> Option<Change> {
+    let options = TransformOptions {
+        rendering_intent: RenderingIntent::Perceptual,
+        allow_use_cicp_transfer: false,
+        ..TransformOptions::default()
+    };
     let source = if matches!(key.source, Source::Cmyk(_)) || key.alpha { Layout::Rgba } else { Layout::Rgb };
     let target = if key.alpha { Layout::Rgba } else { Layout::Rgb };
     // Profiles come from files: a panic of the colour library on one of them must not cost the picture.
@@ -202,10 +205,6 @@ fn build(from: &ColorProfile, key: &Key, rendering_intent: RenderingIntent) -> O
 
 fn parse(icc: &[u8]) -> Option<ColorProfile> {
     catch_unwind(|| ColorProfile::new_from_slice(icc).ok()).ok().flatten()
-}
-
-fn srgb() -> Option<ColorProfile> {
-    parse(profile::icc(Colorspace::Srgb))
 }
 
 /// Grey as RGB; other models as they are.

@@ -150,7 +150,7 @@ mod tests {
         fn video_sides_are_even_and_proportional(width in 1_u32..9000, height in 1_u32..9000, side in 2_u32..3000) {
             let made = video(PixelSize::new(width, height), side);
             prop_assert!(made.width >= 2 && made.height >= 2);
-            prop_assert!(made.width % 2 == 0 && made.height % 2 == 0);
+            prop_assert!(made.width.is_multiple_of(2) && made.height.is_multiple_of(2));
             let ratio = f64::from(width.max(height)) / f64::from(width.min(height));
             let exact = f64::from(made.short_side()) * ratio;
             prop_assert!((f64::from(made.width.max(made.height)) - exact).abs() <= 1.0 + 1e-6);

@@ -13,6 +13,9 @@ mod raster;
 mod resize;
 mod thumbhash;
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use crate::media::Pixels;

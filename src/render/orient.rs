@@ -42,7 +42,12 @@ pub fn upright<P: Copy>(source: &[P], size: PixelSize, orientation: Orientation,
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "tests"
+    )]
     use super::*;
 
     fn turn<P: Copy + Default>(source: &[P], width: u32, height: u32, exif: u32) -> Vec<P> {

@@ -11,7 +11,7 @@ pub fn icc(space: Colorspace) -> &'static [u8] {
     }
 }
 
-/// What CMYK without a profile of its own means: libvips' choice, a CGATS TR 001 (SWOP) press.
+/// What CMYK without a profile of its own means: libvips' choice.
 pub fn default_cmyk() -> &'static [u8] {
     include_bytes!("icc/cmyk.icc")
 }

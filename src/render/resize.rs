@@ -106,7 +106,12 @@ fn pixel_type(model: ColorModel, wide: bool) -> PixelType {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "tests"
+    )]
     use super::*;
 
     const MODELS: [ColorModel; 5] =

@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use super::RecordError;
-use super::copy::identifier;
-use super::load::Kind;
 use crate::model::display_path;
 
 /// Bytes at the front that tell.
@@ -72,21 +70,18 @@ pub(super) fn directory(path: &Path) -> RecordError {
     RecordError::Read { path: name, source }
 }
 
-/// Refuses rows that are INSERT commands.
+/// Refuses rows that are INSERT commands: a dump has them for all tables or for none.
 pub(super) fn insert(line: &[u8], name: &str) -> Result<(), RecordError> {
-    let table = line
-        .strip_prefix(b"INSERT INTO public.")
-        .and_then(|rest| rest.utf8_chunks().next())
-        .and_then(|chunk| identifier(chunk.valid()))
-        .map(|(table, _)| table);
-    match table.filter(|table| Kind::named(table).is_some()) {
-        Some(table) => Err(RecordError::Format {
-            path: name.to_owned(),
-            what: format!("writes the rows of \"{table}\" as INSERT commands (pg_dump --inserts)"),
-            remedy: "pg_dump --clean --if-exists --file=out.sql immich".to_owned(),
-        }),
-        None => Ok(()),
+    let is_row =
+        line.starts_with(b"INSERT INTO public.") && memchr::memmem::find(line, b" VALUES ").is_some();
+    if !is_row {
+        return Ok(());
     }
+    Err(RecordError::Format {
+        path: name.to_owned(),
+        what: "writes rows as INSERT commands (pg_dump --inserts)".to_owned(),
+        remedy: "pg_dump --clean --if-exists --file=out.sql immich".to_owned(),
+    })
 }
 
 /// Refuses text in an encoding in which paths would not be the bytes on disk.

@@ -80,6 +80,10 @@ impl Format for Raw {
         decoder_id("rawler", "0.8")
     }
 
+    fn prepare(&self) {
+        rawler::force_initialization();
+    }
+
     fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat> {
         let found = family(head)?;
         if found != Family::Tiff {
@@ -93,17 +97,14 @@ impl Format for Raw {
         {
             return Some(MediaFormat::Raw);
         }
-        // Directories may stand anywhere: the whole file when it is in memory.
-        let tiff = Tiff::new(source.bytes().unwrap_or(head))?;
+        let beginning = beginning(source);
+        let tiff = Tiff::new(&beginning)?;
         let named = self.specs().iter().any(|spec| spec.extensions.contains(&source.extension));
         (tiff.is_raw() || (named && tiff.has_make())).then_some(MediaFormat::Raw)
     }
 
     fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
-        let mut head = vec![0; 1 << 20];
-        let count = source.read_at(0, &mut head).unwrap_or(0);
-        let bytes = source.bytes().or_else(|| head.get(..count)).unwrap_or_default();
-        let size = Tiff::new(bytes).map_or_else(PixelSize::default, |tiff| tiff.largest());
+        let size = Tiff::new(&beginning(source)).map_or_else(PixelSize::default, |tiff| tiff.largest());
         // Where the size is not told in a directory: sensor data is seldom packed below half a byte per pixel.
         let pixels = if size.pixels() > 0 { size.pixels() } else { source.len().saturating_mul(2) };
         memory(pixels, target).saturating_add(source.len())
@@ -123,6 +124,17 @@ impl Format for Raw {
         }
         examined
     }
+}
+
+/// The whole file when it is in memory, else where its directories usually are.
+fn beginning<'a>(source: &Source<'a>) -> Cow<'a, [u8]> {
+    if let Some(bytes) = source.bytes() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut head = vec![0; usize::try_from(source.len()).unwrap_or(usize::MAX).min(1 << 20)];
+    let count = source.read_at(0, &mut head).unwrap_or(0);
+    head.truncate(count);
+    Cow::Owned(head)
 }
 
 /// Sensor data twice as it is read; for pictures, floats of all channels on top.
@@ -348,6 +360,9 @@ fn bin(mut image: RawImage, area: Rect) -> RawImage {
             binned.extend(sums.map(|(sum, count)| to_u16(sum / count.max(1.0))));
         }
     }
+    if !is_plausible(image.wb_coeffs) {
+        image.wb_coeffs = grey_world(&binned);
+    }
     image.height = area.d.h / 2;
     image.width = width;
     image.cpp = 3;
@@ -358,4 +373,44 @@ fn bin(mut image: RawImage, area: Rect) -> RawImage {
     image.active_area = None;
     image.crop_area = None;
     image
+}
+
+/// No light is so red or blue that a channel must be raised more than this over another.
+const MAX_GAIN: f32 = 10.0;
+
+/// Whether a white balance can be a camera's. rawler misreads that of some Nikons.
+fn is_plausible([red, green, blue, _]: [f32; 4]) -> bool {
+    let (least, most) = (red.min(green).min(blue), red.max(green).max(blue));
+    red.is_nan() || (least > 0.0 && most / least <= MAX_GAIN)
+}
+
+/// The white balance that makes the mean of all pixels grey.
+fn grey_world(rgb: &[u16]) -> [f32; 4] {
+    let mut sums = [1u64; 3];
+    for pixel in rgb.chunks_exact(3) {
+        sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += u64::from(value));
+    }
+    let [red, green, blue] = sums.map(|sum| sum as f32);
+    [green / red, 1.0, green / blue, f32::NAN]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_white_balance_is_replaced() {
+        assert!(is_plausible([2.1, 1.0, 1.6, f32::NAN]));
+        assert!(!is_plausible([24.7, 1.0, 26.3, f32::NAN]));
+        let [red, green, blue, _] = grey_world(&[100, 200, 50, 100, 200, 50]);
+        assert!((red - 2.0).abs() < 0.02 && (green - 1.0).abs() < 0.02 && (blue - 4.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn embedded_jpegs_tell_their_size() {
+        let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xc0\0\x11\x08\x01\x02\x03\x04";
+        assert_eq!(jpeg_size(jpeg), Some(PixelSize::new(0x304, 0x102)));
+        assert_eq!(jpeg_size(b"\xff\xd8\xff\xc3\0\x11\x08\x01\x02\x03\x04"), None);
+        assert_eq!(jpeg_size(b"\xff\xd8"), None);
+    }
 }

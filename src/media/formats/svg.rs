@@ -106,6 +106,10 @@ impl Format for Svg {
         decoder_id("resvg", "0.49")
     }
 
+    fn prepare(&self) {
+        preload_fonts();
+    }
+
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
         first_element(head)
             .is_some_and(|name| name == b"svg" || name.ends_with(b":svg"))

@@ -65,6 +65,10 @@ impl Format for Video {
         )
     }
 
+    fn prepare(&self) {
+        input::init();
+    }
+
     fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat> {
         if let Some(found) = recognise_bmff(head) {
             return Some(found);

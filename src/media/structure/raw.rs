@@ -46,6 +46,7 @@ mod tag {
     pub const JPEG_BYTES: u16 = 0x202;
     pub const EXIF: u16 = 0x8769;
     pub const DNG_VERSION: u16 = 0xC612;
+    pub const CANON_SLICES: u16 = 0xC640;
     /// Panasonic: an embedded JPEG as the value itself.
     pub const PANASONIC_JPEG: [u16; 2] = [0x127, 0x2E];
 }
@@ -165,15 +166,15 @@ impl<'b> Tiff<'b> {
     pub fn check(&self) -> Result<(), DecodeError> {
         for directory in self.directories()? {
             let jpeg = matches!(self.number(&directory, tag::COMPRESSION), Some(6 | 7));
-            let strips = [tag::STRIP_OFFSETS, tag::TILE_OFFSETS]
-                .iter()
-                .any(|&wanted| self.number(&directory, wanted).is_some());
+            let sensor =
+                self.holds_sensor_data(&directory) || self.number(&directory, tag::CANON_SLICES).is_some();
             for extent in self.extents(&directory) {
                 let Some(data) = self.bytes.get(extent.clone()) else {
                     let what = format!("a strip, tile or preview of {} bytes", extent.len());
                     return Err(self.behind(&what, extent.start, extent.end));
                 };
-                if jpeg && strips {
+                // Canon calls a small uncompressed picture JPEG, so only sensor data must begin as one.
+                if jpeg && (sensor || data.starts_with(b"\xff\xd8")) {
                     check_jpeg(data, extent.start)?;
                 }
             }
@@ -396,7 +397,12 @@ mod tests {
     #[test]
     fn jpeg_strips_must_begin_and_end_as_jpeg() {
         let strips = |offset, bytes| {
-            tiff(&[(tag::COMPRESSION, 7), (tag::STRIP_OFFSETS, offset), (tag::STRIP_BYTES, bytes)])
+            tiff(&[
+                (tag::PHOTOMETRIC, 32_803),
+                (tag::COMPRESSION, 7),
+                (tag::STRIP_OFFSETS, offset),
+                (tag::STRIP_BYTES, bytes),
+            ])
         };
         assert_eq!(check(&strips(100, 20)), Ok(()));
         assert!(matches!(check(&strips(100, 16)), Err(DecodeError::Malformed { .. })));

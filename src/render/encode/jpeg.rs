@@ -1,5 +1,6 @@
 //! JPEG through libjpeg-turbo.
 #![allow(unsafe_code, reason = "calls the TurboJPEG C API")]
+#![allow(clippy::cast_possible_wrap, reason = "small constants of the library itself")]
 
 use std::ffi::{CStr, c_int};
 use std::ptr;

@@ -1,4 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,9 @@ use crate::model::{FileIdentity, RepairStatus, is_own_temporary, own_temporary_n
 
 const OLD: &[u8] = b"the old picture, broken";
 const NEW: &[u8] = b"the new picture, which is longer than the old one so that halves show";
+
+/// Tells whether a refusal is the expected one.
+type Expected = fn(&Refusal) -> bool;
 
 /// A small media location.
 struct Lab {
@@ -169,7 +173,7 @@ fn refuses_everything_outside_the_rules_and_touches_nothing() {
     .unwrap();
     lab.put("thumbs/u/file", OLD);
     let before = lab.tree();
-    let cases: [(PathBuf, fn(&Refusal) -> bool); 11] = [
+    let cases: [(PathBuf, Expected); 11] = [
         (original, |why| *why == Refusal::Original),
         (upload, |why| *why == Refusal::OutsideAreas),
         (lab.path("thumbs"), |why| *why == Refusal::OutsideAreas),

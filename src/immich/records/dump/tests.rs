@@ -204,6 +204,37 @@ fn the_moment_of_a_verbose_dump() {
     assert_eq!(started_at(b"-- Started on 2025-01-02 03:04:05 CET"), None);
 }
 
+#[test]
+fn the_newest_complete_backup_is_found() {
+    use crate::immich::records::find_newest_dump;
+
+    let media = tempfile::tempdir().unwrap();
+    assert!(find_newest_dump(media.path(), &mut |_| ()).records.is_none());
+    let backups = media.path().join("backups");
+    std::fs::create_dir(&backups).unwrap();
+    let whole = |name: &str| gzip(sample(name, TAIL).as_bytes());
+    let cut = whole("cut.jpg");
+    for (name, bytes) in [
+        ("immich-db-backup-1704067200000.sql.gz", whole("oldest.jpg")),
+        ("immich-db-backup-20250101T020000-v2.0.0-pg14.sql.gz", whole("right.jpg")),
+        ("immich-db-backup-20250102T020000-v2.0.0-pg14.sql.gz", cut[..cut.len() / 2].to_vec()),
+        ("immich-db-backup-20250103T020000-v2.0.0-pg14.sql.gz", b"PGDMP".to_vec()),
+        ("immich-db-backup-20250104T020000-v2.0.0-pg14.sql.gz.tmp", whole("unfinished.jpg")),
+        (".immich", b"1".to_vec()),
+    ] {
+        std::fs::write(backups.join(name), bytes).unwrap();
+    }
+    let found = find_newest_dump(media.path(), &mut |_| ());
+    let records = found.records.unwrap();
+    assert!(paths(&records)[0].ends_with("right.jpg"));
+    assert_eq!(records.info.as_of.as_deref(), Some("2025-01-01T02:00:00Z"));
+    assert!(found.path.unwrap().ends_with("backups/immich-db-backup-20250101T020000-v2.0.0-pg14.sql.gz"));
+    assert_eq!(found.skipped.len(), 3, "{:?}", found.skipped);
+    for words in ["never finished", "custom format", "incomplete"] {
+        assert!(found.skipped.iter().any(|note| note.contains(words)), "{words}: {:?}", found.skipped);
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_survived(noise in proptest::collection::vec(any::<u8>(), 0..400), at in 0usize..1500) {

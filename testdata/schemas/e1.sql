@@ -1,0 +1,68 @@
+-- "assets" and "asset_files"; paths are relative to the server's folder.
+CREATE TYPE assets_status_enum AS ENUM ('active', 'trashed', 'deleted');
+CREATE TABLE users (id uuid PRIMARY KEY, name varchar DEFAULT '', "storageLabel" varchar, email varchar, "profileImagePath" varchar NOT NULL DEFAULT '');
+INSERT INTO users (id, "storageLabel", "profileImagePath") SELECT id, label, regexp_replace(profile, '^/data', 'upload') FROM facts.users;
+CREATE TABLE libraries ("exclusionPatterns" text[], id uuid PRIMARY KEY, name varchar, "ownerId" uuid, "importPaths" text[], "deletedAt" timestamptz, "refreshedAt" timestamptz);
+INSERT INTO libraries SELECT patterns, id, name, owner, paths, deleted FROM facts.libraries;
+CREATE TABLE assets (
+    type varchar NOT NULL,
+    "originalFileName" varchar NOT NULL,
+    id uuid PRIMARY KEY,
+    "deviceAssetId" varchar NOT NULL,
+    "deviceId" varchar NOT NULL,
+    "ownerId" uuid NOT NULL,
+    "originalPath" varchar NOT NULL,
+    "fileCreatedAt" timestamptz,
+    duration varchar,
+    "encodedVideoPath" varchar DEFAULT '',
+    checksum bytea NOT NULL,
+    "isVisible" bool NOT NULL,
+    "isArchived" bool NOT NULL,
+    "livePhotoVideoId" uuid,
+    "sidecarPath" varchar,
+    thumbhash bytea,
+    "isOffline" bool NOT NULL,
+    "libraryId" uuid,
+    "isExternal" bool NOT NULL,
+    "deletedAt" timestamptz,
+    status assets_status_enum,
+    "isFavorite" bool
+);
+INSERT INTO assets SELECT
+    type,
+    name,
+    id,
+    'device',
+    'device',
+    owner,
+    regexp_replace(path, '^/data', 'upload'),
+    now(),
+    NULL,
+    coalesce((SELECT regexp_replace(f.path, '^/data', 'upload') FROM facts.files f WHERE f.asset = a.id AND f.type = 'encoded_video'), ''),
+    checksum,
+    shown <> 'hidden',
+    shown IN ('archive', 'locked'),
+    video,
+    (SELECT regexp_replace(f.path, '^/data', 'upload') FROM facts.files f WHERE f.asset = a.id AND f.type = 'sidecar'),
+    thumbhash,
+    offline,
+    library,
+    external,
+    CASE WHEN deleted THEN now() END,
+    status::assets_status_enum,
+    false
+FROM facts.assets a;
+CREATE TABLE asset_files (
+    path varchar NOT NULL,
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    "createdAt" timestamptz DEFAULT now(),
+    type varchar NOT NULL,
+    "assetId" uuid NOT NULL
+);
+INSERT INTO asset_files (path, type, "assetId") SELECT regexp_replace(path, '^/data', 'upload'), type, asset FROM facts.files WHERE type NOT IN ('sidecar', 'encoded_video') AND NOT edited;
+CREATE TABLE exif ("assetId" uuid PRIMARY KEY, "projectionType" varchar, orientation varchar, make varchar, "fileSizeInByte" bigint, tags varchar[]);
+INSERT INTO exif SELECT id, projection, orientation, 'made here', size, '{a,"b c"}' FROM facts.assets;
+CREATE TABLE person (id uuid PRIMARY KEY, "ownerId" uuid, name varchar DEFAULT '', "thumbnailPath" varchar NOT NULL DEFAULT '', "faceAssetId" uuid);
+INSERT INTO person SELECT id, owner, '', regexp_replace(thumbnail, '^/data', 'upload') FROM facts.persons;
+CREATE TABLE asset_job_status ("assetId" uuid PRIMARY KEY, "metadataExtractedAt" timestamptz);
+INSERT INTO asset_job_status SELECT id FROM facts.assets;

@@ -1,0 +1,73 @@
+-- No device ids, with reports of Immich's own integrity checks.
+CREATE TYPE assets_status_enum AS ENUM ('active', 'trashed', 'deleted');
+CREATE TYPE asset_visibility_enum AS ENUM ('archive', 'timeline', 'hidden', 'locked');
+CREATE TYPE asset_checksum_algorithm_enum AS ENUM ('sha1', 'sha1-path');
+CREATE TABLE "user" (id uuid PRIMARY KEY, name varchar DEFAULT '', "storageLabel" varchar, email varchar, "profileImagePath" varchar NOT NULL DEFAULT '');
+INSERT INTO "user" (id, "storageLabel", "profileImagePath") SELECT id, label, profile FROM facts.users;
+CREATE TABLE library ("exclusionPatterns" text[], id uuid PRIMARY KEY, name varchar, "ownerId" uuid, "importPaths" text[], "deletedAt" timestamptz, "refreshedAt" timestamptz);
+INSERT INTO library SELECT patterns, id, name, owner, paths, deleted FROM facts.libraries;
+CREATE TABLE asset (
+    "checksumAlgorithm" asset_checksum_algorithm_enum NOT NULL,
+    type varchar NOT NULL,
+    "originalFileName" varchar NOT NULL,
+    id uuid PRIMARY KEY,
+    "ownerId" uuid NOT NULL,
+    "originalPath" varchar NOT NULL,
+    "fileCreatedAt" timestamptz,
+    duration integer,
+    checksum bytea NOT NULL,
+    visibility asset_visibility_enum NOT NULL DEFAULT 'timeline',
+    "livePhotoVideoId" uuid,
+    thumbhash bytea,
+    "isOffline" bool NOT NULL,
+    "libraryId" uuid,
+    "isExternal" bool NOT NULL,
+    "deletedAt" timestamptz,
+    status assets_status_enum,
+    "isFavorite" bool,
+    "isEdited" bool NOT NULL DEFAULT false,
+    width integer,
+    height integer
+);
+INSERT INTO asset SELECT
+    (CASE WHEN external THEN 'sha1-path' ELSE 'sha1' END)::asset_checksum_algorithm_enum,
+    type,
+    name,
+    id,
+    owner,
+    path,
+    now(),
+    NULL,
+    checksum,
+    shown::asset_visibility_enum,
+    video,
+    thumbhash,
+    offline,
+    library,
+    external,
+    CASE WHEN deleted THEN now() END,
+    status::assets_status_enum,
+    false,
+    edited,
+    4000,
+    3000
+FROM facts.assets a;
+CREATE TABLE asset_file (
+    path varchar NOT NULL,
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    "createdAt" timestamptz DEFAULT now(),
+    type varchar NOT NULL,
+    "assetId" uuid NOT NULL,
+    "isEdited" bool NOT NULL DEFAULT false,
+    "isProgressive" bool NOT NULL DEFAULT false
+);
+INSERT INTO asset_file (path, type, "assetId", "isEdited") SELECT path, type, asset, edited FROM facts.files WHERE true;
+CREATE TABLE asset_exif ("assetId" uuid PRIMARY KEY, "projectionType" varchar, orientation varchar, make varchar, "fileSizeInByte" bigint, tags varchar[]);
+INSERT INTO asset_exif SELECT id, projection, orientation, 'made here', size, '{a,"b c"}' FROM facts.assets;
+CREATE TABLE person (id uuid PRIMARY KEY, "ownerId" uuid, name varchar DEFAULT '', "thumbnailPath" varchar NOT NULL DEFAULT '', "faceAssetId" uuid);
+INSERT INTO person SELECT id, owner, '', thumbnail FROM facts.persons;
+CREATE TABLE asset_edit (id uuid DEFAULT gen_random_uuid(), "assetId" uuid, action varchar, parameters jsonb, sequence int);
+INSERT INTO asset_edit ("assetId", action, parameters, sequence) SELECT id, 'rotate', '{"angle": 90}', 0 FROM facts.assets WHERE edited;
+CREATE TABLE integrity_report (id uuid PRIMARY KEY, type varchar, path varchar);
+CREATE TABLE asset_job_status ("assetId" uuid PRIMARY KEY, "metadataExtractedAt" timestamptz);
+INSERT INTO asset_job_status SELECT id FROM facts.assets;
