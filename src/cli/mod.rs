@@ -8,6 +8,8 @@ mod layers;
 mod pages;
 mod resolve;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::ffi::OsString;

@@ -17,6 +17,7 @@ use crate::catalog;
 use crate::engine::{
     CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
 };
+use crate::immich::settings;
 use crate::model::{Depth, ImageSettings, Role, Severity, display_path};
 use crate::report::{Baseline, Options, Policy, Target, Verbosity, When};
 
@@ -207,7 +208,7 @@ fn render(args: RenderArgs) -> Result<Run, String> {
         Some(path) => {
             let what = format!("--image-config {}", display_path(path));
             let text = std::fs::read_to_string(path).map_err(|error| format!("{what}: {error}"))?;
-            parse_image_config(&text).map_err(|error| format!("{what}: {error}"))?
+            settings::parse_image_config(&text).map_err(|error| format!("{what}: {error}"))?
         }
     };
     let options = options("render", &args.output, &args.general);
@@ -371,8 +372,4 @@ const fn when(when: Option<WhenArg>) -> When {
         Some(WhenArg::Always) => When::Always,
         Some(WhenArg::Never) => When::Never,
     }
-}
-
-fn parse_image_config(text: &str) -> Result<ImageSettings, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
 }

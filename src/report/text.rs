@@ -66,7 +66,7 @@ impl Page<'_> {
             Mood::Uneasy => YELLOW,
             Mood::Bad => RED,
         };
-        let _ = writeln!(out, "{style}{}{style:#}", wrap(&head.first, self.width, 0));
+        let _ = writeln!(out, "{style}{}{style:#}", head.first);
         for line in &head.rest {
             let _ = writeln!(out, "{}", wrap(line, self.width, 0));
         }
@@ -78,7 +78,8 @@ impl Page<'_> {
             Severity::Warning => YELLOW,
             Severity::Info => BOLD,
         };
-        let resolved = group.count - self.summary.standing(severity, code).min(group.count);
+        let standing = self.summary.standing(severity, code).min(group.count);
+        let resolved = group.count - standing;
         let mut notes = String::new();
         if resolved > 0 {
             let _ = write!(
@@ -97,13 +98,16 @@ impl Page<'_> {
             "\n{style}{severity}{style:#} {BOLD}{code}{BOLD:#}  {}",
             wrap(&line, self.width, 4)
         );
+        if standing == 0 {
+            return;
+        }
         if self.verbosity == Verbosity::Verbose {
             let _ = writeln!(out, "    {DIM}each is listed above{DIM:#}");
         } else {
             for example in &group.examples {
                 self.example(out, example);
             }
-            let more = group.count.saturating_sub(group.examples.len() as u64);
+            let more = standing.saturating_sub(group.examples.len() as u64);
             if more > 0 {
                 let _ = writeln!(out, "    {DIM}and {} more; -v lists every one{DIM:#}", count(more));
             }
@@ -280,6 +284,14 @@ fn evidence(finding: &Finding, all: bool) -> String {
         parts.push(plain(seen));
     }
     for (key, value) in &finding.evidence.0 {
+        match (key.as_str(), value) {
+            ("registered", Value::Bool(true)) if !all => continue,
+            ("registered", Value::Bool(false)) => {
+                parts.push("the records name none".to_owned());
+                continue;
+            }
+            _ => {}
+        }
         let hash = key.contains("sha1") || key.contains("blake3");
         if key != "seen" && (all || !hash) {
             parts.push(format!("{} {}", key.replace('_', " "), plain(value)));
