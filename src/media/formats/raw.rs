@@ -80,10 +80,6 @@ impl Format for Raw {
         decoder_id("rawler", "0.8")
     }
 
-    fn prepare(&self) {
-        rawler::force_initialization();
-    }
-
     fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat> {
         let found = family(head)?;
         if found != Family::Tiff {

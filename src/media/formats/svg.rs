@@ -110,10 +110,6 @@ impl Format for Svg {
         preload_fonts();
     }
 
-    fn prepare(&self) {
-        preload_fonts();
-    }
-
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
         first_element(head)
             .is_some_and(|name| name == b"svg" || name.ends_with(b":svg"))
