@@ -20,6 +20,9 @@ const MARGIN: f64 = 1.25;
 /// What the library holds besides coefficients and output: tables, row buffers per column.
 const ROW_BUFFERS: u64 = 64;
 
+/// Headers with large profiles and previews are longer than the probe's head; a megabyte holds nearly all of them.
+const HEADERS: usize = 1 << 20;
+
 /// The family.
 pub struct Jpeg;
 
@@ -49,12 +52,13 @@ impl Format for Jpeg {
     }
 
     fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
-        // Headers with large profiles and previews are longer than the probe's head; a megabyte holds nearly all of them.
-        let mut head = vec![0; 1 << 20];
-        let count = source.read_at(0, &mut head).unwrap_or(0);
-        head.truncate(count);
-        let outline = structure::walk(&head);
-        needs(&outline, target)
+        let mut read = Vec::new();
+        let head = source.bytes().unwrap_or_else(|| {
+            read.resize(HEADERS, 0);
+            let count = source.read_at(0, &mut read).unwrap_or(0);
+            read.get(..count).unwrap_or_default()
+        });
+        needs(&structure::walk(head.get(..HEADERS).unwrap_or(head)), target)
     }
 
     fn examine(
@@ -192,14 +196,18 @@ fn decode_once(bytes: &[u8], target: Target, limits: &Limits) -> Result<Decoded,
         let (mut samples, complaint) = decompressor.decode8()?;
         stretch8(&mut samples, header.precision);
         if adobe {
-            samples.iter_mut().for_each(|sample| *sample = 255 - *sample);
+            for sample in &mut samples {
+                *sample = 255 - *sample;
+            }
         }
         (Samples::U8(samples), complaint)
     } else {
         let (mut samples, complaint) = decompressor.decode16()?;
         stretch16(&mut samples, header.precision);
         if adobe {
-            samples.iter_mut().for_each(|sample| *sample = 65535 - *sample);
+            for sample in &mut samples {
+                *sample = 65535 - *sample;
+            }
         }
         (Samples::U16(samples), complaint)
     };
@@ -255,8 +263,8 @@ fn denominator(short_side: u32, target: Target) -> usize {
     [8, 4, 2].into_iter().find(fits).map_or(1, |denominator| denominator as usize)
 }
 
-/// Bytes that decoding holds: all coefficients (2 bytes each) of files whose data comes in several scans, the output, row
-/// buffers.
+/// Bytes that decoding holds: of files whose data comes in several scans all coefficients (2 bytes, and a bit in our walk), the
+/// output, row buffers.
 fn needs(outline: &Outline, target: Target) -> u64 {
     let Some(frame) = &outline.frame else { return 64 << 20 };
     let denominator = if frame.lossless() { 1 } else { denominator(frame.size.short_side(), target) as u64 };
@@ -264,7 +272,11 @@ fn needs(outline: &Outline, target: Target) -> u64 {
     let rows = u64::from(frame.size.height).div_ceil(denominator);
     let channels = frame.components.len() as u64;
     let bytes_per_sample = if frame.precision > 8 { 2 } else { 1 };
-    let coefficients = if frame.progressive() || !outline.interleaved { frame.samples() * 2 } else { 0 };
+    let coefficients = if frame.progressive() || !outline.interleaved {
+        frame.samples() * 2 + frame.samples() / 8
+    } else {
+        0
+    };
     let buffers = u64::from(frame.size.width) * channels * ROW_BUFFERS + (1 << 20);
     columns * rows * channels * bytes_per_sample + coefficients + buffers
 }
@@ -356,6 +368,8 @@ mod tests {
     #![allow(
         clippy::unwrap_used,
         clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
         unsafe_code,
         reason = "encodes with C; a panic is a failed test"
     )]

@@ -137,7 +137,7 @@ impl Bits<'_> {
         } else {
             self.held << (bits - self.count)
         };
-        (value & ((1 << bits) - 1)) as u32
+        u32::try_from(value & ((1 << bits) - 1)).unwrap_or(0)
     }
 
     fn skip(&mut self, bits: u32) -> Result<(), Slip> {
@@ -188,7 +188,7 @@ impl Bits<'_> {
     }
 
     /// Skips to the next marker; gives the bytes that were left before it.
-    fn to_marker(&mut self) -> usize {
+    fn seek_marker(&mut self) -> usize {
         let mut left = (self.count / 8) as usize;
         self.count = 0;
         self.held = 0;
@@ -379,29 +379,34 @@ impl<'a> Walker<'a> {
         let mut bits = Bits { data, at: 0, held: 0, count: 0 };
         let place = |bits: &Bits<'_>| (scan.data.start + bits.at) as u64;
 
-        let (across, down) = match plan.parts.as_slice() {
-            [(plane, ..)] => self.planes.get(*plane).map_or((0, 0), |plane| plane.alone),
-            _ => {
-                let plane = self.planes.first();
-                plane.map_or((0, 0), |p| {
-                    (p.padded.0 / usize::from(p.component.h), p.padded.1 / usize::from(p.component.v))
-                })
-            }
+        let (across, down) = if let [(plane, ..)] = plan.parts.as_slice() {
+            self.planes.get(*plane).map_or((0, 0), |plane| plane.alone)
+        } else {
+            let units = |p: &Plane| {
+                (p.padded.0 / usize::from(p.component.h), p.padded.1 / usize::from(p.component.v))
+            };
+            self.planes.first().map_or((0, 0), units)
         };
         for &(plane, ..) in &plan.parts {
             let lacking =
                 self.planes.get_mut(plane).and_then(|p| p.lacking.get_mut(plan.from.into()..=plan.to.into()));
-            lacking.into_iter().for_each(|bits| bits.fill(plan.shift));
+            if let Some(lacking) = lacking {
+                lacking.fill(plan.shift);
+            }
         }
         let mcus = across * down;
         let mut run = 0u32;
-        self.planes.iter_mut().for_each(|plane| plane.dc = 0);
+        for plane in &mut self.planes {
+            plane.dc = 0;
+        }
         for mcu in 0..mcus {
             if self.interval > 0 && mcu > 0 && mcu % self.interval == 0 {
                 let number = (mcu / self.interval - 1) % 8;
                 restart(&mut bits, number).map_err(|what| wrong(what, place(&bits)))?;
                 run = 0;
-                self.planes.iter_mut().for_each(|plane| plane.dc = 0);
+                for plane in &mut self.planes {
+                    plane.dc = 0;
+                }
             }
             match self.mcu(&plan, &mut bits, (mcu % across, mcu / across), &mut run) {
                 Ok(()) => {}
@@ -419,7 +424,7 @@ impl<'a> Walker<'a> {
                 }
             }
         }
-        let mut left = bits.to_marker();
+        let mut left = bits.seek_marker();
         // Restart markers behind the last interval, and whatever is between them.
         left += scan.data.len().saturating_sub(bits.at);
         if left > SPARE_BYTES {
@@ -484,7 +489,7 @@ fn wrong(what: &str, at: u64) -> Stop {
 }
 
 fn restart(bits: &mut Bits<'_>, number: usize) -> Result<(), &'static str> {
-    if bits.to_marker() > SPARE_BYTES {
+    if bits.seek_marker() > SPARE_BYTES {
         return Err("data left over before a restart marker");
     }
     match bits.data.get(bits.at + 1) {
