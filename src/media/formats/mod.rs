@@ -12,11 +12,13 @@ pub mod jpeg;
 pub mod jxl;
 pub mod png;
 pub mod psd;
+pub mod raw;
 mod samples;
 pub mod svg;
 #[cfg(test)]
 mod testing;
 pub mod tiff;
+pub mod video;
 pub mod webp;
 pub mod xmp;
 
@@ -124,6 +126,7 @@ pub trait Format: Sync {
 #[rustfmt::skip]
 pub static REGISTRY: &[&dyn Format] = &[
     &jpeg::Jpeg,
+    &raw::Raw,
     &png::Png,
     &gif::Gif,
     &webp::Webp,
@@ -133,6 +136,7 @@ pub static REGISTRY: &[&dyn Format] = &[
     &jp2::Jp2,
     &psd::Psd,
     &svg::Svg,
+    &video::Video,
     &xmp::Xmp,
     // Camera raws that are built on TIFF stand before it.
     &tiff::Tiff,
