@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("catalog", &[]),
     ("repair", &["render"]),
     ("report", &[]),
-    ("engine", &["immich", "worker", "repair", "catalog", "render", "media"]),
+    ("engine", &["immich", "worker", "repair", "catalog", "report", "render", "media"]),
     ("cli", &["engine", "report", "catalog", "immich"]),
 ];
 

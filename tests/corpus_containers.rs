@@ -146,3 +146,45 @@ fn jpeg_2000() {
 fn photoshop_and_svg() {
     judge(&[MediaFormat::Psd, MediaFormat::Svg], 35, &[("psd", 5)]);
 }
+
+#[test]
+fn videos() {
+    use MediaFormat as F;
+    judge(
+        &[F::Mp4, F::Mov, F::Matroska, F::Avi, F::MpegTs, F::MpegPs, F::Asf, F::Flv, F::Mxf],
+        80,
+        &[("mp4", 28), ("mov", 9)],
+    );
+}
+
+#[test]
+fn camera_raws() {
+    judge(&[MediaFormat::Raw], 30, &[("raw", 7)]);
+}
+
+/// Raws made by a script from a photograph; `PHOTOFSCK_RAW_DIR` names their folder.
+#[test]
+fn made_raws() {
+    let Some(folder) = std::env::var_os("PHOTOFSCK_RAW_DIR") else {
+        eprintln!("NOT RUN: PHOTOFSCK_RAW_DIR names no folder of raws");
+        return;
+    };
+    let mut visited = 0;
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let case = Case { path: entry.path(), folder: "raw".into(), expected: "ok".into(), name };
+        if case.name.ends_with(".tsv") {
+            continue;
+        }
+        let (format, problem) = look(&case, &[MediaFormat::Raw], Depth::Keyframes).unwrap();
+        assert_eq!((format, problem), (MediaFormat::Raw, None), "{}", case.name);
+        let bytes = std::fs::read(&case.path).unwrap();
+        let half = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(half.path(), bytes.get(..bytes.len() / 2).unwrap()).unwrap();
+        let cut = Case { path: half.path().into(), ..case };
+        let (_, problem) = look(&cut, &[MediaFormat::Raw], Depth::Keyframes).unwrap();
+        assert!(problem.is_some(), "{}: half of it is sound", cut.name);
+        visited += 1;
+    }
+    assert!(visited > 0, "an empty folder");
+}

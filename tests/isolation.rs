@@ -96,11 +96,12 @@ fn children(parent: u32) -> Vec<u32> {
     found
 }
 
-/// Anonymous and file pages of a process in memory, bytes.
+/// Memory of a process, bytes; pages that several processes share count in parts.
 fn resident(id: u32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{id}/statm")).unwrap_or_default();
-    let pages: u64 = text.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages * rustix::param::page_size() as u64
+    let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kibibytes: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kibibytes.unwrap_or(0) << 10
 }
 
 fn gone(id: u32) -> bool {
@@ -280,7 +281,7 @@ fn a_worker_has_its_streams_and_nothing_else_open_and_no_environment_to_read() {
 
 #[test]
 fn neighbours_of_a_fault_are_unharmed() {
-    let pool = &pool();
+    let pool = &pool_with(|config| config.max_items = u32::MAX);
     let innocent: u32 = std::thread::scope(|scope| {
         let faulty = scope.spawn(|| {
             let mut worker = pool.worker();
@@ -451,6 +452,21 @@ fn a_killed_parent_leaves_no_worker() {
 }
 
 #[test]
+fn signals_meant_for_the_run_do_not_end_a_worker() {
+    let pool = pool();
+    let mut worker = pool.worker();
+    fine(&mut worker);
+    let id = worker.process_id().unwrap();
+    for signal in ["INT", "TERM", "HUP"] {
+        let sent = Command::new("kill").args(["-s", signal, &id.to_string()]).status().unwrap();
+        assert!(sent.success());
+        fine(&mut worker);
+    }
+    assert_eq!(worker.process_id(), Some(id));
+    assert_eq!(pool.stats().saved, 0);
+}
+
+#[test]
 fn a_worker_that_died_while_idle_costs_nothing() {
     let pool = pool();
     let mut worker = pool.worker();
@@ -487,13 +503,12 @@ fn folders_and_files_that_change_are_read_errors() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("growing");
-    fs::write(&path, "PHOTOFSCK-FAULTY:slow 800 ").unwrap();
+    fs::write(&path, "PHOTOFSCK-FAULTY:slow 2500 ").unwrap();
     let open = File::open(&path).unwrap();
     let writer = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(800));
         fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
     });
-    // The worker must be running before the writer is.
     let report = worker.examine(&open, &job(1), &ROOM, &GO_ON).unwrap();
     writer.join().unwrap();
     let Some(DecodeError::Io { what, .. }) = report.problem else { panic!("{report:?}") };

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -9,10 +10,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::args::LogFormat;
 use super::resolve::Run;
 use super::{failure, usage};
+use crate::catalog::Catalog;
+use crate::engine::record::Record;
 use crate::engine::{self, Cancel, Config, RunEnd, RunError, record};
 use crate::model::EventSink;
 use crate::report::ndjson::SummaryLine;
-use crate::report::{ExitStatus, Reporter, Summary, tell, text};
+use crate::report::{ExitStatus, Policy, Reporter, Scope, Summary, tell, text};
 
 /// Runs the engine and tells what came of it.
 pub fn run(run: Run) -> ExitStatus {
@@ -22,11 +25,12 @@ pub fn run(run: Run) -> ExitStatus {
     if let Err(error) = listen(&cancel) {
         return failure(&format!("signal handlers: {error}"));
     }
+    let recorded = (run.options.policy.clone(), run.options.scope);
     let reporter = match Reporter::new(run.options) {
         Ok(reporter) => reporter,
         Err(message) => return usage(&message),
     };
-    let outcome = record::outcome(&engine(&run.config, &reporter, &cancel));
+    let outcome = record::outcome(&engine(&run.config, &reporter, recorded, &cancel));
     let finished = reporter.finish(outcome);
     if let Some(command) = &run.notify
         && let Err(message) = notify(command, &finished.summary)
@@ -37,11 +41,31 @@ pub fn run(run: Run) -> ExitStatus {
 }
 
 /// The one place where the engine is called.
-fn engine(config: &Config, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunEnd, RunError> {
+fn engine(
+    config: &Config,
+    sink: &dyn EventSink,
+    recorded: (Policy, Scope),
+    cancel: &Cancel,
+) -> Result<RunEnd, RunError> {
+    let open = |state: &Path| {
+        Catalog::open(state, config.command()).map_err(|error| RunError::catalog(error.to_string()))
+    };
+    let with_catalog = |state: &Path, run: &dyn Fn(&Catalog, &dyn EventSink) -> Result<RunEnd, RunError>| {
+        let catalog = open(state)?;
+        let record = Record::new(sink, &catalog, recorded.0, recorded.1);
+        let result = run(&catalog, &record);
+        record.finish(&result);
+        result
+    };
     match config {
         Config::Verify(config) => engine::verify(config, sink, cancel),
         Config::Render(config) => engine::render(config, sink, cancel),
-        Config::Check(_) | Config::Repair(_) => Err(RunError::io("the engine is not connected")),
+        Config::Check(config) => {
+            with_catalog(&config.state, &|catalog, sink| engine::check(config, catalog, sink, cancel))
+        }
+        Config::Repair(config) => {
+            with_catalog(&config.check.state, &|catalog, sink| engine::repair(config, catalog, sink, cancel))
+        }
     }
 }
 

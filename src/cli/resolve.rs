@@ -17,6 +17,7 @@ use crate::catalog;
 use crate::engine::{
     CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
 };
+use crate::immich::settings;
 use crate::model::{Depth, ImageSettings, Role, Severity, display_path};
 use crate::report::{Baseline, Options, Policy, Target, Verbosity, When};
 
@@ -165,7 +166,7 @@ fn library(
         quick: scope.quick,
         video: video(scope.video),
         state: state_folder(library.state, environment)?,
-        max_age: scope.max_age.unwrap_or(Duration::from_secs(30 * 86_400)),
+        max_age: scope.max_age.unwrap_or(Duration::from_hours(30 * 24)),
         time_limit: time_limit(scope.time_limit)?,
         shard: scope.shard.map_or_else(Shard::default, |(index, count)| Shard { index, count }),
         allow_mass_missing: library.allow_mass_missing,
@@ -207,7 +208,7 @@ fn render(args: RenderArgs) -> Result<Run, String> {
         Some(path) => {
             let what = format!("--image-config {}", display_path(path));
             let text = std::fs::read_to_string(path).map_err(|error| format!("{what}: {error}"))?;
-            parse_image_config(&text).map_err(|error| format!("{what}: {error}"))?
+            settings::parse_image_config(&text).map_err(|error| format!("{what}: {error}"))?
         }
     };
     let options = options("render", &args.output, &args.general);
@@ -371,8 +372,4 @@ const fn when(when: Option<WhenArg>) -> When {
         Some(WhenArg::Always) => When::Always,
         Some(WhenArg::Never) => When::Never,
     }
-}
-
-fn parse_image_config(text: &str) -> Result<ImageSettings, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
 }

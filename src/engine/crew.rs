@@ -52,7 +52,8 @@ impl From<RunError> for Halt {
 
 impl Crew<'_> {
     /// Gives every item of `feed` to `work` on some thread. After a signal or the time limit the rest goes to
-    /// `left_over`, so that everything is accounted for; a failure ends the run.
+    /// `left_over`, so that everything is accounted for; a failure ends the run. An item whose `work` fails is
+    /// accounted for by `work` itself.
     pub fn run<T, F, W, L>(&self, feed: F, work: W, left_over: L) -> Result<RunEnd, RunError>
     where
         T: Send,
@@ -78,10 +79,8 @@ impl Crew<'_> {
                     while !stop() {
                         let Some(item) = next() else { return };
                         match work(&mut examiner, &item) {
-                            Ok(()) => {}
-                            Err(Halt::Cancelled) => left_over(&item),
+                            Ok(()) | Err(Halt::Cancelled) => {}
                             Err(Halt::Failed(error)) => {
-                                left_over(&item);
                                 broken.store(true, Ordering::Relaxed);
                                 failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                             }

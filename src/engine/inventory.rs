@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::loose::{LooseFiles, LooseIdx};
 use super::scan::{Entry, Found};
 use crate::immich::layout::{FileMeaning, Style};
-use crate::immich::mounts::{GuardError, check_mapped, check_mass_missing};
+use crate::immich::mounts::{GuardError, check_mapped, check_mass_missing, import_trouble};
 use crate::immich::paths::{MapError, MapInputs, MapRule, PathMap, PrefixCount, Unmapped};
 use crate::immich::records::{AssetIdx, AssetKind, AssetView, FileIdx, Home, RecordIndex, Records, Seen};
 use crate::model::{Code, Evidence, Finding, Role, RunCode};
@@ -46,6 +46,30 @@ fn imports(records: &Records) -> Vec<Vec<u8>> {
     use std::os::unix::ffi::OsStrExt;
     let paths = records.libraries.iter().flat_map(|library| &library.import_paths);
     paths.map(|path| path.as_os_str().as_bytes().to_vec()).collect()
+}
+
+/// The guard of external libraries: an import path that leads to an empty or unreadable folder although the
+/// records expect files there. The index must be resolved. `--allow-mass-missing` lets these pass.
+pub fn check_imports(records: &Records, map: &PathMap) -> Vec<GuardError> {
+    let mut errors = Vec::new();
+    for import in records.libraries.iter().flat_map(|library| &library.import_paths) {
+        let Some(path) = map.to_host(import) else { continue };
+        let Some(reason) = import_trouble(&path) else { continue };
+        let index = &records.index;
+        let live = |asset: &AssetIdx| {
+            let view = index.asset(*asset);
+            !view.trashed && !view.offline
+        };
+        let originals = index.assets().filter(live).flat_map(|asset| index.files_of(asset));
+        let expected = originals
+            .filter(|file| index.file(*file).role == Role::Original)
+            .filter(|file| index.host_path(*file).is_some_and(|host| host.starts_with(&path)))
+            .count() as u64;
+        if expected > 0 {
+            errors.push(GuardError::ImportEmpty { path, import: import.clone(), expected, reason });
+        }
+    }
+    errors
 }
 
 /// Whether a recorded file is there.

@@ -55,14 +55,13 @@ impl LooseFiles {
         external: bool,
     ) -> Option<LooseIdx> {
         let (folder, nest) = split(dir);
-        let number = match self.numbers.get(folder) {
-            Some(number) => *number,
-            None => {
-                let number = u32::try_from(self.folders.len()).ok()?;
-                self.folders.push(folder.to_path_buf());
-                self.numbers.insert(folder.to_path_buf(), number);
-                number
-            }
+        let number = if let Some(number) = self.numbers.get(folder) {
+            *number
+        } else {
+            let number = u32::try_from(self.folders.len()).ok()?;
+            self.folders.push(folder.to_path_buf());
+            self.numbers.insert(folder.to_path_buf(), number);
+            number
         };
         let idx = LooseIdx(u32::try_from(self.rows.len()).ok()?);
         let at = self.text.len();

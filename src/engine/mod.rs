@@ -2,11 +2,13 @@
 
 pub mod budget;
 pub mod cancel;
+mod check;
 pub mod config;
 mod crew;
 pub mod end;
 pub mod inventory;
 pub mod judge;
+mod ledger;
 pub mod look;
 pub mod loose;
 pub mod machine;
@@ -16,9 +18,12 @@ pub mod record;
 pub mod roots;
 pub mod scan;
 mod setup;
+mod sources;
+mod unit;
 mod verify;
 
 pub use cancel::Cancel;
+pub use check::{check, repair};
 pub use config::{
     CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
 };

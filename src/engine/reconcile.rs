@@ -34,9 +34,16 @@ impl Choice {
         self.shard.is_whole() || self.shard.contains(hash_of(&id.0))
     }
 
-    /// Whether a file without a record belongs to the part.
+    /// Whether a file without a record belongs to the part: decided by its name and its folder's, so that it does
+    /// not matter where the library is mounted.
     pub fn takes_path(&self, path: &Path) -> bool {
-        self.shard.is_whole() || self.shard.contains(hash_of(path.as_os_str().as_bytes()))
+        if self.shard.is_whole() {
+            return true;
+        }
+        let name =
+            |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().as_bytes().to_vec();
+        let place = [name(path.parent()), name(Some(path))].join(&b'/');
+        self.shard.contains(hash_of(&place))
     }
 
     /// Why a file is left out, if it is.
@@ -134,13 +141,15 @@ impl<'a> Reconciler<'a> {
         Self { holdings, map, choice, claimed: holdings.claimed(), moves }
     }
 
+    /// All assets that the choice takes, in the order of the index.
+    pub fn assets(&self) -> impl Iterator<Item = AssetIdx> + '_ {
+        let index = &self.holdings.records.index;
+        index.assets().filter(|asset| self.choice.takes_id(index.asset(*asset).id))
+    }
+
     /// The units of all assets that the choice takes, in the order of the index.
     pub fn units(&self) -> impl Iterator<Item = AssetUnit> + '_ {
-        let index = &self.holdings.records.index;
-        index
-            .assets()
-            .filter(|asset| self.choice.takes_id(index.asset(*asset).id))
-            .map(|asset| self.unit(asset))
+        self.assets().map(|asset| self.unit(asset))
     }
 
     /// How many units there are.
@@ -306,7 +315,7 @@ impl<'a> Reconciler<'a> {
         }
         let source = unit.original.as_ref().is_some_and(UnitFile::is_present);
         for file in unit.files.iter().filter(|file| file.selected) {
-            findings.extend(self.file_finding(&view, file, source));
+            findings.extend(file_finding(&view, file, source));
         }
         for &(role, edited) in unit.wanted.iter().filter(|(role, _)| self.choice.only.contains(*role)) {
             findings.push(never_made(&view, role, edited, source));
@@ -352,7 +361,7 @@ impl<'a> Reconciler<'a> {
             );
             evidence = evidence.with("found_at", found.to_string_lossy());
         }
-        finding.evidence = evidence.with("is", what_is_there(file));
+        finding.evidence = evidence.with("at_path", what_is_there(file));
         Some(finding)
     }
 
@@ -360,30 +369,6 @@ impl<'a> Reconciler<'a> {
     fn moved(&self, asset: AssetId, file: &UnitFile) -> Option<PathBuf> {
         let hosts = self.moves.get(&asset)?.iter().filter_map(|path| self.map.to_host(path));
         hosts.filter(|host| Some(host) != file.path.as_ref()).find(|host| host.is_file())
-    }
-
-    fn file_finding(&self, view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<Finding> {
-        let mut finding = match file.presence {
-            Presence::Missing => about(Some(view.id), file, What::Missing),
-            _ => unreadable(view.id, file)?,
-        };
-        if file.presence == Presence::Missing {
-            finding.evidence = set_evidence(Evidence::new().with("registered", true), file.edited)
-                .with("is", what_is_there(file));
-            finding.advice = match file.role {
-                Role::Sidecar => {
-                    "restore it from a backup: it holds what was written about the picture".to_owned()
-                }
-                Role::Video => "let Immich transcode it again: jobs, transcode videos, missing".to_owned(),
-                _ if file.edited => "let Immich make the edited set again".to_owned(),
-                _ if source => "run photofsck repair: it is made again from its original".to_owned(),
-                _ => "its original is not there either: restore that first".to_owned(),
-            };
-        }
-        if file.role.is_generated() && (view.trashed || view.offline) {
-            finding.severity = Severity::Info;
-        }
-        Some(finding)
     }
 
     /// The findings about a face or avatar that need no look at the bytes.
@@ -397,7 +382,8 @@ impl<'a> Reconciler<'a> {
         }
         let mut finding = about(None, file, What::Missing);
         let owner = if file.role == Role::Person { "person" } else { "user" };
-        finding.evidence = Evidence::new().with(owner, single.id.to_string()).with("is", what_is_there(file));
+        finding.evidence =
+            Evidence::new().with(owner, single.id.to_string()).with("at_path", what_is_there(file));
         finding.advice = if file.role == Role::Person {
             "Immich's jobs do not notice it: choose a feature photo for this person again".to_owned()
         } else {
@@ -426,12 +412,39 @@ impl<'a> Reconciler<'a> {
     }
 }
 
+/// About a recorded file that is not an original: missing or unreadable.
+fn file_finding(view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<Finding> {
+    let mut finding = match file.presence {
+        Presence::Missing => about(Some(view.id), file, What::Missing),
+        _ => unreadable(view.id, file)?,
+    };
+    if file.presence == Presence::Missing {
+        finding.evidence = set_evidence(Evidence::new().with("registered", true), file.edited)
+            .with("at_path", what_is_there(file));
+        finding.advice = match file.role {
+            Role::Sidecar => {
+                "restore it from a backup: it holds what was written about the picture".to_owned()
+            }
+            Role::Video => "let Immich transcode it again: jobs, transcode videos, missing".to_owned(),
+            _ if file.edited => {
+                "let Immich make the edited set again: refresh the thumbnails of this asset".to_owned()
+            }
+            _ if source => "run photofsck repair: it is made again from its original".to_owned(),
+            _ => "its original is not there either: restore that first".to_owned(),
+        };
+    }
+    if file.role.is_generated() && (view.trashed || view.offline) {
+        finding.severity = Severity::Info;
+    }
+    Some(finding)
+}
+
 /// `unregistered`: for a file without a row (`record` is `None`) that was looked at and is sound.
 pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {
     let mut finding = about(Some(unit.id), file, What::Unregistered);
-    finding.evidence = set_evidence(Evidence::new(), file.edited);
-    finding.advice =
-        "the file is sound, Immich does not know it: its job for missing thumbnails makes it anew".to_owned();
+    finding = finding
+        .seen(set_evidence(Evidence::new(), file.edited))
+        .advise("the file is sound, Immich does not know it: its job for missing thumbnails makes it anew");
     if unit.lowered {
         finding.severity = Severity::Info;
     }
@@ -462,8 +475,7 @@ pub fn size_finding(unit: &AssetUnit, view: &AssetView<'_>, file: &UnitFile, siz
     let recorded = recorded.filter(|recorded| view.checksum.is_some() && *recorded != size)?;
     let mut finding = about(Some(unit.id), file, What::ChecksumMismatch);
     finding.evidence = Evidence::new().with("recorded_size", recorded).with("found_size", size);
-    finding.advice = "the checksum cannot match: restore it from a backup".to_owned();
-    Some(finding)
+    Some(finding.advise("the checksum cannot match: restore it from a backup"))
 }
 
 /// `missing` with `registered: false`: Immich needs it and has none.
@@ -475,6 +487,8 @@ fn never_made(view: &AssetView<'_>, role: Role, edited: bool, source: bool) -> F
     finding.advice = if !view.has_exif {
         "Immich has no metadata of it, so it makes no pictures: run its metadata extraction for missing ones"
             .to_owned()
+    } else if edited {
+        "let Immich make the edited set: run its job for missing thumbnails".to_owned()
     } else if source {
         "run Immich's job for missing thumbnails, or photofsck repair --register".to_owned()
     } else {

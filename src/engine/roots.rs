@@ -77,8 +77,7 @@ impl Roots {
             }
         }
         for entry in map.entries() {
-            let below =
-                locations.iter().filter_map(|location| entry.container.strip_prefix(location).ok()).next();
+            let below = locations.iter().find_map(|location| entry.container.strip_prefix(location).ok());
             if let Some(below) = below.filter(|below| !below.as_os_str().is_empty()) {
                 roots.add(&entry.host, Some(below.as_os_str().as_bytes().to_vec()), &entry.container);
             }

@@ -129,7 +129,7 @@ pub fn scan(
     let walk = Walk { roots, index, cancel, sink, total: Mutex::new(Walked::default()) };
     rayon::scope(|scope| {
         for root in roots.list() {
-            scope.spawn(|scope| walk.folder(scope, root, root.path.clone(), false));
+            scope.spawn(|scope| walk.folder(scope, root, &root.path, false));
         }
     });
     walk.total.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -153,7 +153,7 @@ struct Folder<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, root: &'s Root, path: PathBuf, hidden: bool)
+    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, root: &'s Root, path: &Path, hidden: bool)
     where
         'a: 's,
     {
@@ -161,15 +161,15 @@ impl<'a> Walk<'a> {
         if self.cancel.is_requested() {
             count.cancelled = true;
         } else {
-            match open_folder(&path, path == root.path) {
+            match open_folder(path, path == root.path) {
                 Ok(descriptor) => {
                     count.folders += 1;
-                    let folder = Folder { root, path: &path, hidden, descriptor };
+                    let folder = Folder { root, path, hidden, descriptor };
                     let children = self.read(&folder, &mut count);
                     for (name, hidden) in children {
                         let child = path.join(name);
                         if !self.roots.contains(&child) {
-                            scope.spawn(move |scope| self.folder(scope, root, child, hidden));
+                            scope.spawn(move |scope| self.folder(scope, root, &child, hidden));
                         }
                     }
                 }
@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
                 Err(Errno::NOENT) if path != root.path => {}
                 Err(errno) => {
                     count.folder_errors += 1;
-                    (self.sink)(Entry::Folder(unreadable_folder(&path, errno)));
+                    (self.sink)(Entry::Folder(unreadable_folder(path, errno)));
                 }
             }
         }
@@ -379,8 +379,8 @@ fn unreadable_folder(path: &Path, errno: Errno) -> Finding {
     // The file system's own folder, which only root may read.
     if path.file_name().is_some_and(|name| name == "lost+found") && errno == Errno::ACCESS {
         finding.severity = Severity::Info;
-        finding.advice =
-            "nothing of Immich's is in there; run as root to see what a file system check saved".to_owned();
+        return finding
+            .advise("nothing of Immich's is in there; run as root to see what a file system check saved");
     }
     finding
 }

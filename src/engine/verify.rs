@@ -33,7 +33,7 @@ pub fn verify(config: &VerifyConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
     let feed = entries(&config.paths, sink);
     let work = |examiner: &mut Examiner<'_>, path: &PathBuf| -> Result<(), Halt> {
         let expected = Expectation::unrecorded(path, Role::Unknown, depth);
-        let look = examiner.look(&expected, None)?;
+        let look = examiner.look(&expected, None).inspect_err(|_| not_reached(sink))?;
         let item = if look.is_gone() { gone(path) } else { look.item(&expected) };
         send_item(sink, item, look.judgement.findings);
         Ok(())
@@ -57,12 +57,15 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
     let crew: Crew<'_> = station.crew(cancel, None, setup::BOTH_HASHES);
     let work = |examiner: &mut Examiner<'_>, (path, name): &(PathBuf, OsString)| -> Result<(), Halt> {
         let expected = Expectation::unrecorded(path, Role::Original, Depth::Keyframes);
-        let mut look = examiner.look(&expected, Some(&job))?;
+        let mut look = examiner.look(&expected, Some(&job)).inspect_err(|_| not_reached(sink))?;
         let made = look.take_rendered();
         let mut item = if look.is_gone() { gone(path) } else { look.item(&expected) };
         let mut findings = std::mem::take(&mut look.judgement.findings);
         match made {
-            Some(Ok(output)) => write_out(&config.out, name, &config.settings, output, &mut item)?,
+            Some(Ok(output)) => {
+                write_out(&config.out, name, &config.settings, output, &mut item)
+                    .inspect_err(|_| not_reached(sink))?;
+            }
             Some(Err(error)) => {
                 let told = judge::judge_failure(&expected, &DecodeError::unsupported(error.to_string()));
                 item.reason = told.reason;

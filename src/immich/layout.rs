@@ -408,9 +408,8 @@ fn split_id(name: &[u8]) -> Option<(AssetId, &[u8])> {
 
 /// Whether `below` is `xx/yy/name` with the first four characters of the name.
 fn is_nested(below: &[u8], name: &[u8]) -> bool {
-    let Some(folders) = below.strip_suffix(name) else { return false };
-    matches!((folders, name), ([a, b, b'/', c, d, b'/'], [w, x, y, z, ..])
-        if [a, b, c, d] == [w, x, y, z])
+    let (Some(first), Some(second)) = (name.get(..2), name.get(2..4)) else { return false };
+    below.strip_suffix(name).is_some_and(|folders| *folders == [first, b"/", second, b"/"].concat())
 }
 
 fn split_first(path: &[u8]) -> (&[u8], Option<&[u8]>) {

@@ -37,6 +37,17 @@ pub enum GuardError {
         /// A folder in it that looks like the media location.
         better: Option<PathBuf>,
     },
+    /// The folder of an external library holds nothing, although files should be in it.
+    ImportEmpty {
+        /// The folder here.
+        path: PathBuf,
+        /// Its import path in the container.
+        import: PathBuf,
+        /// Originals that should be in it.
+        expected: u64,
+        /// What the system says when the folder is not simply empty.
+        reason: Option<String>,
+    },
     /// A folder that Immich has marked has no marker.
     MarkerMissing {
         /// Which of Immich's folders.
@@ -86,6 +97,14 @@ impl std::fmt::Display for GuardError {
                     None => f.write_str("; give the folder that holds them with --media, or mount its disk"),
                 }
             }
+            Self::ImportEmpty { path, import, expected, reason } => write!(
+                f,
+                "{}: the folder of the external library {} {}, and {expected} originals should be in it; mount its disk \
+                 or correct --map. If they are really gone, go on with --allow-mass-missing",
+                display_path(path),
+                display_path(import),
+                reason.as_deref().unwrap_or("is empty")
+            ),
             Self::MarkerMissing { folder, marker, reason } => {
                 write!(
                     f,
@@ -147,6 +166,13 @@ impl GuardError {
                     Some(path),
                     Evidence::new().with("immich_folders", 0).with("instead", better),
                 )
+            }
+            Self::ImportEmpty { path, import, expected, reason } => {
+                let evidence = Evidence::new()
+                    .with("import_path", import.to_string_lossy())
+                    .with("expected", *expected)
+                    .with("reason", reason.clone());
+                (RunCode::MountEmpty, Some(path), evidence)
             }
             Self::MarkerMissing { folder, marker, reason } => {
                 let evidence = Evidence::new().with("folder", folder.as_str()).with("reason", reason.clone());
@@ -228,6 +254,17 @@ fn check_media(media: &Path, map: &PathMap, location: Option<&Path>) -> Option<G
     folders.sort();
     let is_library = |path: &PathBuf| ["upload", "thumbs"].iter().all(|name| path.join(name).is_dir());
     Some(GuardError::NotALibrary { path: media.to_path_buf(), better: folders.into_iter().find(is_library) })
+}
+
+/// Whether the folder of an external library is empty or cannot be read, and how. `None` is a pass.
+pub fn import_trouble(host: &Path) -> Option<Option<String>> {
+    match fs::read_dir(host) {
+        Ok(mut entries) => {
+            let used = entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lost+found"));
+            (!used).then_some(None)
+        }
+        Err(error) => Some(Some(format!("cannot be read ({error})"))),
+    }
 }
 
 /// More than half of the originals that should be there are not. `expected` and `missing` count neither

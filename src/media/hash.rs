@@ -121,7 +121,7 @@ fn read_some(file: &File, offset: u64, buffer: &mut [u8]) -> Result<usize, Decod
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+    #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a panic is a failed test")]
 
     use std::io::Write;
 

@@ -95,10 +95,22 @@ impl Collected {
         if self.repairs.len() >= REASONS && !self.repairs.contains_key(&kind) {
             "various reasons".clone_into(&mut kind.reason);
         }
+        if repair.status == RepairStatus::Done {
+            self.forget_example(repair);
+        }
         let group = self.repairs.entry(kind).or_default();
         group.count += 1;
         group.bytes += repair.bytes.unwrap_or(0);
         keep_smallest(&mut group.examples, &repair.path, Ord::cmp);
+    }
+}
+
+impl Collected {
+    /// What has been repaired is no example of what is wrong.
+    fn forget_example(&mut self, repair: &RepairEvent) {
+        for group in self.findings.values_mut() {
+            group.examples.retain(|finding| finding.path.as_ref() != Some(&repair.path));
+        }
     }
 }
 

@@ -13,6 +13,8 @@ mod progress;
 mod replay;
 mod reporter;
 pub mod summary;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod verdict;
 pub mod words;

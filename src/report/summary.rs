@@ -112,6 +112,8 @@ pub struct Summary {
     pub checked_by_role: BTreeMap<(Role, Option<Verdict>), u64>,
     /// Originals of which `render` made pictures.
     pub rendered: u64,
+    /// Generated files that were made again, by role.
+    pub made: BTreeMap<Role, u64>,
     /// Findings, by code and severity: the severity depends on the asset too.
     pub by_severity: BTreeMap<(Severity, Code), u64>,
     /// Findings that the baseline knows.
@@ -212,6 +214,9 @@ impl Summary {
         if repair.status != RepairStatus::Done {
             return;
         }
+        if repair.action == RepairAction::Regenerate {
+            *self.made.entry(repair.role).or_default() += 1;
+        }
         let Some(open) = &mut self.open else { return };
         for (severity, code) in open.remove(&repair.path) {
             if !resolves(repair.action, code) {
@@ -290,6 +295,15 @@ impl Summary {
     pub fn standing(&self, severity: Severity, code: Code) -> u64 {
         let found = self.by_severity.get(&(severity, code)).copied().unwrap_or(0);
         found.saturating_sub(self.resolved_codes.get(&(severity, code)).copied().unwrap_or(0))
+    }
+
+    /// Findings of this kind about files of any of these roles, whatever their severity, that no repair resolved.
+    pub fn standing_any(&self, what: What, roles: impl IntoIterator<Item = Role>) -> u64 {
+        let severities = [Severity::Info, Severity::Warning, Severity::Error];
+        roles
+            .into_iter()
+            .flat_map(|role| severities.map(|severity| self.standing(severity, Code::File(role, what))))
+            .sum()
     }
 
     /// Files of this role with this verdict.

@@ -20,6 +20,9 @@ const GREEN: Style = AnsiColor::Green.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
 
+/// Evidence that is worth its place beside a sentence that says what was seen; `-v` shows the rest.
+const TELLING: [&str; 5] = ["as_recorded", "by", "damaged_part", "errno", "offset"];
+
 /// Column where the values of the last block begin.
 const LABEL: usize = 13;
 
@@ -66,7 +69,7 @@ impl Page<'_> {
             Mood::Uneasy => YELLOW,
             Mood::Bad => RED,
         };
-        let _ = writeln!(out, "{style}{}{style:#}", wrap(&head.first, self.width, 0));
+        let _ = writeln!(out, "{style}{}{style:#}", head.first);
         for line in &head.rest {
             let _ = writeln!(out, "{}", wrap(line, self.width, 0));
         }
@@ -78,7 +81,8 @@ impl Page<'_> {
             Severity::Warning => YELLOW,
             Severity::Info => BOLD,
         };
-        let resolved = group.count - self.summary.standing(severity, code).min(group.count);
+        let standing = self.summary.standing(severity, code).min(group.count);
+        let resolved = group.count - standing;
         let mut notes = String::new();
         if resolved > 0 {
             let _ = write!(
@@ -97,13 +101,16 @@ impl Page<'_> {
             "\n{style}{severity}{style:#} {BOLD}{code}{BOLD:#}  {}",
             wrap(&line, self.width, 4)
         );
+        if standing == 0 {
+            return;
+        }
         if self.verbosity == Verbosity::Verbose {
             let _ = writeln!(out, "    {DIM}each is listed above{DIM:#}");
         } else {
             for example in &group.examples {
                 self.example(out, example);
             }
-            let more = group.count.saturating_sub(group.examples.len() as u64);
+            let more = standing.saturating_sub(group.examples.len() as u64);
             if more > 0 {
                 let _ = writeln!(out, "    {DIM}and {} more; -v lists every one{DIM:#}", count(more));
             }
@@ -276,12 +283,20 @@ fn finding_name(finding: &Finding) -> Option<String> {
 /// Evidence in words: what was seen first, then the other values by name. Long hashes only when asked for.
 fn evidence(finding: &Finding, all: bool) -> String {
     let mut parts = Vec::new();
-    if let Some(seen) = finding.evidence.get("seen") {
-        parts.push(plain(seen));
-    }
+    let told = finding.evidence.get("seen");
+    parts.extend(told.map(plain));
     for (key, value) in &finding.evidence.0 {
+        match (key.as_str(), value) {
+            ("registered", Value::Bool(true)) if !all => continue,
+            ("registered", Value::Bool(false)) => {
+                parts.push("the records name none".to_owned());
+                continue;
+            }
+            _ => {}
+        }
         let hash = key.contains("sha1") || key.contains("blake3");
-        if key != "seen" && (all || !hash) {
+        let telling = told.is_none() || TELLING.contains(&key.as_str());
+        if key != "seen" && (all || (telling && !hash)) {
             parts.push(format!("{} {}", key.replace('_', " "), plain(value)));
         }
     }

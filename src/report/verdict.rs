@@ -54,7 +54,7 @@ pub fn headline(summary: &Summary, run: &RunInfo, command: &str) -> Headline {
             let looked = summary.tally.checked + summary.tally.errors > 0;
             let what = if looked { "finished" } else { "done" };
             let found =
-                std::mem::replace(&mut first, format!("The {} could not be {what}: {message}", command));
+                std::mem::replace(&mut first, format!("The {command} could not be {what}: {message}"));
             rest.clear();
             if looked {
                 rest.push(format!("Until then: {found}"));
@@ -161,6 +161,14 @@ fn originals(summary: &Summary, run: &RunInfo) -> (Mood, String) {
     if !summary.scope.originals {
         return (Mood::Good, "Originals were not looked at: --only leaves them out.".to_owned());
     }
+    let closed = summary.standing_any(What::Unreadable, [Role::Unknown]);
+    if closed > 0 {
+        let text = format!(
+            "No original is known to be damaged, but {} could not be opened, and what is there is not known.",
+            counted(closed, "file or folder", "files or folders")
+        );
+        return (Mood::Uneasy, text);
+    }
     let unverifiable = standing(Severity::Warning, What::Unverifiable);
     if unverifiable > 0 {
         let text =
@@ -212,7 +220,7 @@ fn soundness(summary: &Summary, run: &RunInfo) -> String {
     }
     let mut text = list(&parts);
     if summary.scope.quick && summary.tally.checked > 0 {
-        text = "none is missing, empty or cut short (a quick look: contents were not decoded)".to_owned();
+        "none is missing, empty or cut short (a quick look: contents were not decoded)".clone_into(&mut text);
     }
     let no_records = run.records.as_ref().is_none_or(|records| records.source.starts_with("none"));
     if no_records && !text.is_empty() {
@@ -237,8 +245,13 @@ fn generated(summary: &Summary, command: &str) -> (Mood, Vec<String>) {
     ];
     let mut sentences = Vec::new();
     let done = summary.repairs(RepairStatus::Done);
-    if done > 0 {
-        sentences.push(format!("{} done.", counted(done, "repair was", "repairs were")));
+    let made: Vec<String> = NAMES
+        .into_iter()
+        .filter_map(|(role, one, many)| summary.made.get(&role).map(|&number| counted(number, one, many)))
+        .collect();
+    if !made.is_empty() {
+        let verb = if summary.made.values().sum::<u64>() == 1 { "was" } else { "were" };
+        sentences.push(format!("{} {verb} made again.", list(&made)));
     }
     let numbers = NAMES.map(|(role, one, many)| (problems(summary, role), one, many));
     let total: u64 = numbers.iter().map(|(number, ..)| number).sum();
@@ -277,9 +290,10 @@ fn generated(summary: &Summary, command: &str) -> (Mood, Vec<String>) {
 /// The first line of `verify`.
 fn files(summary: &Summary) -> (Mood, String, Vec<String>) {
     let number = |verdict| summary.tally.verdicts.get(&verdict).copied().unwrap_or(0);
-    let (damaged, unverifiable) =
-        (number(Verdict::Damaged), number(Verdict::Unverifiable) + summary.tally.errors);
-    let sound = number(Verdict::Verified) + number(Verdict::Decodable);
+    let damaged = number(Verdict::Damaged);
+    // Not by verdicts: with --quick, every file whose contents were left alone is unverifiable.
+    let unverifiable = summary.standing_any(What::Unverifiable, Role::ALL)
+        + summary.standing_any(What::Unreadable, Role::ALL);
     let total = summary.tally.checked + summary.tally.errors;
     let mut parts = Vec::new();
     if damaged > 0 {
@@ -293,23 +307,21 @@ fn files(summary: &Summary) -> (Mood, String, Vec<String>) {
         parts.push(format!("{} could not be verified", count(unverifiable)));
     }
     let of = counted(total, "file", "files");
-    match (parts.is_empty(), total) {
-        (true, 0) => (Mood::Uneasy, "There was no file to verify.".to_owned(), Vec::new()),
-        (true, 1) => (Mood::Good, "The file is fine: it decodes completely.".to_owned(), Vec::new()),
-        (true, _) => (Mood::Good, format!("All {of} are fine: they decode completely."), Vec::new()),
-        (false, _) => {
-            let mood = if damaged > 0 { Mood::Bad } else { Mood::Uneasy };
-            (
-                mood,
-                format!(
-                    "Of {of}, {}; {} fine.",
-                    list(&parts),
-                    if sound == 1 { "1 is".to_owned() } else { format!("{} are", count(sound)) }
-                ),
-                Vec::new(),
-            )
-        }
+    if !parts.is_empty() {
+        let sound = total.saturating_sub(damaged).saturating_sub(unverifiable);
+        let others = if sound == 1 { "1 is".to_owned() } else { format!("{} are", count(sound)) };
+        let mood = if damaged > 0 { Mood::Bad } else { Mood::Uneasy };
+        return (mood, format!("Of {of}, {}; {others} fine.", list(&parts)), Vec::new());
     }
+    let first = match (total, summary.scope.quick) {
+        (0, _) => return (Mood::Uneasy, "There was no file to verify.".to_owned(), Vec::new()),
+        (_, true) => {
+            format!("Nothing is wrong with the structure of {of} (a quick look: contents were not decoded).")
+        }
+        (1, false) => "The file is fine: it decodes completely.".to_owned(),
+        (_, false) => format!("All {of} are fine: they decode completely."),
+    };
+    (Mood::Good, first, Vec::new())
 }
 
 /// The first line of `render`.

@@ -473,6 +473,7 @@ impl<'a> Item<'a> {
             cancel: self.cancel,
         };
         let request = Request::Examine { job: self.job.clone(), announce };
+        process.begin();
         process.send(&request, Some(self.file.as_fd()), &watch)?;
         let mut needs = 0;
         loop {

@@ -127,6 +127,12 @@ impl Process {
         self.child.id()
     }
 
+    /// A new file begins: what was said until now belongs to others.
+    pub fn begin(&mut self) {
+        self.watcher.drain();
+        self.watcher.tail.clear();
+    }
+
     /// Sends one message, with an open file beside it.
     pub fn send<T: Serialize>(
         &mut self,

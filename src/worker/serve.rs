@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, UNIX_EPOCH};
 
 use rustix::net::AddressFamily;
@@ -19,16 +19,16 @@ use super::protocol::{self, Job, MediaReport, Reply, Request};
 use super::sandbox::Protections;
 use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
-use crate::media::{self, Format, Hasher, REGISTRY, Source, Target, hash, probe};
-use crate::model::{DecodeError, Depth, MediaFormat, PixelSize, Role};
-use crate::render::{RenderError, render};
+use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, probe};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize, Role};
+use crate::render::{RenderError, RenderJob, RenderOutput, Renderer};
 
 /// Files up to this length are read at once, before it is known what they are.
 const SMALL: u64 = 1 << 20;
 /// A read buffer up to this size is kept for the next file.
 const KEEP: usize = 8 << 20;
-/// What rendering holds beside the decoder's pixels, bytes: the picture at preview size in the steps from one to the next.
-const RENDER_COST: u64 = 16 << 20;
+/// What encoders hold, bytes.
+const ENCODER: u64 = 8 << 20;
 
 /// What the parent says on the command line.
 struct Arguments {
@@ -63,21 +63,38 @@ pub fn main() -> ExitCode {
     let mut protections = Protections::default();
     protections.die_with_parent(arguments.parent);
     catch_messages();
-    for family in REGISTRY {
-        family.prepare();
-    }
+    stay_until_told();
+    let decoders = prepare();
     protections.close(arguments.memory);
     let mut server = Server {
         socket: stdin.as_fd(),
         inbox: Inbox::default(),
         buffer: Vec::new(),
+        renderer: Renderer::new(),
         allowance: arguments.allowance,
         asked: false,
     };
-    match server.run(protections) {
+    match server.run(protections, decoders) {
         // The parent is gone or has no more work.
         Ok(()) | Err(WireError::Closed) => ExitCode::SUCCESS,
         Err(error) => complain(&error.to_string()),
+    }
+}
+
+/// Lets the decoders load what they take from files, while that is still allowed, and says which they are.
+fn prepare() -> Vec<DecoderId> {
+    let ready = |family: &&dyn Format| {
+        family.prepare();
+        family.decoder()
+    };
+    REGISTRY.iter().map(ready).collect()
+}
+
+/// A service manager that stops the run signals all its processes at once: the parent decides when workers go.
+fn stay_until_told() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // Without it the worker dies a little early, and its file is asked for again.
+        let _ = signal_hook::flag::register(signal, Arc::default());
     }
 }
 
@@ -145,7 +162,9 @@ struct Server<'a> {
     socket: BorrowedFd<'a>,
     inbox: Inbox,
     buffer: Vec<u8>,
+    renderer: Renderer,
     allowance: u64,
+    /// Whether more than the allowance was asked for since the last tidying.
     asked: bool,
 }
 
@@ -154,9 +173,8 @@ fn never_waits(_: rustix::event::PollFlags) -> Result<(), WireError> {
 }
 
 impl Server<'_> {
-    fn run(&mut self, protections: Protections) -> Result<(), WireError> {
+    fn run(&mut self, protections: Protections, decoders: Vec<DecoderId>) -> Result<(), WireError> {
         let Protections { taken, lacking } = protections;
-        let decoders = REGISTRY.iter().map(|family| family.decoder()).collect();
         self.send(&Reply::Hello { version: protocol::VERSION, protections: taken, lacking, decoders })?;
         loop {
             let Request::Examine { job, announce } = self.receive()? else {
@@ -243,7 +261,7 @@ impl Server<'_> {
         let examined = family.examine(format, &source, job.depth, target, &job.limits);
         // What a decoder says of a file that changed under it means nothing.
         reading.before.same(file)?;
-        conclude(examined, job, report);
+        self.conclude(examined, job, report);
         Ok(())
     }
 
@@ -271,8 +289,40 @@ impl Server<'_> {
             self.buffer = Vec::new();
         }
         if std::mem::take(&mut self.asked) {
+            self.renderer = Renderer::new();
             sys::give_back_memory();
         }
+    }
+
+    /// Takes over what the decoder says and makes the pictures.
+    fn conclude(&mut self, examined: media::Examined, job: &Job, report: &mut MediaReport) {
+        report.decoder = Some(examined.decoder);
+        report.size = examined.size.filter(|size| *size != PixelSize::default());
+        report.orientation = examined.orientation;
+        report.problem = examined.problem;
+        report.faults = examined.faults;
+        report.sound_until =
+            examined.sound_until.filter(|share| share.is_finite()).map(|share| share.clamp(0.0, 1.0));
+        let Some(render_job) = &job.render else { return };
+        let damaged = report.problem.as_ref().map(|problem| problem.damage().is_some());
+        report.rendered = match (damaged, examined.pixels) {
+            (None, Some(pixels)) => Some(self.render(pixels, render_job)),
+            (Some(true), Some(pixels)) if job.render_damaged => Some(self.render(pixels, render_job)),
+            (None, None) => Some(Err(RenderError {
+                step: "decode".into(),
+                what: format!("no picture can be made of this {} file", report.format),
+            })),
+            (Some(_), _) => None,
+        };
+    }
+
+    /// A panic while rendering says nothing about the original, which is sound by then.
+    fn render(&mut self, pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderError> {
+        let renderer = &mut self.renderer;
+        panic::catch_unwind(AssertUnwindSafe(|| renderer.render(pixels, job))).unwrap_or_else(|_| {
+            self.renderer = Renderer::new();
+            Err(RenderError { step: "render".into(), what: take_panic().to_string() })
+        })
     }
 }
 
@@ -334,12 +384,19 @@ impl<'a> Reading<'a> {
     /// Bytes that looking at this file will hold at most.
     fn need(&self, family: &dyn Format, format: MediaFormat, target: Target, source: &Source<'_>) -> u64 {
         let estimate = family.estimate(format, source, target);
-        let kept = if self.wants_all(format) { self.before.length } else { 0 };
+        // Decoders of stills load the whole file if it was not loaded for them.
+        let fits = self.before.length <= self.job.limits.max_memory;
+        let kept = if fits && !format.is_video() { self.before.length } else { 0 };
         let rendering = match target {
             Target::None => 0,
-            Target::AtLeast(_) => RENDER_COST,
+            // Four copies with four channels at preview size (turned, converted, reduced), twice as long as high, and
+            // rows on their way from the decoder's size to it.
+            Target::AtLeast(side) => {
+                let copies = u64::from(side).saturating_mul(u64::from(side)).saturating_mul(4 * 4 * 2);
+                copies.saturating_add(estimate / 4).saturating_add(ENCODER)
+            }
             // The picture once more, turned or converted.
-            Target::Full => estimate.saturating_add(RENDER_COST),
+            Target::Full => estimate.saturating_add(ENCODER),
         };
         estimate.saturating_add(kept).saturating_add(rendering)
     }
@@ -409,35 +466,4 @@ fn target(job: &Job) -> Target {
     }
     let largest = render.outputs.iter().map(|output| output.output.size).max().unwrap_or(0);
     Target::AtLeast(largest.max(render.preview_size))
-}
-
-/// Takes over what the decoder says and makes the pictures.
-fn conclude(examined: media::Examined, job: &Job, report: &mut MediaReport) {
-    report.decoder = Some(examined.decoder);
-    report.size = examined.size.filter(|size| *size != PixelSize::default());
-    report.orientation = examined.orientation;
-    report.problem = examined.problem;
-    report.faults = examined.faults;
-    report.sound_until =
-        examined.sound_until.filter(|share| share.is_finite()).map(|share| share.clamp(0.0, 1.0));
-    let Some(render_job) = &job.render else { return };
-    let damaged = report.problem.as_ref().map(|problem| problem.damage().is_some());
-    report.rendered = match (damaged, examined.pixels) {
-        (None, Some(pixels)) => Some(render_caught(pixels, render_job)),
-        (Some(true), Some(pixels)) if job.render_damaged => Some(render_caught(pixels, render_job)),
-        (None, None) => Some(Err(RenderError {
-            step: "decode".into(),
-            what: format!("no picture can be made of this {} file", report.format),
-        })),
-        (Some(_), _) => None,
-    };
-}
-
-/// A panic while rendering says nothing about the original, which is sound by then.
-fn render_caught(
-    pixels: media::Pixels,
-    job: &crate::render::RenderJob,
-) -> Result<crate::render::RenderOutput, RenderError> {
-    panic::catch_unwind(AssertUnwindSafe(|| render(pixels, job)))
-        .unwrap_or_else(|_| Err(RenderError { step: "render".into(), what: take_panic().to_string() }))
 }

@@ -110,8 +110,7 @@ fn expand(expression: &str, variables: &Variables, depth: usize) -> Result<Strin
     let mut chars = operator.chars();
     match (chars.next(), set) {
         (Some('-' | '?'), Some(value)) => Ok(value.to_owned()),
-        (Some('-'), None) => resolve(chars.as_str(), variables, depth + 1),
-        (Some('+'), Some(_)) => resolve(chars.as_str(), variables, depth + 1),
+        (Some('-'), None) | (Some('+'), Some(_)) => resolve(chars.as_str(), variables, depth + 1),
         (Some('+'), None) => Ok(String::new()),
         (Some('?'), None) => Err(format!("the variable {name} is not set: {}", chars.as_str())),
         _ => Err(format!("${{{expression}}} is not a form that Compose knows")),

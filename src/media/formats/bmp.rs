@@ -156,7 +156,7 @@ fn examine(
 }
 
 fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
-    let mut decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(refused)?;
+    let mut decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|error| refused(&error))?;
     let (width, height) = decoder.dimensions();
     let model = match decoder.color_type() {
         ColorType::L8 => ColorModel::Gray,
@@ -168,7 +168,7 @@ fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
     let length = usize::try_from(decoder.total_bytes())
         .map_err(|_| DecodeError::limit("a BMP picture", "the address space"))?;
     let mut samples = vec![0; length];
-    decoder.read_image(&mut samples).map_err(refused)?;
+    decoder.read_image(&mut samples).map_err(|error| refused(&error))?;
     let size = PixelSize::new(width, height);
     Ok(Pixels {
         size,
@@ -185,7 +185,7 @@ fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
 }
 
 /// The crate's errors: kinds of BMP that it does not know are no damage.
-fn refused(error: ImageError) -> DecodeError {
+fn refused(error: &ImageError) -> DecodeError {
     let text = error.to_string();
     match error {
         ImageError::Unsupported(_) => DecodeError::unsupported(text),

@@ -11,7 +11,8 @@ use crate::media::structure::heif::{self, Layout};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, samples, within_limits};
+use super::video::Video;
+use super::{Examined, Format, FormatSpec, Target, decoder_id, samples, within_limits};
 
 /// HEIF, HEIC and AVIF.
 pub struct Heif;
@@ -53,7 +54,7 @@ impl Format for Heif {
 
     fn decoder(&self) -> DecoderId {
         let [major, minor, patch] = LibHeif::new_checked().map_or([0; 3], |library| library.version());
-        DecoderId { name: "libheif".into(), version: format!("{major}.{minor}.{patch}") }
+        decoder_id("libheif", &format!("{major}.{minor}.{patch}"))
     }
 
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
@@ -76,14 +77,14 @@ impl Format for Heif {
 
     fn examine(
         &self,
-        _format: MediaFormat,
+        format: MediaFormat,
         source: &Source<'_>,
         depth: Depth,
         target: Target,
         limits: &Limits,
     ) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        if let Err(problem) = examine(source, depth, target, limits, &mut examined) {
+        if let Err(problem) = examine(format, source, depth, target, limits, &mut examined) {
             examined.problem = Some(problem);
         }
         examined
@@ -99,6 +100,7 @@ fn memory(layout: &Layout, source: &Source<'_>) -> u64 {
 }
 
 fn examine(
+    format: MediaFormat,
     source: &Source<'_>,
     depth: Depth,
     target: Target,
@@ -110,7 +112,12 @@ fn examine(
         examined.faults.push(Fault { error: trailing, by: examined.decoder.clone() });
     }
     if !layout.has_items && !layout.is_mini {
-        return Err(DecodeError::unsupported("an image sequence without a still picture"));
+        // An image sequence without a still picture is a film in all but name.
+        *examined = Video.examine(format, source, depth, target, limits);
+        if let Some(pixels) = examined.pixels.as_mut() {
+            pixels.video_frame = false;
+        }
+        return examined.problem.take().map_or(Ok(()), Err);
     }
     if layout.largest.pixels() > 0 {
         within_limits(layout.largest, memory(&layout, source), limits)?;

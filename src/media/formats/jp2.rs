@@ -9,7 +9,7 @@ use crate::media::structure::jp2::{self, Header};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
 
-use super::{Examined, Format, FormatSpec, Target, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
 
 /// JPEG 2000, bare or in JP2 and JPX boxes.
 pub struct Jp2;
@@ -30,7 +30,7 @@ impl Format for Jp2 {
     }
 
     fn decoder(&self) -> DecoderId {
-        DecoderId { name: "hayro-jpeg2000".into(), version: "0.5".into() }
+        decoder_id("hayro-jpeg2000", "0.5")
     }
 
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {

@@ -11,7 +11,7 @@ use crate::media::structure::bmff;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, probe};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, samples, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, samples, within_limits};
 
 /// JPEG XL, bare or in a container.
 pub struct Jxl;
@@ -36,7 +36,7 @@ impl Format for Jxl {
     }
 
     fn decoder(&self) -> DecoderId {
-        DecoderId { name: "jxl-oxide".into(), version: "0.12".into() }
+        decoder_id("jxl-oxide", "0.12")
     }
 
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {

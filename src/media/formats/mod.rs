@@ -12,11 +12,13 @@ pub mod jpeg;
 pub mod jxl;
 pub mod png;
 pub mod psd;
+pub mod raw;
 mod samples;
 pub mod svg;
 #[cfg(test)]
 mod testing;
 pub mod tiff;
+pub mod video;
 pub mod webp;
 pub mod xmp;
 
@@ -124,6 +126,7 @@ pub trait Format: Sync {
 #[rustfmt::skip]
 pub static REGISTRY: &[&dyn Format] = &[
     &jpeg::Jpeg,
+    &raw::Raw,
     &png::Png,
     &gif::Gif,
     &webp::Webp,
@@ -133,6 +136,7 @@ pub static REGISTRY: &[&dyn Format] = &[
     &jp2::Jp2,
     &psd::Psd,
     &svg::Svg,
+    &video::Video,
     &xmp::Xmp,
     // Camera raws that are built on TIFF stand before it.
     &tiff::Tiff,
@@ -162,10 +166,16 @@ pub fn within_limits(size: PixelSize, bytes: u64, limits: &Limits) -> Result<(),
     Ok(())
 }
 
-/// The table of `docs/formats.md`, from the registry.
+/// The text of `docs/formats.md`, from the registry.
 pub fn table_markdown() -> String {
     let mut out = String::from(
-        "| format | file names | recognised by | decoder | a clean answer means | not noticed | previews |\n\
+        "# Formats\n\n\
+         Formats are told apart by content; the extension only says what a name promises. A clean answer means what its\n\
+         column says, for the whole file unless `--quick` was given; with a recorded checksum every change is noticed.\n\
+         What a decoder does not support, or what is over a limit, is `unverifiable`, never `damaged`. The versions of the\n\
+         decoders are in the catalog and in `photofsck doctor`, since some come from the system.\n\n\
+         This page is generated: `PHOTOFSCK_BLESS=1 cargo test formats_page` writes it anew.\n\n\
+         | format | file names | recognised by | decoder | a clean answer means | not noticed | previews |\n\
          |---|---|---|---|---|---|---|\n",
     );
     for family in REGISTRY {
@@ -187,4 +197,58 @@ pub fn table_markdown() -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+    use super::*;
+    use crate::media::probe;
+
+    #[test]
+    fn formats_page() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/formats.md");
+        let text = table_markdown();
+        if std::env::var_os("PHOTOFSCK_BLESS").is_some() {
+            std::fs::write(&page, &text).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(&page).unwrap_or_default() == text,
+            "docs/formats.md is not what the registry says; run this test with PHOTOFSCK_BLESS=1"
+        );
+    }
+
+    #[test]
+    fn names_that_promise_a_format() {
+        assert!(probe::name_agrees("insp", MediaFormat::Jpeg));
+        assert!(probe::name_agrees("jpe", MediaFormat::Jpeg));
+        assert!(!probe::name_agrees("jpg", MediaFormat::Png));
+        assert!(probe::name_agrees("unheard-of", MediaFormat::Png));
+        assert!(probe::name_agrees("", MediaFormat::Png));
+    }
+
+    #[test]
+    fn every_row_is_filled_and_extensions_are_lower_case() {
+        for spec in REGISTRY.iter().flat_map(|family| family.specs()) {
+            assert!(!spec.extensions.is_empty(), "{}", spec.name);
+            for text in [spec.name, spec.recognised_by, spec.proves, spec.blind_to] {
+                assert!(!text.is_empty(), "{}", spec.name);
+            }
+            for extension in spec.extensions {
+                assert!(
+                    extension.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()),
+                    "{extension}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn too_large_is_a_limit() {
+        let limits = Limits { max_pixels: 100, max_memory: 1000, max_seconds: 1 };
+        assert!(within_limits(PixelSize::new(10, 10), 1000, &limits).is_ok());
+        assert!(within_limits(PixelSize::new(10, 11), 0, &limits).is_err());
+        assert!(within_limits(PixelSize::new(10, 10), 1001, &limits).is_err());
+    }
 }

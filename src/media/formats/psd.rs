@@ -10,7 +10,7 @@ use crate::media::structure::bmff::{be16, be32, be64};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
 
 /// PSD and PSB.
 pub struct Psd;
@@ -35,7 +35,7 @@ impl Format for Psd {
     }
 
     fn decoder(&self) -> DecoderId {
-        DecoderId { name: "psd".into(), version: env!("CARGO_PKG_VERSION").into() }
+        decoder_id("psd", env!("CARGO_PKG_VERSION"))
     }
 
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {

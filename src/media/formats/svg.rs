@@ -9,7 +9,7 @@ use resvg::usvg::{self, ImageHrefResolver, Options, Tree, fontdb, roxmltree};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
 
 /// Scalable Vector Graphics.
 pub struct Svg;
@@ -103,7 +103,11 @@ impl Format for Svg {
     }
 
     fn decoder(&self) -> DecoderId {
-        DecoderId { name: "resvg".into(), version: "0.49".into() }
+        decoder_id("resvg", "0.49")
+    }
+
+    fn prepare(&self) {
+        preload_fonts();
     }
 
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {

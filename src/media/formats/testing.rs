@@ -1,5 +1,10 @@
 //! What the tests of all families share.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a panic is a failed test"
+)]
 
 use crate::media::{Limits, Pixels, Source, Target};
 use crate::model::{DecodeError, Depth};

@@ -45,14 +45,12 @@ impl Format for Webp {
     }
 
     fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
-        let mut head = vec![0; 1 << 16];
+        let mut head = [0; 64];
         let count = source.read_at(0, &mut head).unwrap_or(0);
-        head.truncate(count);
-        // The first picture's own header may lie behind a large profile: WebP has at most 16383 pixels a side.
-        let outline = structure::walk(&head);
-        let unknown =
-            if outline.canvas.pixels() == 0 { PixelSize::new(16383, 16383) } else { outline.canvas };
-        needs(unknown, unknown, target)
+        // Nothing that can be decoded is larger than 16383 pixels a side.
+        structure::canvas(head.get(..count).unwrap_or_default())
+            .filter(|canvas| canvas.width <= 16383 && canvas.height <= 16383)
+            .map_or(4 << 20, |canvas| needs(canvas, canvas, target))
     }
 
     fn examine(
@@ -187,6 +185,7 @@ fn place(outline: &Outline, picture: &Picture, samples: Vec<u8>, alpha: bool) ->
 mod tests {
     #![allow(
         clippy::unwrap_used,
+        clippy::cast_sign_loss,
         clippy::indexing_slicing,
         unsafe_code,
         reason = "encodes with C; a panic is a failed test"
@@ -226,6 +225,14 @@ mod tests {
         for lossless in [false, true] {
             let bytes = encode(24, 24, lossless);
             prefixes(&Webp, &bytes, bytes.len());
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_tell_the_size() {
+        for lossless in [false, true] {
+            let bytes = encode(200, 100, lossless);
+            assert_eq!(structure::canvas(&bytes[..64]), Some(PixelSize::new(200, 100)));
         }
     }
 

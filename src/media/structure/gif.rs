@@ -81,10 +81,11 @@ impl Outline {
                     let label = take(bytes, at, 2, "an extension")?.last().copied();
                     at += 2;
                     let blocks = sub_blocks(bytes, &mut at)?;
-                    if let (Some(0xF9), Some(first)) = (label, blocks.first()) {
-                        if let Some(&[flags, _, _, index, ..]) = bytes.get(first.clone()) {
-                            transparent = (flags & 1 == 1).then_some(index);
-                        }
+                    let control = blocks.first().filter(|_| label == Some(0xF9));
+                    if let Some(&[flags, _, _, index, ..]) =
+                        control.and_then(|block| bytes.get(block.clone()))
+                    {
+                        transparent = (flags & 1 == 1).then_some(index);
                     }
                 }
                 Some(0x2C) => {

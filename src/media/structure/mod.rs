@@ -1,11 +1,16 @@
 //! Walkers of container and stream structure, without pixels.
 
 pub mod bmff;
+pub mod ebml;
 pub mod gif;
 pub mod heif;
 pub mod jp2;
 pub mod jpeg;
+pub mod jpeg_scan;
+pub mod mp4;
 pub mod png;
+pub mod raw;
+pub mod streams;
 pub mod tiff;
 pub mod webp;
 pub mod xml;

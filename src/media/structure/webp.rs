@@ -50,6 +50,18 @@ pub fn walk(bytes: &[u8]) -> Outline {
     outline
 }
 
+/// Size of the canvas by the first chunk's header, which is all that the first 64 bytes of a file are needed for.
+pub fn canvas(head: &[u8]) -> Option<PixelSize> {
+    let kind: [u8; 4] = head.get(12..16)?.try_into().ok()?;
+    let data = head.get(20..)?;
+    if &kind == b"VP8X" {
+        let mut outline = Outline::default();
+        outline.extended(data, 12).ok()?;
+        return Some(outline.canvas);
+    }
+    picture(head, &Chunk { kind, at: 12, body: 20..head.len() }).ok().map(|picture| picture.size)
+}
+
 struct Chunk {
     kind: [u8; 4],
     at: usize,

@@ -1,5 +1,6 @@
 //! libjpeg-turbo's TurboJPEG 3 interface, wrapped so that the rest of the program stays safe.
 #![allow(unsafe_code, reason = "calls into C")]
+#![allow(clippy::cast_possible_wrap, reason = "the library's constants are small")]
 
 use std::ffi::CStr;
 

@@ -1,0 +1,223 @@
+//! Precedence, usage errors, and what arguments become.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::layers::{self, Environment, Stop};
+use super::resolve::{Action, Run, resolve};
+use crate::engine::{Config, Db, Selection};
+use crate::model::{Depth, Role, Severity};
+use crate::report::{Target, Verbosity};
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    let mut all = vec![("HOME", "/home/nobody-at-all")];
+    all.extend_from_slice(variables);
+    Environment {
+        variables: all.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        system_config: None,
+        root: false,
+    }
+}
+
+/// The run that a command line asks for, or the text of the usage error.
+fn ask(arguments: &[&str], environment: &Environment) -> Result<Run, String> {
+    let argv = std::iter::once("photofsck").chain(arguments.iter().copied()).map(OsString::from).collect();
+    let parsed = layers::parse(argv, environment).map_err(|stop| match stop {
+        Stop::Usage(message) => message,
+        Stop::Clap(error, origin) => format!("{error}{}", origin.unwrap_or_default()),
+    })?;
+    match resolve(parsed.cli, environment)? {
+        Action::Run(run) => Ok(*run),
+        other => Err(format!("not a run: {other:?}")),
+    }
+}
+
+fn max_age(arguments: &[&str], environment: &Environment) -> Duration {
+    match ask(arguments, environment).unwrap().config {
+        Config::Check(config) => config.max_age,
+        other => panic!("not a check: {other:?}"),
+    }
+}
+
+const DAY: u64 = 86_400;
+
+#[test]
+fn flag_before_variable_before_file_before_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "media = \"/media\"\nmax-age = \"5d\"\nquiet = true\n[repair]\nmax-age = \"4d\"\n")
+        .unwrap();
+    let named = file.to_str().unwrap();
+    let bare = environment(&[]);
+    let with = environment(&[("PHOTOFSCK_MAX_AGE", "6d")]);
+    let days = |days: u64| Duration::from_secs(days * DAY);
+    assert_eq!(max_age(&["check", "--media", "/m"], &bare), days(30));
+    assert_eq!(max_age(&["check", "--config", named], &bare), days(5));
+    assert_eq!(max_age(&["check", "--config", named], &with), days(6));
+    assert_eq!(max_age(&["check", "--config", named, "--max-age", "7d"], &with), days(7));
+    let by_variable = environment(&[("PHOTOFSCK_CONFIG", named)]);
+    assert_eq!(max_age(&["check"], &by_variable), days(5));
+    let run = ask(&["repair", "--config", named, "-v"], &bare).unwrap();
+    assert_eq!(run.options.verbosity, Verbosity::Verbose, "a flag overrules what it conflicts with");
+    assert!(matches!(run.config, Config::Repair(config) if config.check.max_age == days(4)));
+}
+
+#[test]
+fn the_users_file_is_found_and_stronger_than_the_systems() {
+    let folder = tempfile::tempdir().unwrap();
+    let user = folder.path().join("photofsck/config.toml");
+    let system = folder.path().join("system.toml");
+    std::fs::create_dir_all(user.parent().unwrap()).unwrap();
+    std::fs::write(&user, "max-age = \"2d\"\n").unwrap();
+    std::fs::write(&system, "max-age = \"3d\"\nmedia = \"/media\"\nmap = [\"/a=/b\", \"/c=/d\"]\njobs = 2\n")
+        .unwrap();
+    let mut environment = environment(&[("XDG_CONFIG_HOME", folder.path().to_str().unwrap())]);
+    environment.system_config = Some(system);
+    let Config::Check(config) = ask(&["check"], &environment).unwrap().config else { panic!("not a check") };
+    assert_eq!(config.max_age, Duration::from_secs(2 * DAY));
+    assert_eq!(config.media.as_deref(), Some(Path::new("/media")));
+    assert_eq!(config.map.len(), 2);
+    assert_eq!(config.resources.jobs.map(usize::from), Some(2));
+}
+
+#[test]
+fn what_is_wrong_in_a_layer_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    let with = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        ask(&["check", "--media", "/m", "--config", file.to_str().unwrap()], &environment(&[])).unwrap_err()
+    };
+    let unknown = with("max_age = \"5d\"\n");
+    assert!(unknown.contains("unknown key \"max_age\": the option is spelt \"max-age\""), "{unknown}");
+    assert!(with("[repair]\nbogus = 1\n").contains("unknown key \"bogus\""));
+    assert!(with("quick = 3\n").contains("quick: expected true or false, found integer"));
+    assert!(
+        with("media = [\"/a\"]\nmax-age = [\"5d\"]\n")
+            .contains("max-age: expected a text or a number, found array")
+    );
+    assert!(with("max-age = ").contains("is not TOML"));
+    let value = with("max-age = \"soon\"\n");
+    assert!(value.contains("invalid value 'soon'") && value.ends_with("c.toml"), "{value}");
+    let variable = ask(&["check", "--media", "/m"], &environment(&[("PHOTOFSCK_MAX_AGE", "5")])).unwrap_err();
+    assert!(variable.ends_with("PHOTOFSCK_MAX_AGE"), "{variable}");
+    let flag = ask(&["check", "--media", "/m"], &environment(&[("PHOTOFSCK_QUICK", "maybe")])).unwrap_err();
+    assert_eq!(flag, "PHOTOFSCK_QUICK: expected true or false, found \"maybe\"");
+}
+
+#[test]
+fn a_variable_that_is_no_option_is_warned_about() {
+    let environment =
+        environment(&[("PHOTOFSCK_MAXAGE", "5d"), ("PHOTOFSCK_LOG", "debug"), ("PHOTOFSCK_MEDIA", "/m")]);
+    let parsed = layers::parse(vec!["photofsck".into(), "check".into()], &environment).unwrap();
+    assert_eq!(parsed.warnings, ["PHOTOFSCK_MAXAGE is set, and there is no such option: it changes nothing"]);
+}
+
+#[test]
+fn arguments_become_a_configuration() {
+    let arguments = [
+        "check",
+        "--media",
+        "/m",
+        "--db",
+        "postgres://u:p@h/immich",
+        "--map",
+        "/usr/src/app/upload=/m",
+        "--only",
+        "originals,previews",
+        "--quick",
+        "--shard",
+        "2/7",
+        "--time-limit",
+        "8h",
+        "--json",
+        "-",
+        "--items",
+        "--fail-on",
+        "error",
+        "--memory",
+        "512M",
+        "--jobs",
+        "3",
+        "--video",
+        "full",
+        "--state",
+        "/s",
+    ];
+    let run = ask(&arguments, &environment(&[])).unwrap();
+    let Config::Check(config) = run.config else { panic!("not a check") };
+    assert_eq!(config.db, Db::Url("postgres://u:p@h/immich".into()));
+    assert_eq!(config.only, Selection::Only(vec![Role::Original, Role::Preview]));
+    assert_eq!((config.shard.index, config.shard.count), (2, 7));
+    assert_eq!(config.time_limit, Some(Duration::from_hours(8)));
+    assert_eq!(config.resources.memory, Some(512 << 20));
+    assert_eq!((config.video, config.quick, config.items), (Depth::Full, true, true));
+    assert_eq!(config.state, PathBuf::from("/s"));
+    assert_eq!(run.options.json, Some(Target::Stdout));
+    assert_eq!(run.options.policy.fail_on, Severity::Error);
+}
+
+#[test]
+fn the_catalog_has_a_place() {
+    let state =
+        |environment: &Environment| match ask(&["check", "--media", "/m"], environment).unwrap().config {
+            Config::Check(config) => config.state,
+            other => panic!("not a check: {other:?}"),
+        };
+    assert_eq!(state(&environment(&[])), Path::new("/home/nobody-at-all/.local/state/photofsck"));
+    assert_eq!(state(&environment(&[("STATE_DIRECTORY", "/var/lib/x")])), Path::new("/var/lib/x"));
+    assert_eq!(state(&environment(&[("PHOTOFSCK_STATE", "/y"), ("STATE_DIRECTORY", "/x")])), Path::new("/y"));
+}
+
+#[test]
+fn databases_are_told_apart() {
+    let db = |text: &str| {
+        ask(&["check", "--media", "/m", "--db", text], &environment(&[])).map(|run| match run.config {
+            Config::Check(config) => config.db,
+            other => panic!("not a check: {other:?}"),
+        })
+    };
+    assert_eq!(db("auto"), Ok(Db::Auto));
+    assert_eq!(db("none"), Ok(Db::None));
+    assert_eq!(db("-"), Ok(Db::Stdin));
+    assert_eq!(db("backup.sql.gz"), Ok(Db::File("backup.sql.gz".into())));
+    assert!(db("mysql://h/immich").unwrap_err().contains("postgres://"));
+}
+
+#[test]
+fn options_of_later_versions_are_refused() {
+    let refused = [
+        ("check", &["--html", "x"][..]),
+        ("check", &["--max-rate", "1M"]),
+        ("check", &["--max-bytes", "1G"]),
+        ("check", &["--max-load", "2"]),
+        ("check", &["--io", "idle"]),
+        ("check", &["--against", "x"]),
+        ("check", &["--ping", "http://x"]),
+        ("repair", &["--register", "sql"]),
+        ("repair", &["--register", "api"]),
+        ("repair", &["--api-url", "http://x"]),
+        ("repair", &["--api-key-file", "x"]),
+        ("repair", &["--originals-from", "x"]),
+        ("repair", &["--relink"]),
+        ("repair", &["--quarantine", "x"]),
+        ("repair", &["--quarantine-untracked"]),
+        ("repair", &["--salvage", "x"]),
+    ];
+    for (command, options) in refused {
+        let arguments: Vec<&str> = [command, "--media", "/m"].iter().chain(options).copied().collect();
+        let error = ask(&arguments, &environment(&[])).unwrap_err();
+        assert!(error.contains("is not part of this version yet: "), "{options:?}: {error}");
+    }
+    for allowed in [
+        &["check", "--media", "/m", "--io", "normal"][..],
+        &["repair", "--media", "/m", "--register", "none"],
+    ] {
+        assert!(ask(allowed, &environment(&[])).is_ok(), "{allowed:?}");
+    }
+    for command in [&["doctor"][..], &["bench"], &["undo", "/q"]] {
+        assert!(ask(command, &environment(&[])).unwrap_err().contains("is not part of this version yet"));
+    }
+}

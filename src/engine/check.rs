@@ -1,0 +1,301 @@
+//! `check` and `repair`: records, map, guards, walk, and then the work on every unit.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::catalog::Catalog;
+use crate::immich::compose::{self, Compose};
+use crate::immich::mounts::{self, GuardError};
+use crate::immich::paths::PathMap;
+use crate::immich::records::Records;
+use crate::model::{Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage};
+use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
+
+use super::cancel::Cancel;
+use super::config::{CheckConfig, RepairConfig};
+use super::end::{RunEnd, RunError, StoppedBy};
+use super::inventory::{self, Census, Holdings, Inventory};
+use super::ledger::Ledger;
+use super::reconcile::{Choice, Reconciler};
+use super::roots::Roots;
+use super::scan::{self, Entry, Walked};
+use super::setup::{self, Station};
+use super::sources::{self, Loaded};
+use super::unit::{Desk, Repairs, Work};
+
+/// Folder below the media location that holds what Immich generates.
+const THUMBS: &str = "thumbs";
+
+/// Runs `check`.
+pub fn check(
+    config: &CheckConfig,
+    catalog: &Catalog,
+    sink: &dyn EventSink,
+    cancel: &Cancel,
+) -> Result<RunEnd, RunError> {
+    Run { config, repair: None, catalog, sink, cancel }.go("check")
+}
+
+/// Runs `repair`.
+pub fn repair(
+    config: &RepairConfig,
+    catalog: &Catalog,
+    sink: &dyn EventSink,
+    cancel: &Cancel,
+) -> Result<RunEnd, RunError> {
+    Run { config: &config.check, repair: Some(config), catalog, sink, cancel }.go("repair")
+}
+
+struct Run<'a> {
+    config: &'a CheckConfig,
+    repair: Option<&'a RepairConfig>,
+    catalog: &'a Catalog,
+    sink: &'a dyn EventSink,
+    cancel: &'a Cancel,
+}
+
+impl Run<'_> {
+    fn go(&self, command: &str) -> Result<RunEnd, RunError> {
+        let deadline = self.config.time_limit.map(|limit| Instant::now() + limit);
+        let compose = self.compose()?;
+        let media = self.media(compose.as_ref())?;
+        let station = Station::new(self.config.resources)?;
+        let Loaded { mut records, notes } =
+            sources::load(&self.config.db, compose.as_ref(), &media, self.sink)?;
+        let rules = compose.as_ref().map_or(&[][..], |compose| &compose.rules);
+        let map = inventory::build_map(&records, Some(&media), &self.config.map, rules)
+            .map_err(|error| RunError::usage(error.to_string()))?;
+        records.index.resolve(|record| map.to_host(record));
+        self.sink.send(Event::Run(self.info(command, &media, &records, &map, &station, compose, notes)?));
+        let location = records.media_location.as_deref();
+        let violations = mounts::check_mounts(&media, &map, location, &records.mount_flags);
+        if !violations.is_empty() {
+            return Err(self.stop(&violations));
+        }
+        self.look_at_library(&media, Arc::new(records), &map, &station, deadline)
+    }
+
+    fn compose(&self) -> Result<Option<Compose>, RunError> {
+        let read =
+            |dir: &PathBuf| compose::read_compose(dir).map_err(|error| RunError::usage(error.to_string()));
+        self.config.compose.as_ref().map(read).transpose()
+    }
+
+    fn media(&self, compose: Option<&Compose>) -> Result<PathBuf, RunError> {
+        let media = self.config.media.clone().or_else(|| compose.map(|compose| compose.media.clone()));
+        let media = media.ok_or_else(|| {
+            RunError::usage(
+                "where is the library? Give --media DIR, or --compose DIR with Immich's compose file",
+            )
+        })?;
+        std::path::absolute(&media).map_err(|error| RunError::usage(format!("--media: {error}")))
+    }
+
+    /// Tells the guards' findings and ends the run before anything is called missing.
+    fn stop(&self, violations: &[GuardError]) -> RunError {
+        for finding in violations.iter().filter_map(GuardError::finding) {
+            self.finding(finding);
+        }
+        RunError::guard(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "everything that the first line tells")]
+    fn info(
+        &self,
+        command: &str,
+        media: &Path,
+        records: &Records,
+        map: &PathMap,
+        station: &Station,
+        compose: Option<Compose>,
+        notes: Vec<String>,
+    ) -> Result<RunInfo, RunError> {
+        let mut all = notes;
+        all.extend(compose.map(|compose| compose.notes).unwrap_or_default());
+        all.extend(records.notes.iter().cloned());
+        if !self.config.quick || self.repair.is_some() {
+            all.extend(station.notes(self.cancel)?);
+        }
+        Ok(RunInfo {
+            run_id: setup::run_id(),
+            started_at: setup::now(),
+            command: command.to_owned(),
+            media: Some(media.to_owned()),
+            records: Some(records.info.clone()),
+            map: map.entries(),
+            notes: all,
+        })
+    }
+
+    fn look_at_library(
+        &self,
+        media: &Path,
+        records: Arc<Records>,
+        map: &PathMap,
+        station: &Station,
+        deadline: Option<Instant>,
+    ) -> Result<RunEnd, RunError> {
+        let roots = Roots::plan(Some(media), map, &records);
+        for note in &roots.notes {
+            self.sink.send(Event::Note(note.clone()));
+        }
+        let (holdings, census, walked, temporaries) = self.walk(&records, &roots, map, station)?;
+        if walked.cancelled {
+            self.not_reached(walked.files);
+            return Ok(RunEnd { stopped_by: StoppedBy::Signal });
+        }
+        if let Some(error) = census.guard(self.config.allow_mass_missing) {
+            return Err(self.stop(&[error]));
+        }
+        for finding in mounts::unmapped_findings(&census.unmapped).into_iter().chain(holdings.stale()) {
+            self.finding(finding);
+        }
+        let choice = Choice { only: self.config.only.clone(), shard: self.config.shard };
+        let reconciler = Reconciler::new(&holdings, map, &choice);
+        for (reason, count) in reconciler.left_out() {
+            self.sink.send(Event::Skipped { reason, count });
+        }
+        let store = self.store(media, &records, map)?;
+        if let Some(store) = &store {
+            self.clear(store.as_ref(), &temporaries);
+        }
+        self.work_on_units(&records, &reconciler, &walked, store.as_deref(), station, deadline)
+    }
+
+    /// Walks everything and holds it against the records. Entries that are no files are told at once.
+    fn walk<'r>(
+        &self,
+        records: &'r Records,
+        roots: &Roots,
+        map: &'r PathMap,
+        station: &Station,
+    ) -> Result<(Holdings<'r>, Census, Walked, Vec<PathBuf>), RunError> {
+        self.sink.send(Event::Stage { stage: Stage::Walk, items: None, bytes: None });
+        let inventory = Inventory::new(records, map);
+        let temporaries = Mutex::new(Vec::new());
+        let take = |entry: Entry<'_>| {
+            inventory.take(&entry);
+            match entry {
+                Entry::File(_) => {}
+                Entry::Skipped { reason, dir, name } => {
+                    if reason == SkipReason::OwnTemporary {
+                        temporaries.lock().unwrap_or_else(PoisonError::into_inner).push(dir.join(name));
+                    }
+                }
+                Entry::Error { finding, .. } => self.sink.send(Event::EntryError(Box::new(finding))),
+                Entry::Folder(finding) => self.finding(finding),
+            }
+        };
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(station.jobs)
+            .build()
+            .map_err(|error| RunError::io(format!("cannot start threads for the walk: {error}")))?;
+        let walked = threads.install(|| scan::scan(roots, &records.index, self.cancel, &take));
+        self.sink.send(Event::Walked(walked.walked));
+        self.sink.send(Event::Progress { stage: Stage::Walk, items: walked.walked, bytes: walked.bytes });
+        for (&reason, &count) in &walked.skipped {
+            self.sink.send(Event::Skipped { reason, count });
+        }
+        let (holdings, census) = threads.install(|| inventory.settle());
+        Ok((holdings, census, walked, temporaries.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The store that repairs go through; `None` for a check.
+    fn store(
+        &self,
+        media: &Path,
+        records: &Arc<Records>,
+        map: &PathMap,
+    ) -> Result<Option<Box<dyn FileStore>>, RunError> {
+        let Some(repair) = self.repair else { return Ok(None) };
+        let folder = mounts::folder_on_host(
+            crate::immich::layout::Folder::Thumbs,
+            media,
+            map,
+            records.media_location.as_deref(),
+        );
+        let area = match folder.strip_prefix(media) {
+            Ok(below) if !folder.is_dir() => Area::new(media, below),
+            // There already: a link to another disk is the admin's own arrangement.
+            _ => Area::new(folder, ""),
+        };
+        let index = Arc::clone(records);
+        let is_original = move |path: &Path| is_recorded_original(&index, path);
+        let disk = DiskStore::open(random(), &[area], is_original)
+            .map_err(|error| RunError::io(format!("cannot prepare to write below {THUMBS}: {error}")))?;
+        Ok(Some(if repair.dry_run { Box::new(DryRunStore::new(disk)) } else { Box::new(disk) }))
+    }
+
+    /// Removes what a killed run of ours left behind.
+    fn clear(&self, store: &dyn FileStore, temporaries: &[PathBuf]) {
+        for event in store.clear_temporaries(temporaries) {
+            self.sink.send(Event::Repair(event));
+        }
+    }
+
+    fn work_on_units(
+        &self,
+        records: &Records,
+        reconciler: &Reconciler<'_>,
+        walked: &Walked,
+        store: Option<&dyn FileStore>,
+        station: &Station,
+        deadline: Option<Instant>,
+    ) -> Result<RunEnd, RunError> {
+        let stopped = OnceLock::new();
+        let depth = if self.config.quick { Depth::Structure } else { self.config.video };
+        let decoders = station.pool.stats().decoders;
+        let ledger =
+            (!self.config.quick).then(|| Ledger::new(self.catalog, depth, self.config.max_age, decoders));
+        let desk = Desk {
+            records,
+            reconciler,
+            ledger,
+            depth,
+            repair: store.map(|store| Repairs {
+                store,
+                dry_run: self.repair.is_some_and(|repair| repair.dry_run),
+                stopped: &stopped,
+            }),
+            sink: self.sink,
+        };
+        let (items, bytes) = (Some(walked.files), Some(walked.bytes));
+        self.sink.send(Event::Stage { stage: Stage::Verify, items, bytes });
+        let units = reconciler.assets().map(Work::Asset);
+        let singles = reconciler.singles().map(|single| Work::Single(Box::new(single)));
+        let loose = reconciler.loose().map(|loose| Work::Loose(Box::new(loose)));
+        station.crew(self.cancel, deadline, setup::BOTH_HASHES).run(
+            units.chain(singles).chain(loose),
+            |examiner, work| desk.work(examiner, work),
+            |work| desk.left_over(work),
+        )
+    }
+
+    fn not_reached(&self, count: u64) {
+        self.sink.send(Event::Skipped { reason: SkipReason::NotReached, count });
+    }
+
+    fn finding(&self, finding: Finding) {
+        self.sink.send(Event::Finding(Box::new(finding)));
+    }
+}
+
+/// Whether some row calls the file an original, whatever else it is.
+fn is_recorded_original(records: &Records, path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return true };
+    let Some(folder) = records.index.lookup_dir(folder) else { return false };
+    records.index.lookup(folder, name.as_bytes()).any(|file| records.index.file(file).role == Role::Original)
+}
+
+/// A number that no other run has: the clock and the process together.
+fn random() -> u64 {
+    let clock = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_nanos();
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half changes fastest")]
+    let clock = clock as u64;
+    clock.rotate_left(20) ^ u64::from(std::process::id())
+}

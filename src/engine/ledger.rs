@@ -1,0 +1,86 @@
+//! What earlier runs know about a file, and what this one adds.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::catalog::{Catalog, CatalogError, Knowledge, Wish};
+use crate::model::{DecoderId, Depth, FileIdentity, Verdict};
+
+use super::end::RunError;
+use super::judge::Expectation;
+use super::look::Look;
+use super::open;
+
+/// The catalog as one run sees it.
+pub struct Ledger<'a> {
+    catalog: &'a Catalog,
+    wish: Wish,
+}
+
+/// What the catalog says before a file is opened.
+pub enum Earlier {
+    /// It was sound, is unchanged, and that is recent enough.
+    Trusted(Knowledge),
+    /// It has to be looked at. The hash is that of the last sound state, if the file claims to be unchanged.
+    Due {
+        /// BLAKE3 of the last sound state.
+        last_sound: Option<[u8; 32]>,
+    },
+}
+
+impl<'a> Ledger<'a> {
+    /// Trusts verdicts of these decoders, at this depth, younger than `max_age`.
+    pub fn new(catalog: &'a Catalog, depth: Depth, max_age: Duration, decoders: Vec<DecoderId>) -> Self {
+        let now = Timestamp::now().as_second();
+        Self { catalog, wish: Wish { depth, now, max_age: max_age.as_secs(), decoders } }
+    }
+
+    /// Whether a file has to be looked at.
+    pub fn ask(&self, expected: &Expectation) -> Result<Earlier, RunError> {
+        let Some(known) = self.catalog.previous(&expected.path).map_err(|error| unusable(&error))? else {
+            return Ok(Earlier::Due { last_sound: None });
+        };
+        let Some(identity) = identity_of(&expected.path) else {
+            return Ok(Earlier::Due { last_sound: None });
+        };
+        let as_recorded = expected.checksum.is_none_or(|recorded| known.sha1 == Some(recorded));
+        if as_recorded && known.holds(&identity, &self.wish) {
+            return Ok(Earlier::Trusted(known));
+        }
+        let claims_unchanged = known.verdict.is_sound() && identity.seems_unchanged_since(&known.identity);
+        Ok(Earlier::Due { last_sound: known.blake3.filter(|_| claims_unchanged) })
+    }
+
+    /// Notes what one look told. Nothing is noted of a file that could not be opened.
+    pub fn note(&self, expected: &Expectation, look: &Look) -> Result<(), RunError> {
+        let (Some(report), Some(identity)) = (&look.report, look.identity) else { return Ok(()) };
+        let knowledge = Knowledge {
+            identity,
+            format: report.format,
+            size: report.size,
+            verdict: look.judgement.verdict,
+            damage: report
+                .problem
+                .as_ref()
+                .filter(|_| look.judgement.verdict == Verdict::Damaged)
+                .and_then(crate::model::DecodeError::damage),
+            reason: look.judgement.reason.clone(),
+            sha1: report.sha1,
+            blake3: report.blake3,
+            decoder: report.decoder.clone(),
+            depth: expected.depth,
+            verified_at: self.wish.now,
+        };
+        self.catalog.record(&expected.path, knowledge).map_err(|error| unusable(&error))
+    }
+}
+
+fn identity_of(path: &Path) -> Option<FileIdentity> {
+    open::open_read(path).ok().map(|(_, identity)| identity)
+}
+
+fn unusable(error: &CatalogError) -> RunError {
+    RunError::catalog(error.to_string())
+}

@@ -1,0 +1,99 @@
+//! `--db`: which home the records come from, and what to say about the choice.
+
+use std::path::Path;
+
+use crate::immich::compose::Compose;
+use crate::immich::records::{
+    DumpSource, NoRecords, PostgresSource, RecordError, RecordSource, Records, find_newest_dump,
+};
+use crate::model::{Code, Event, EventSink, Evidence, Finding, RunCode, Stage};
+
+use super::config::Db;
+use super::end::RunError;
+
+/// The records, and how they were come by.
+pub struct Loaded {
+    /// What was read.
+    pub records: Records,
+    /// For people: what was passed over and why.
+    pub notes: Vec<String>,
+}
+
+/// Reads the records that `--db` asks for.
+pub fn load(
+    db: &Db,
+    compose: Option<&Compose>,
+    media: &Path,
+    sink: &dyn EventSink,
+) -> Result<Loaded, RunError> {
+    sink.send(Event::Stage { stage: Stage::Records, items: None, bytes: None });
+    let mut told = 0;
+    let mut progress = |rows: u64| {
+        sink.send(Event::Progress { stage: Stage::Records, items: rows.saturating_sub(told), bytes: 0 });
+        told = rows;
+    };
+    match db {
+        Db::None => only(NoRecords.load(&mut progress)),
+        Db::Url(url) => only(PostgresSource::new(url).and_then(|mut source| source.load(&mut progress))),
+        Db::File(path) => complete(DumpSource::file(path).load(&mut progress), sink),
+        Db::Stdin => complete(DumpSource::stdin().load(&mut progress), sink),
+        Db::Auto => automatic(compose, media, &mut progress),
+    }
+}
+
+fn only(records: Result<Records, RecordError>) -> Result<Loaded, RunError> {
+    let records = records.map_err(|error| RunError::records(error.to_string()))?;
+    Ok(Loaded { records, notes: Vec::new() })
+}
+
+/// A dump that was named has to be whole: half the rows would call half the files untracked.
+fn complete(records: Result<Records, RecordError>, sink: &dyn EventSink) -> Result<Loaded, RunError> {
+    let loaded = only(records)?;
+    let Some(incomplete) = &loaded.records.incomplete else { return Ok(loaded) };
+    let source = &loaded.records.info.source;
+    let advice = "name a complete dump, or let --db auto choose one";
+    let finding = Finding::new(Code::Run(RunCode::RecordsIncomplete))
+        .seen(
+            Evidence::new()
+                .with("source", source.clone())
+                .with("reason", incomplete.reason.clone())
+                .with("offset", incomplete.offset)
+                .with("assets_read", loaded.records.info.assets),
+        )
+        .advise(advice);
+    sink.send(Event::Finding(Box::new(finding)));
+    Err(RunError::records(format!(
+        "{source} is incomplete: {} (at byte {} of the uncompressed dump, after {} assets); {advice}",
+        incomplete.reason, incomplete.offset, loaded.records.info.assets
+    )))
+}
+
+/// The database if its address is known and it answers, else the newest complete dump, else none.
+fn automatic(
+    compose: Option<&Compose>,
+    media: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Loaded, RunError> {
+    let mut notes = Vec::new();
+    if let Some(address) = compose.and_then(|compose| compose.database.as_ref()) {
+        match PostgresSource::new(address.expose()).and_then(|mut source| source.load(progress)) {
+            Ok(records) => return Ok(Loaded { records, notes }),
+            Err(error @ (RecordError::Connect { .. } | RecordError::Login { .. })) => {
+                notes.push(error.to_string())
+            }
+            Err(error) => return Err(RunError::records(error.to_string())),
+        }
+    }
+    let newest = find_newest_dump(media, progress);
+    notes.extend(newest.skipped);
+    if let (Some(records), Some(path)) = (newest.records, newest.path) {
+        notes.push(format!("took the newest complete dump: {}", crate::model::display_path(&path)));
+        return Ok(Loaded { records, notes });
+    }
+    notes.push(
+        "no database and no complete dump under backups/: files are verified, nothing is said about missing or untracked ones"
+            .to_owned(),
+    );
+    let records = NoRecords.load(progress).map_err(|error| RunError::records(error.to_string()))?;
+    Ok(Loaded { records, notes })
+}

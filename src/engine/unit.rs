@@ -1,0 +1,478 @@
+//! The work on one unit: its generated files, its original, and what can be made again.
+
+use std::cell::RefCell;
+
+use crate::immich::records::{AssetIdx, AssetView, Records};
+use crate::model::{
+    Code, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, RepairStatus, Role,
+    SkipReason, Stage, Verdict, What,
+};
+use crate::render::Rendered;
+use crate::repair::apply::{self, Applied};
+use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row};
+use crate::repair::store::FileStore;
+
+use super::crew::Halt;
+use super::inventory::Presence;
+use super::judge::Expectation;
+use super::ledger::{Earlier, Ledger};
+use super::look::{self, Examiner, Look};
+use super::loose::Loose;
+use super::reconcile::{AssetUnit, Reconciler, Single, UnitFile, unregistered_finding};
+
+/// What the work on every unit needs.
+pub struct Desk<'a> {
+    /// The records.
+    pub records: &'a Records,
+    /// Findings that need no bytes.
+    pub reconciler: &'a Reconciler<'a>,
+    /// What earlier runs know; `None` with `--quick`.
+    pub ledger: Option<Ledger<'a>>,
+    /// How thoroughly.
+    pub depth: Depth,
+    /// Where repairs go; `None` = check only.
+    pub repair: Option<Repairs<'a>>,
+    /// Who is told.
+    pub sink: &'a dyn EventSink,
+}
+
+/// How repairs are made.
+pub struct Repairs<'a> {
+    /// The only writer.
+    pub store: &'a dyn FileStore,
+    /// Plan only.
+    pub dry_run: bool,
+    /// Set when the store refuses everything from now on, with the reason.
+    pub stopped: &'a std::sync::OnceLock<String>,
+}
+
+/// One thing to work on.
+pub enum Work {
+    /// An asset with all its files.
+    Asset(AssetIdx),
+    /// A face or an avatar.
+    Single(Box<Single>),
+    /// A file without a record.
+    Loose(Box<Loose>),
+}
+
+/// The work of one thread on one thing.
+struct Turn<'a, 'b> {
+    examiner: &'a mut Examiner<'b>,
+    /// Walked entries accounted for so far.
+    told: u64,
+}
+
+/// What became of one file.
+enum Outcome {
+    /// Looked at now.
+    Looked(Box<Look>),
+    /// Sound in an earlier run, unchanged since.
+    Trusted,
+    /// Not there any more.
+    Gone,
+}
+
+impl Desk<'_> {
+    /// Does everything about one thing. What it could not come to is told as not reached.
+    pub fn work(&self, examiner: &mut Examiner<'_>, work: &Work) -> Result<(), Halt> {
+        let mut turn = Turn { examiner, told: 0 };
+        match work {
+            Work::Asset(asset) => {
+                let unit = self.reconciler.unit(*asset);
+                let done = self.unit(&mut turn, &unit);
+                self.settle(entries_of(&unit), turn.told, done)
+            }
+            Work::Single(single) => {
+                let done = self.single(&mut turn, single);
+                self.settle(u64::from(single.file.counted && single.file.is_present()), turn.told, done)
+            }
+            Work::Loose(loose) => {
+                let done = self.loose(&mut turn, loose);
+                self.settle(1, turn.told, done)
+            }
+        }
+    }
+
+    /// Tells how many walked entries belong to something that the run did not come to.
+    pub fn left_over(&self, work: &Work) {
+        let entries = match work {
+            Work::Asset(asset) => entries_of(&self.reconciler.unit(*asset)),
+            Work::Single(single) => u64::from(single.file.counted && single.file.is_present()),
+            Work::Loose(_) => 1,
+        };
+        let _ = self.settle(entries, 0, Err(Halt::Cancelled));
+    }
+
+    fn settle(&self, entries: u64, told: u64, done: Result<(), Halt>) -> Result<(), Halt> {
+        let count = entries.saturating_sub(told);
+        if done.is_err() && count > 0 {
+            self.sink.send(Event::Skipped { reason: SkipReason::NotReached, count });
+        }
+        done
+    }
+
+    fn unit(&self, turn: &mut Turn<'_, '_>, unit: &AssetUnit) -> Result<(), Halt> {
+        let view = self.records.index.asset(unit.asset);
+        for finding in self.reconciler.unit_findings(unit) {
+            self.finding(finding);
+        }
+        let mut files = Vec::with_capacity(unit.files.len());
+        for file in unit.files.iter().filter(|file| file.selected) {
+            if let Some(state) = self.generated(turn, unit, &view, file)? {
+                files.push(state);
+            }
+        }
+        let mut state =
+            AssetState { asset: unit.id, hidden: view.hidden, original: OriginalState::Sound, files };
+        let settings = &self.records.image;
+        let hoped = if self.repair.is_some() { plan::plan(&state, settings) } else { AssetPlan::default() };
+        let mut look = None;
+        state.original = self.original(turn, unit, &view, &hoped, &mut look)?;
+        if self.repair.is_some() {
+            self.repair(turn, &state, settings, look)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at one file of a unit that is not its original, and says what a repair has to know of it.
+    fn generated(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        unit: &AssetUnit,
+        view: &AssetView<'_>,
+        file: &UnitFile,
+    ) -> Result<Option<GeneratedState>, Halt> {
+        let row = match (file.record, &file.path) {
+            (None, _) => Row::Absent,
+            (Some(_), None) => Row::Unmapped,
+            (Some(_), Some(_)) => Row::Names,
+        };
+        let Some(path) = file.path.clone().or_else(|| file.record_path.clone()) else { return Ok(None) };
+        let mut state =
+            GeneratedState { role: file.role, edited: file.edited, path, row, wrong: None, seen: None };
+        match file.presence {
+            Presence::Present => {
+                let expected = self.expectation(unit, view, file);
+                match self.look(turn, &expected, file.counted)? {
+                    Outcome::Gone => state.wrong = Some(What::Missing),
+                    Outcome::Trusted => self.sound(unit, file),
+                    Outcome::Looked(look) => {
+                        state.seen = look.identity;
+                        state.wrong = wrong_with(&look);
+                        if look.judgement.verdict.is_sound() {
+                            self.sound(unit, file);
+                        }
+                    }
+                }
+            }
+            Presence::Missing | Presence::Unmapped => state.wrong = Some(What::Missing),
+            Presence::Unreadable { .. } => state.wrong = Some(What::Unreadable),
+        }
+        Ok(file.role.is_generated().then_some(state))
+    }
+
+    /// A sound generated file without a row is something Immich does not know.
+    fn sound(&self, unit: &AssetUnit, file: &UnitFile) {
+        if file.record.is_none() && file.role.is_generated() {
+            self.finding(unregistered_finding(unit, file));
+        }
+    }
+
+    /// Looks at the original if it is due or if pictures are to be made of it.
+    fn original(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        unit: &AssetUnit,
+        view: &AssetView<'_>,
+        hoped: &AssetPlan,
+        look: &mut Option<Look>,
+    ) -> Result<OriginalState, Halt> {
+        let Some(file) = &unit.original else { return Ok(OriginalState::Missing) };
+        let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
+        let needed = !hoped.repairs.is_empty();
+        match file.presence {
+            Presence::Present => {}
+            Presence::Missing | Presence::Unmapped => return Ok(OriginalState::Missing),
+            Presence::Unreadable { .. } => {
+                return Ok(OriginalState::Unverifiable("it cannot be read".to_owned()));
+            }
+        }
+        if !file.selected && !needed {
+            return Ok(OriginalState::NotChecked);
+        }
+        let mut expected = self.expectation(unit, view, file);
+        let counted = file.counted && file.selected;
+        if needed {
+            // Pictures are made of what was decoded whole, whatever the run's own depth is.
+            expected.depth = expected.depth.max(Depth::Keyframes);
+        }
+        let outcome = if needed && !dry_run {
+            let job = hoped.render_job(&self.records.image);
+            let told = turn.examiner.look(&expected, job.as_ref())?;
+            self.tell(turn, &expected, told, counted, file.selected)?
+        } else if needed && self.depth == Depth::Structure {
+            let told = turn.examiner.look(&expected, None)?;
+            self.tell(turn, &expected, told, counted, file.selected)?
+        } else {
+            self.look_selected(turn, &expected, counted, file.selected)?
+        };
+        Ok(match outcome {
+            Outcome::Gone => OriginalState::Missing,
+            Outcome::Trusted => OriginalState::Sound,
+            Outcome::Looked(told) => {
+                let state = match told.judgement.verdict {
+                    Verdict::Verified | Verdict::Decodable => OriginalState::Sound,
+                    Verdict::Damaged => OriginalState::Damaged(told.judgement.reason.clone()),
+                    Verdict::Unverifiable => OriginalState::Unverifiable(told.judgement.reason.clone()),
+                };
+                *look = Some(*told);
+                state
+            }
+        })
+    }
+
+    /// Carries out what the plan says now that the original is known.
+    fn repair(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        state: &AssetState,
+        settings: &ImageSettings,
+        look: Option<Look>,
+    ) -> Result<(), Halt> {
+        let Some(repairs) = &self.repair else { return Ok(()) };
+        let plan = plan::plan(state, settings);
+        for skipped in plan.skipped {
+            self.sink.send(Event::Repair(skipped));
+        }
+        if plan.repairs.is_empty() {
+            return Ok(());
+        }
+        if repairs.dry_run {
+            for repair in &plan.repairs {
+                self.sink.send(Event::Repair(apply::pretend(repairs.store, repair).event));
+            }
+            return Ok(());
+        }
+        let mut look = look;
+        let rendered = look.as_mut().and_then(Look::take_rendered);
+        let pictures: Vec<Rendered> = match rendered {
+            Some(Ok(output)) => output.pictures,
+            Some(Err(error)) => return self.cannot(&plan.repairs, &error.to_string()),
+            None => return self.cannot(&plan.repairs, "no picture could be made of the original"),
+        };
+        for repair in &plan.repairs {
+            if let Some(reason) = repairs.stopped.get() {
+                let mut event = apply::not_rendered(repair, reason.clone());
+                event.status = RepairStatus::Skipped;
+                self.sink.send(Event::Repair(event));
+                continue;
+            }
+            let Some(picture) = pictures.iter().find(|picture| picture.role == repair.spec.role) else {
+                self.sink
+                    .send(Event::Repair(apply::not_rendered(repair, "the worker did not make this picture")));
+                continue;
+            };
+            self.apply(turn, repairs, repair, picture)?;
+        }
+        Ok(())
+    }
+
+    fn apply(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        repairs: &Repairs<'_>,
+        repair: &plan::PlannedRepair,
+        picture: &Rendered,
+    ) -> Result<(), Halt> {
+        let examiner = RefCell::new(&mut *turn.examiner);
+        let halt = RefCell::new(None);
+        let Applied { event, stop } = apply::apply(repairs.store, repair, picture, &|file| match examiner
+            .borrow_mut()
+            .confirm(file, picture)
+        {
+            Ok(answer) => answer,
+            Err(failure) => {
+                let words = failure.to_string();
+                *halt.borrow_mut() = Some(Halt::from(failure));
+                Err(words)
+            }
+        });
+        if stop {
+            let _ = repairs.stopped.set(event.reason.clone());
+        }
+        self.sink.send(Event::Repair(event));
+        match halt.into_inner() {
+            // Everything about the unit has been told already; what is left of the run is told by others.
+            Some(Halt::Failed(error)) => Err(Halt::Failed(error)),
+            Some(Halt::Cancelled) | None => Ok(()),
+        }
+    }
+
+    fn cannot(&self, repairs: &[plan::PlannedRepair], reason: &str) -> Result<(), Halt> {
+        for repair in repairs {
+            self.sink.send(Event::Repair(apply::not_rendered(repair, reason)));
+        }
+        Ok(())
+    }
+
+    fn single(&self, turn: &mut Turn<'_, '_>, single: &Single) -> Result<(), Halt> {
+        if let Some(finding) = self.reconciler.single_finding(single) {
+            self.finding(finding);
+        }
+        let file = &single.file;
+        let (true, Some(path)) = (file.is_present(), &file.path) else { return Ok(()) };
+        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
+        expected.record_path.clone_from(&file.record_path);
+        self.look(turn, &expected, file.counted)?;
+        Ok(())
+    }
+
+    fn loose(&self, turn: &mut Turn<'_, '_>, loose: &Loose) -> Result<(), Halt> {
+        let untracked = self.reconciler.loose_finding(loose);
+        if loose.role == Role::Unknown {
+            let mut item = ItemReport::new(loose.path.clone(), loose.role);
+            item.bytes = loose.size;
+            item.verdict = Some(Verdict::Unverifiable);
+            "its path tells no role; only its presence was noted".clone_into(&mut item.reason);
+            item.codes.extend(untracked.iter().map(|finding| finding.code));
+            self.checked(turn, item);
+        } else {
+            let mut expected = Expectation::unrecorded(&loose.path, loose.role, self.depth);
+            // Nobody is shown a generated file that no record names.
+            expected.lowered = untracked.is_some();
+            self.look(turn, &expected, true)?;
+        }
+        if let Some(finding) = untracked {
+            self.finding(finding);
+        }
+        Ok(())
+    }
+
+    fn expectation(&self, unit: &AssetUnit, view: &AssetView<'_>, file: &UnitFile) -> Expectation {
+        let path = file.path.clone().unwrap_or_default();
+        let mut expected = Expectation::unrecorded(&path, file.role, self.depth);
+        expected.record_path.clone_from(&file.record_path);
+        expected.asset = Some(unit.id);
+        expected.lowered = unit.lowered;
+        if file.role == Role::Original {
+            expected.checksum = view.checksum;
+            expected.recorded_size = view.size.filter(|_| view.checksum.is_some());
+        }
+        expected
+    }
+
+    fn look(&self, turn: &mut Turn<'_, '_>, expected: &Expectation, counted: bool) -> Result<Outcome, Halt> {
+        self.look_selected(turn, expected, counted, true)
+    }
+
+    /// Looks at a file unless an earlier run makes that unnecessary, tells, and notes it.
+    fn look_selected(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        expected: &Expectation,
+        counted: bool,
+        selected: bool,
+    ) -> Result<Outcome, Halt> {
+        let Some(ledger) = &self.ledger else {
+            return self.tell(turn, expected, look::look_quickly(expected), counted, selected);
+        };
+        let mut expected = expected.clone();
+        match ledger.ask(&expected)? {
+            Earlier::Trusted(known) => {
+                if counted {
+                    turn.told += 1;
+                    self.sink.send(Event::Progress {
+                        stage: Stage::Verify,
+                        items: 1,
+                        bytes: known.identity.size,
+                    });
+                    self.sink.send(Event::Skipped { reason: SkipReason::VerifiedBefore, count: 1 });
+                }
+                return Ok(Outcome::Trusted);
+            }
+            Earlier::Due { last_sound } => expected.last_sound = last_sound,
+        }
+        let look = turn.examiner.look(&expected, None)?;
+        self.tell(turn, &expected, look, counted, selected)
+    }
+
+    /// Tells what a look told: item, findings, catalog.
+    fn tell(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        expected: &Expectation,
+        look: Look,
+        counted: bool,
+        selected: bool,
+    ) -> Result<Outcome, Halt> {
+        let gone = look.is_gone();
+        let mut item = look.item(expected);
+        let mut findings = look.judgement.findings.clone();
+        if gone {
+            let finding = went_away(expected);
+            item.codes.push(finding.code);
+            item.reason.clone_from(&finding.advice);
+            findings.push(finding);
+        }
+        if counted {
+            self.checked(turn, item);
+        }
+        for finding in findings.into_iter().filter(|_| selected) {
+            self.finding(finding);
+        }
+        if gone {
+            return Ok(Outcome::Gone);
+        }
+        if let Some(ledger) = &self.ledger {
+            ledger.note(expected, &look)?;
+        }
+        Ok(Outcome::Looked(Box::new(look)))
+    }
+
+    fn checked(&self, turn: &mut Turn<'_, '_>, item: ItemReport) {
+        turn.told += 1;
+        self.sink.send(Event::Progress { stage: Stage::Verify, items: 1, bytes: item.bytes });
+        self.sink.send(Event::Checked(Box::new(item)));
+    }
+
+    fn finding(&self, finding: Finding) {
+        self.sink.send(Event::Finding(Box::new(finding)));
+    }
+}
+
+/// Walked entries that are accounted for with a unit.
+fn entries_of(unit: &AssetUnit) -> u64 {
+    let files = unit.original.iter().chain(&unit.files);
+    files.filter(|file| file.counted && file.selected && file.is_present()).count() as u64
+}
+
+/// What is wrong with a generated file that was looked at, in the order in which a person would say it.
+fn wrong_with(look: &Look) -> Option<What> {
+    const GRAVE: [What; 7] = [
+        What::Empty,
+        What::Truncated,
+        What::Malformed,
+        What::ChecksumMismatch,
+        What::Changed,
+        What::Unreadable,
+        What::Unverifiable,
+    ];
+    GRAVE.into_iter().find(|what| {
+        look.judgement
+            .findings
+            .iter()
+            .any(|finding| matches!(finding.code, Code::File(_, seen) if seen == *what))
+    })
+}
+
+/// The walk saw it, and now it is not there.
+fn went_away(expected: &Expectation) -> Finding {
+    let mut finding = Finding::new(Code::File(expected.role, What::Missing))
+        .at(expected.path.clone())
+        .seen(Evidence::new().with("during_the_run", true))
+        .advise("it went away while the run went on: run again");
+    finding.record_path.clone_from(&expected.record_path);
+    finding.asset = expected.asset;
+    finding
+}

@@ -1,0 +1,191 @@
+//! Films through FFmpeg: container structure by walkers of ours, then every packet, then keyframes or all frames.
+
+mod frame;
+mod input;
+mod verify;
+
+use crate::media::structure::{bmff, ebml, mp4, streams};
+use crate::media::{Limits, Source, probe};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
+
+use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+
+pub use frame::preview_frame;
+
+/// All containers that FFmpeg opens for us.
+pub struct Video;
+
+const PROVES: &str = "structure lies inside the file, every packet can be read, keyframes decode (all frames with `--video full`)";
+const BLIND: &str = "wrong bytes between keyframes unless all frames are decoded; sound tracks";
+
+const fn row(
+    format: MediaFormat,
+    name: &'static str,
+    extensions: &'static [&'static str],
+    recognised_by: &'static str,
+) -> FormatSpec {
+    FormatSpec { format, name, extensions, recognised_by, proves: PROVES, blind_to: BLIND, preview: true }
+}
+
+static SPECS: [FormatSpec; 9] = [
+    row(MediaFormat::Mp4, "MP4, 3GP, M4V, INSV", &["mp4", "m4v", "3gp", "3gpp", "insv"], "file type box"),
+    row(MediaFormat::Mov, "QuickTime", &["mov"], "file type box with brand `qt`, or a QuickTime box first"),
+    row(MediaFormat::Matroska, "Matroska, WebM", &["mkv", "webm"], "EBML header"),
+    row(MediaFormat::Avi, "AVI", &["avi"], "RIFF with AVI"),
+    row(
+        MediaFormat::MpegTs,
+        "MPEG transport stream",
+        &["mts", "m2ts", "m2t", "ts"],
+        "sync bytes every 188, 192 or 204 bytes",
+    ),
+    row(
+        MediaFormat::MpegPs,
+        "MPEG program stream, VOB",
+        &["mpg", "mpeg", "mpe", "vob"],
+        "pack or sequence start code",
+    ),
+    row(MediaFormat::Asf, "WMV, ASF", &["wmv", "asf"], "ASF header object"),
+    row(MediaFormat::Flv, "Flash video", &["flv"], "FLV"),
+    row(MediaFormat::Mxf, "MXF", &["mxf"], "partition pack key within the first 4 KiB"),
+];
+
+const ASF_HEADER: &[u8] = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c";
+const MXF_PARTITION: &[u8] = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02";
+
+impl Format for Video {
+    fn specs(&self) -> &'static [FormatSpec] {
+        &SPECS
+    }
+
+    fn decoder(&self) -> DecoderId {
+        let version = ffmpeg_next::codec::version();
+        decoder_id(
+            "FFmpeg libavcodec",
+            &format!("{}.{}.{}", version >> 16, version >> 8 & 255, version & 255),
+        )
+    }
+
+    fn prepare(&self) {
+        input::init();
+    }
+
+    fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat> {
+        if let Some(found) = recognise_bmff(head) {
+            return Some(found);
+        }
+        let starts = |bytes: &[u8]| head.starts_with(bytes);
+        if starts(b"\x1a\x45\xdf\xa3") {
+            Some(MediaFormat::Matroska)
+        } else if starts(b"RIFF") && probe::has(head, 8, b"AVI ") {
+            Some(MediaFormat::Avi)
+        } else if starts(ASF_HEADER) {
+            Some(MediaFormat::Asf)
+        } else if starts(b"FLV\x01") {
+            Some(MediaFormat::Flv)
+        } else if starts(b"\0\0\x01\xba") || starts(b"\0\0\x01\xb3") {
+            Some(MediaFormat::MpegPs)
+        } else if streams::ts_packet(head).is_some() {
+            Some(MediaFormat::MpegTs)
+        } else if memchr::memmem::find(head, MXF_PARTITION).is_some()
+            && (head.starts_with(MXF_PARTITION) || source.extension == "mxf")
+        {
+            Some(MediaFormat::Mxf)
+        } else {
+            None
+        }
+    }
+
+    fn estimate(&self, format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
+        let limits = Limits { max_seconds: 10, ..Limits::default() };
+        let shape = input::Session::open(source, format, input::Deadline::of(&limits))
+            .ok()
+            .and_then(|open| open.shape());
+        memory(shape.map_or_else(PixelSize::default, |shape| shape.size), Depth::Full, target)
+    }
+
+    fn examine(
+        &self,
+        format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+    ) -> Examined {
+        let mut examined = Examined::by(self.decoder());
+        if let Err(problem) = examine(format, source, depth, target, limits, &mut examined) {
+            examined.problem = Some(problem);
+        }
+        examined
+    }
+}
+
+fn recognise_bmff(head: &[u8]) -> Option<MediaFormat> {
+    let brands = bmff::brands(head);
+    if let Some(major) = brands.first() {
+        return match major {
+            b"qt  " => Some(MediaFormat::Mov),
+            b"crx " | b"jxl " | b"jp2 " | b"jpx " => None,
+            _ => Some(MediaFormat::Mp4),
+        };
+    }
+    match (bmff::be32(head, 0)?, head.get(4..8)?) {
+        (8.. | 0 | 1, b"moov" | b"mdat" | b"pnot") => Some(MediaFormat::Mov),
+        (8.., b"wide" | b"free" | b"skip") => Some(MediaFormat::Mov),
+        (8.., b"styp" | b"moof" | b"sidx") => Some(MediaFormat::Mp4),
+        _ => None,
+    }
+}
+
+/// Frames in flight, in bytes. 16-bit samples at full chroma are the worst case; references are only kept when
+/// all frames are decoded; the filters keep 12 RGB frames and a few.
+fn memory(size: PixelSize, depth: Depth, target: Target) -> u64 {
+    let decoding = if depth == Depth::Full { 12 } else { 4 } * 3;
+    let choosing = if target == Target::None { 0 } else { 17 * 3 };
+    size.pixels().saturating_mul(decoding + choosing).saturating_add(64 << 20)
+}
+
+fn examine(
+    format: MediaFormat,
+    source: &Source<'_>,
+    depth: Depth,
+    target: Target,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let by = examined.decoder.clone();
+    let mut oddity = |error: Option<DecodeError>| {
+        examined.faults.extend(error.map(|error| Fault { error, by: by.clone() }));
+    };
+    let structure = match format {
+        MediaFormat::Mp4 | MediaFormat::Mov => mp4::walk(source).map(|layout| oddity(layout.trailing)),
+        MediaFormat::Matroska => ebml::walk(source).map(|layout| oddity(layout.trailing)),
+        MediaFormat::Avi => streams::walk_avi(source),
+        MediaFormat::Asf => streams::walk_asf(source),
+        MediaFormat::Flv => streams::walk_flv(source),
+        _ => Ok(()),
+    };
+    structure?;
+    let mut session = input::Session::open(source, format, input::Deadline::of(limits))?;
+    if let Some(shape) = session.shape() {
+        let turned = shape.orientation.transposes();
+        examined.size = Some(if turned { shape.size.transposed() } else { shape.size });
+        within_limits(shape.size, memory(shape.size, depth, target), limits)?;
+    }
+    if depth != Depth::Structure {
+        let outcome = verify::read_all(&mut session, format, depth, limits)?;
+        oddity(outcome.oddity);
+        if let Some(damage) = outcome.damage {
+            return Err(damage);
+        }
+        if outcome.packets == 0 {
+            return Err(DecodeError::truncated("the video stream has no data", None));
+        }
+    }
+    drop(session);
+    if target != Target::None {
+        let pixels = preview_frame(source, format, limits)?;
+        examined.size.get_or_insert(pixels.size);
+        examined.pixels = Some(pixels);
+    }
+    Ok(())
+}
