@@ -251,26 +251,17 @@ fn nothing_changed_means_nothing_is_read_again() {
 #[test]
 fn two_runs_at_once_on_one_catalog_are_refused() {
     let Some(library) = Library::new() else { return };
-    let mut first = library.command("check").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let mut refused = None;
-    for _ in 0..200 {
-        let output = Command::new(env!("CARGO_BIN_EXE_photofsck"))
-            .args(["check", "--progress", "never", "--media"])
-            .arg(library.at("media"))
-            .arg("--state")
-            .arg(library.at("state"))
-            .output()
-            .unwrap();
-        if output.status.code() == Some(8) {
-            refused = Some(String::from_utf8_lossy(&output.stderr).into_owned());
-            break;
-        }
-        if first.try_wait().unwrap().is_some() {
-            break;
-        }
-    }
-    let _ = first.wait();
-    let message = refused.expect("the second run was never refused");
+    let start = || {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_photofsck"));
+        run.args(["check", "--progress", "never", "--media"]).arg(library.at("media"));
+        run.arg("--state").arg(library.at("state")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        run.spawn().unwrap()
+    };
+    let runs = [start(), start()].map(|run| run.wait_with_output().unwrap());
+    let refused: Vec<_> = runs.iter().filter(|output| output.status.code() == Some(8)).collect();
+    assert_eq!(refused.len(), 1, "exactly one of two runs is refused: {runs:?}");
+    let message = String::from_utf8_lossy(&refused[0].stderr).into_owned()
+        + &String::from_utf8_lossy(&refused[0].stdout);
     assert!(message.contains("another run"), "{message}");
 }
 

@@ -76,7 +76,7 @@ impl Run<'_> {
         if !violations.is_empty() {
             return Err(self.stop(&violations));
         }
-        self.look_at_library(&media, Arc::new(records), &map, &station, deadline)
+        self.look_at_library(&media, &Arc::new(records), &map, &station, deadline)
     }
 
     fn compose(&self) -> Result<Option<Compose>, RunError> {
@@ -134,16 +134,16 @@ impl Run<'_> {
     fn look_at_library(
         &self,
         media: &Path,
-        records: Arc<Records>,
+        records: &Arc<Records>,
         map: &PathMap,
         station: &Station,
         deadline: Option<Instant>,
     ) -> Result<RunEnd, RunError> {
-        let roots = Roots::plan(Some(media), map, &records);
+        let roots = Roots::plan(Some(media), map, records);
         for note in &roots.notes {
             self.sink.send(Event::Note(note.clone()));
         }
-        let (holdings, census, walked, temporaries) = self.walk(&records, &roots, map, station)?;
+        let (holdings, census, walked, temporaries) = self.walk(records, &roots, map, station)?;
         if walked.cancelled {
             self.not_reached(walked.files);
             return Ok(RunEnd { stopped_by: StoppedBy::Signal });
@@ -159,11 +159,11 @@ impl Run<'_> {
         for (reason, count) in reconciler.left_out() {
             self.sink.send(Event::Skipped { reason, count });
         }
-        let store = self.store(media, &records, map)?;
+        let store = self.store(media, records, map)?;
         if let Some(store) = &store {
             self.clear(store.as_ref(), &temporaries);
         }
-        self.work_on_units(&records, &reconciler, &walked, store.as_deref(), station, deadline)
+        self.work_on_units(records, &reconciler, &walked, store.as_deref(), station, deadline)
     }
 
     /// Walks everything and holds it against the records. Entries that are no files are told at once.

@@ -136,7 +136,7 @@ impl Case<'_> {
     /// The checksum matches: nothing happened to the bytes here, even if they do not decode.
     fn as_recorded(&mut self, report: &MediaReport) -> (Verdict, String) {
         if let Some((class, text)) = self.damage_in(report) {
-            let evidence = self.damage_evidence(report, &text).with("as_recorded", true);
+            let evidence = Self::damage_evidence(report, &text).with("as_recorded", true);
             self.push(
                 What::from(class),
                 evidence,
@@ -166,7 +166,7 @@ impl Case<'_> {
         self.push(What::ChecksumMismatch, evidence, advice);
         let mut reason = "the bytes differ from the recorded checksum".to_owned();
         if let Some((class, text)) = damage {
-            let evidence = self.damage_evidence(report, &text);
+            let evidence = Self::damage_evidence(report, &text);
             let advice = self.damage_advice();
             self.push(What::from(class), evidence, advice);
             reason = format!("{reason}; {text}");
@@ -187,7 +187,7 @@ impl Case<'_> {
 
     fn without_checksum(&mut self, report: &MediaReport) -> (Verdict, String) {
         if let Some((class, text)) = self.damage_in(report) {
-            let evidence = self.damage_evidence(report, &text);
+            let evidence = Self::damage_evidence(report, &text);
             let advice = self.damage_advice();
             self.push(What::from(class), evidence, advice);
             return (Verdict::Damaged, text);
@@ -248,7 +248,7 @@ impl Case<'_> {
         })
     }
 
-    fn damage_evidence(&self, report: &MediaReport, text: &str) -> Evidence {
+    fn damage_evidence(report: &MediaReport, text: &str) -> Evidence {
         let mut evidence = Evidence::new().with("seen", text).with("format", report.format.as_str());
         if let Some(decoder) = &report.decoder {
             evidence = evidence.with("by", decoder.to_string());

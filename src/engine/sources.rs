@@ -79,7 +79,7 @@ fn automatic(
         match PostgresSource::new(address.expose()).and_then(|mut source| source.load(progress)) {
             Ok(records) => return Ok(Loaded { records, notes }),
             Err(error @ (RecordError::Connect { .. } | RecordError::Login { .. })) => {
-                notes.push(error.to_string())
+                notes.push(error.to_string());
             }
             Err(error) => return Err(RunError::records(error.to_string())),
         }

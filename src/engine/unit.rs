@@ -160,7 +160,7 @@ impl Desk<'_> {
                     Outcome::Looked(look) => {
                         state.seen = look.identity;
                         state.wrong = wrong_with(&look);
-                        if look.judgement.verdict.is_sound() {
+                        if look.judgement.verdict.is_sound() || self.quickly_sound(&look) {
                             self.sound(unit, file);
                         }
                     }
@@ -170,6 +170,11 @@ impl Desk<'_> {
             Presence::Unreadable { .. } => state.wrong = Some(What::Unreadable),
         }
         Ok(file.role.is_generated().then_some(state))
+    }
+
+    /// As far as `--quick` can tell.
+    fn quickly_sound(&self, look: &Look) -> bool {
+        self.depth == Depth::Structure && look.judgement.findings.is_empty()
     }
 
     /// A sound generated file without a row is something Immich does not know.
@@ -259,10 +264,14 @@ impl Desk<'_> {
         let problem = look.as_ref().and_then(|look| look.report.as_ref()?.problem.as_ref());
         let pictures: Vec<Rendered> = match rendered {
             Some(Ok(output)) => output.pictures,
-            Some(Err(error)) => return self.cannot(&plan.repairs, &error.to_string()),
+            Some(Err(error)) => {
+                self.cannot(&plan.repairs, &error.to_string());
+                return Ok(());
+            }
             None => {
                 let why = problem.map_or_else(|| "no picture came back".to_owned(), ToString::to_string);
-                return self.cannot(&plan.repairs, &format!("no picture can be made of the original: {why}"));
+                self.cannot(&plan.repairs, &format!("no picture can be made of the original: {why}"));
+                return Ok(());
             }
         };
         for repair in &plan.repairs {
@@ -313,11 +322,10 @@ impl Desk<'_> {
         }
     }
 
-    fn cannot(&self, repairs: &[plan::PlannedRepair], reason: &str) -> Result<(), Halt> {
+    fn cannot(&self, repairs: &[plan::PlannedRepair], reason: &str) {
         for repair in repairs {
             self.sink.send(Event::Repair(apply::not_rendered(repair, reason)));
         }
-        Ok(())
     }
 
     fn single(&self, turn: &mut Turn<'_, '_>, single: &Single) -> Result<(), Halt> {

@@ -120,6 +120,8 @@ pub struct Summary {
     pub known: u64,
     /// Findings that neither a repair resolved nor (with `--fail-on-new`) the baseline knows.
     pub left: BySeverity,
+    /// The same of findings about the run as a whole.
+    pub left_of_run: BySeverity,
     /// Findings that a repair resolved.
     pub resolved: u64,
     /// Of these, by severity and code.
@@ -202,6 +204,10 @@ impl Summary {
             if self.policy.fail_on_new {
                 return;
             }
+        }
+        if matches!(finding.code, Code::Run(_)) {
+            *self.left_of_run.slot(finding.severity) += 1;
+            return;
         }
         *self.left.slot(finding.severity) += 1;
         if let (Some(open), Some(path)) = (&mut self.open, &finding.path) {
@@ -323,7 +329,11 @@ impl Summary {
             status |= ExitStatus::REPAIRED;
         }
         let unfinished = self.repairs(RepairStatus::Planned) + self.repairs(RepairStatus::Failed) > 0;
-        if self.left.from(self.policy.fail_on) > 0 || (unfinished && self.policy.fail_on <= Severity::Warning)
+        // What ended the run is told by its own bit.
+        let ended_by_it = matches!(self.outcome, Outcome::Failed(_) | Outcome::Refused(_));
+        let of_run = if ended_by_it { 0 } else { self.left_of_run.from(self.policy.fail_on) };
+        if self.left.from(self.policy.fail_on) + of_run > 0
+            || (unfinished && self.policy.fail_on <= Severity::Warning)
         {
             status |= ExitStatus::LEFT;
         }
