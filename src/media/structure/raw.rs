@@ -55,7 +55,7 @@ impl<'b> Tiff<'b> {
     /// A TIFF structure that begins at the first byte.
     pub fn new(bytes: &'b [u8]) -> Option<Self> {
         let big_endian = match bytes.get(..4)? {
-            [b'I', b'I', b'*', 0] | b"IIRO" | b"IIRS" | [b'I', b'I', b'U', 0] => false,
+            [b'I', b'I', b'*' | b'U', 0] | b"IIRO" | b"IIRS" => false,
             [b'M', b'M', 0, b'*'] | b"MMOR" => true,
             _ => return None,
         };
