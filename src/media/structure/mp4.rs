@@ -241,11 +241,11 @@ mod tests {
     }
 
     /// One track of two chunks with two samples each at the given places.
-    fn film(chunks: [u32; 2]) -> Vec<u8> {
+    fn film([first, second]: [u32; 2]) -> Vec<u8> {
         let tables = [
             boxed(b"stsc", &numbers(&[0, 1, 1, 2, 1])),
             boxed(b"stsz", &numbers(&[0, 0, 4, 10, 10, 10, 10])),
-            boxed(b"stco", &numbers(&[0, 2, chunks[0], chunks[1]])),
+            boxed(b"stco", &numbers(&[0, 2, first, second])),
         ];
         let track = boxed(b"trak", &boxed(b"mdia", &boxed(b"minf", &boxed(b"stbl", &tables.concat()))));
         [boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"moov", &track), boxed(b"mdat", &[1; 40])].concat()
