@@ -1,5 +1,7 @@
 //! Runs the real program: every help text, the usual errors, and the pages it prints.
 
+#![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 

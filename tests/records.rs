@@ -20,7 +20,7 @@ use photofsck::immich::records::{
     Records, read_dump,
 };
 use photofsck::immich::schema::Era;
-use photofsck::model::{AssetId, Role};
+use photofsck::model::{AssetId, Role, display_path};
 use sqlx::{Connection as _, Executor as _};
 
 const ERAS: [Era; 7] = [Era::E0, Era::E1, Era::E2, Era::E3, Era::E4, Era::E5, Era::E6];
@@ -102,7 +102,7 @@ fn everything(records: &Records) -> Vec<String> {
             FileOwner::Person(person) => index.person(person).unwrap().id,
             FileOwner::User(user) => index.user(user).unwrap(),
         };
-        format!("{:?} {} {} {owner}", index.record_path(idx), file.role, file.edited)
+        format!("{} {} {} {owner}", display_path(&index.record_path(idx)), file.role, file.edited)
     }));
     lines.sort();
     let Records {

@@ -33,7 +33,7 @@ pub fn run(argv: Vec<OsString>) -> ExitStatus {
     match resolve::resolve(parsed.cli, &environment) {
         Err(message) => usage(&message),
         Ok(Action::Run(run)) => execute::run(*run),
-        Ok(Action::Report(action)) => stored::report(action),
+        Ok(Action::Report(action)) => stored::report(&action),
         Ok(Action::State(action)) => stored::state(&action),
         Ok(Action::Completions(shell)) => pages::completions(shell),
         Ok(Action::Man(command)) => pages::man(command.as_deref()),

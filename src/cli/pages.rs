@@ -21,18 +21,16 @@ pub fn completions(shell: Shell) -> ExitStatus {
 pub fn man(name: Option<&str>) -> ExitStatus {
     let mut program = Cli::command();
     program.build();
-    let page = match name {
+    let page = match name.map(|name| (name, program.find_subcommand(name))) {
         None => render(program),
-        Some(name) => match program.find_subcommand(name) {
-            Some(command) => {
-                let title = format!("photofsck-{name}");
-                render(command.clone().name(title.clone()).display_name(title))
-            }
-            None => {
-                let names: Vec<&str> = program.get_subcommands().map(Command::get_name).collect();
-                return usage(&format!("man: expected one of {}, found {name:?}", names.join(", ")));
-            }
-        },
+        Some((name, Some(command))) => {
+            let title = format!("photofsck-{name}");
+            render(command.clone().name(title.clone()).display_name(title))
+        }
+        Some((name, None)) => {
+            let names: Vec<&str> = program.get_subcommands().map(Command::get_name).collect();
+            return usage(&format!("man: expected one of {}, found {name:?}", names.join(", ")));
+        }
     };
     match page {
         Ok(page) => put(&page),

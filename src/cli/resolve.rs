@@ -166,7 +166,7 @@ fn library(
         quick: scope.quick,
         video: video(scope.video),
         state: state_folder(library.state, environment)?,
-        max_age: scope.max_age.unwrap_or(Duration::from_secs(30 * 86_400)),
+        max_age: scope.max_age.unwrap_or(Duration::from_hours(30 * 24)),
         time_limit: time_limit(scope.time_limit)?,
         shard: scope.shard.map_or_else(Shard::default, |(index, count)| Shard { index, count }),
         allow_mass_missing: library.allow_mass_missing,

@@ -1,5 +1,6 @@
 //! Earlier runs, shown again, and the catalog they are kept in.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -16,14 +17,14 @@ use crate::report::{Baseline, ExitStatus, Replay, Target, Verbosity, print, word
 const FORGET_AFTER_DAYS: i64 = 365;
 
 /// Shows a run again.
-pub fn report(action: ReportAction) -> ExitStatus {
+pub fn report(action: &ReportAction) -> ExitStatus {
     match try_report(action) {
         Ok(status) => status,
         Err(message) => failure(&message),
     }
 }
 
-fn try_report(action: ReportAction) -> Result<ExitStatus, String> {
+fn try_report(action: &ReportAction) -> Result<ExitStatus, String> {
     let catalog = open(&action.state)?;
     let run = find(&catalog, action.run.as_deref())?;
     let since = action.since.as_deref().map(|id| find(&catalog, Some(id))).transpose()?;
@@ -72,10 +73,10 @@ fn comparison(since: &RunRecord, before: &[Finding], now: &[Finding], verbosity:
         for finding in findings.iter().take(listed) {
             let path = finding.path.as_deref().or(finding.record_path.as_deref());
             let code: Code = finding.code;
-            text.push_str(&format!("  {word} {code} {}\n", path.map(display_path).unwrap_or_default()));
+            let _ = writeln!(text, "  {word} {code} {}", path.map(display_path).unwrap_or_default());
         }
         if findings.len() > listed {
-            text.push_str(&format!("  {word} and {} more; -v lists every one\n", findings.len() - listed));
+            let _ = writeln!(text, "  {word} and {} more; -v lists every one", findings.len() - listed);
         }
     }
     text.push('\n');
@@ -226,20 +227,17 @@ fn show(folder: &Path, overview: &Overview, runs: &[RunRecord]) -> String {
         words::bytes(overview.bytes)
     );
     for (verdict, count) in &overview.verdicts {
-        text.push_str(&format!("           {} {verdict}\n", words::count(*count)));
+        let _ = writeln!(text, "           {} {verdict}", words::count(*count));
     }
-    text.push_str(&format!(
-        "Verified   oldest {}, newest {}\n",
-        moment(overview.oldest),
-        moment(overview.newest)
-    ));
+    let _ =
+        writeln!(text, "Verified   oldest {}, newest {}", moment(overview.oldest), moment(overview.newest));
     for run in runs {
         let end = match &run.end {
             Some(end) if end.complete => format!("complete, exit {}", end.exit),
             Some(end) => format!("not complete, exit {}", end.exit),
             None => "killed, or still going on".to_owned(),
         };
-        text.push_str(&format!("Run        {} {} {}: {end}\n", run.run_id, run.started_at, run.command));
+        let _ = writeln!(text, "Run        {} {} {}: {end}", run.run_id, run.started_at, run.command);
     }
     text
 }

@@ -151,7 +151,7 @@ fn arguments_become_a_configuration() {
     assert_eq!(config.db, Db::Url("postgres://u:p@h/immich".into()));
     assert_eq!(config.only, Selection::Only(vec![Role::Original, Role::Preview]));
     assert_eq!((config.shard.index, config.shard.count), (2, 7));
-    assert_eq!(config.time_limit, Some(Duration::from_secs(8 * 3600)));
+    assert_eq!(config.time_limit, Some(Duration::from_hours(8)));
     assert_eq!(config.resources.memory, Some(512 << 20));
     assert_eq!((config.video, config.quick, config.items), (Depth::Full, true, true));
     assert_eq!(config.state, PathBuf::from("/s"));

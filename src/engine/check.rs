@@ -69,7 +69,10 @@ impl Run<'_> {
         records.index.resolve(|record| map.to_host(record));
         self.sink.send(Event::Run(self.info(command, &media, &records, &map, &station, compose, notes)?));
         let location = records.media_location.as_deref();
-        let violations = mounts::check_mounts(&media, &map, location, &records.mount_flags);
+        let mut violations = mounts::check_mounts(&media, &map, location, &records.mount_flags);
+        if !self.config.allow_mass_missing {
+            violations.extend(inventory::check_imports(&records, &map));
+        }
         if !violations.is_empty() {
             return Err(self.stop(&violations));
         }

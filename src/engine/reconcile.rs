@@ -102,7 +102,7 @@ pub struct AssetUnit {
     pub id: AssetId,
     /// Whose it is.
     pub owner: AssetId,
-    /// In the trash or offline: what is wrong with its generated files matters little.
+    /// In the trash, offline, or hidden: what is wrong with its generated files matters little.
     pub lowered: bool,
     /// The original, if the records name one.
     pub original: Option<UnitFile>,
@@ -166,7 +166,7 @@ impl<'a> Reconciler<'a> {
             asset,
             id: view.id,
             owner: view.owner,
-            lowered: view.trashed || view.offline,
+            lowered: is_lowered(&view),
             original: None,
             files: Vec::new(),
             wanted: Vec::new(),
@@ -412,6 +412,12 @@ impl<'a> Reconciler<'a> {
     }
 }
 
+/// Whether nobody misses the generated files of an asset. Hidden motion parts need none; where old servers made
+/// some, nobody sees them.
+fn is_lowered(view: &AssetView<'_>) -> bool {
+    view.trashed || view.offline || view.hidden
+}
+
 /// About a recorded file that is not an original: missing or unreadable.
 fn file_finding(view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<Finding> {
     let mut finding = match file.presence {
@@ -433,7 +439,7 @@ fn file_finding(view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<F
             _ => "its original is not there either: restore that first".to_owned(),
         };
     }
-    if file.role.is_generated() && (view.trashed || view.offline) {
+    if file.role.is_generated() && is_lowered(view) {
         finding.severity = Severity::Info;
     }
     Some(finding)

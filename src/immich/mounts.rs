@@ -270,11 +270,7 @@ pub fn import_trouble(host: &Path) -> Option<Option<String>> {
 /// More than half of the originals that should be there are not. `expected` and `missing` count neither
 /// offline nor trashed assets.
 pub fn check_mass_missing(missing: u64, expected: u64, example: Option<PathBuf>) -> Option<GuardError> {
-    (missing > expected / 2 && missing.saturating_mul(2) > expected).then_some(GuardError::MassMissing {
-        missing,
-        expected,
-        example,
-    })
+    (missing.saturating_mul(2) > expected).then_some(GuardError::MassMissing { missing, expected, example })
 }
 
 /// No upload at all can be mapped: the run would call everything lost. `uploads` and `mapped` count originals

@@ -237,3 +237,86 @@ const FILE_COLUMNS: &[&str] = &[
     "isProgressive",
     "isTransparent",
 ];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn tables(list: &[(&str, &str)]) -> Tables {
+        list.iter()
+            .map(|(table, columns)| ((*table).to_owned(), columns.split(' ').map(str::to_owned).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn each_era_by_its_columns() {
+        let old = "id originalPath ownerId isVisible";
+        let device = "id originalPath deviceAssetId";
+        for (era, list) in [
+            (Era::E0, &[("assets", "id originalPath resizePath webpPath")][..]),
+            (Era::E1, &[("assets", old), ("asset_files", "assetId type path")]),
+            (Era::E2, &[("asset", "id originalPath sidecarPath encodedVideoPath"), ("asset_file", "path")]),
+            (Era::E3, &[("asset", "id originalPath encodedVideoPath deviceAssetId"), ("asset_file", "path")]),
+            (Era::E4, &[("asset", &format!("{device} checksumAlgorithm")), ("asset_file", "path")]),
+            (
+                Era::E5,
+                &[
+                    ("asset", "id originalPath checksumAlgorithm"),
+                    ("asset_file", "path"),
+                    ("integrity_report", "id"),
+                    ("person", "id"),
+                ],
+            ),
+            (
+                Era::E6,
+                &[
+                    ("asset", "id originalPath checksumAlgorithm"),
+                    ("asset_file", "path"),
+                    ("integrity_report", "id"),
+                    ("person", "ownerId personGroupId"),
+                    ("person_group", "id"),
+                ],
+            ),
+        ] {
+            let state = recognise(&tables(list)).unwrap();
+            assert_eq!((state.era, state.problems), (Some(era), vec![]));
+        }
+    }
+
+    #[test]
+    fn what_fits_no_era_is_named_and_not_writable() {
+        for (list, words) in [
+            (
+                &[
+                    ("asset", "id originalPath checksumAlgorithm encrypted"),
+                    ("asset_file", "path"),
+                    ("integrity_report", "id"),
+                ][..],
+                "encrypted",
+            ),
+            (&[("asset", "id originalPath deviceAssetId"), ("asset_file", "path")], "checksumAlgorithm"),
+            (&[("asset", "id originalPath sidecarPath"), ("asset_file", "path")], "encodedVideoPath"),
+            (
+                &[
+                    ("assets", "id originalPath resizePath"),
+                    ("asset", "id originalPath sidecarPath encodedVideoPath"),
+                    ("asset_file", "path"),
+                ],
+                "both",
+            ),
+            (&[("assets", "id originalPath")], "previewPath"),
+        ] {
+            let state = recognise(&tables(list)).unwrap();
+            assert!(!state.writable() && state.label() == "unknown");
+            assert!(state.problems.iter().any(|problem| problem.contains(words)), "{:?}", state.problems);
+        }
+        let error = recognise(&tables(&[("chair", "id")])).unwrap_err();
+        assert!(error.contains("\"asset\" or \"assets\", found chair"), "{error}");
+        assert!(
+            recognise(&tables(&[("assets", "id name")])).unwrap_err().contains("no column \"originalPath\"")
+        );
+        assert!(!SchemaState::default().writable());
+    }
+}

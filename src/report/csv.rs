@@ -56,6 +56,8 @@ fn quote(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
     use super::*;
     use crate::model::{Code, Evidence, Role, What};
 

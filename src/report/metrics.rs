@@ -76,6 +76,8 @@ pub fn write(path: &Path, summary: &Summary) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
     use super::*;
     use crate::model::{Event, Finding, Role, What};
     use crate::report::summary::{Outcome, Policy, Scope};

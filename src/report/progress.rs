@@ -11,7 +11,7 @@ use super::{Verbosity, When};
 use crate::model::Stage;
 
 /// Between two signs of life where there is no terminal.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 /// The same with `--progress always`.
 const TALKATIVE: Duration = Duration::from_secs(10);
 

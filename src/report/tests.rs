@@ -201,7 +201,9 @@ fn the_lines_of_a_report() {
     rendered.thumbhash = Some(vec![1, 2, 3]);
     let plain = ItemReport::new(PathBuf::from(OsStr::from_bytes(HOSTILE)), Role::Unknown);
     let mut summary = Summary::new(Policy::default(), Scope { repairing: true, ..Scope::default() });
-    events("repair").iter().for_each(|event| summary.take(event));
+    for event in &events("repair") {
+        summary.take(event);
+    }
     summary.close(Outcome::Complete, 12.3456);
     let lines = [
         to_text(&RunLine(&run_info("check"))),

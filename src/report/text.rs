@@ -20,6 +20,9 @@ const GREEN: Style = AnsiColor::Green.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
 
+/// Evidence that is worth its place beside a sentence that says what was seen; `-v` shows the rest.
+const TELLING: [&str; 5] = ["as_recorded", "by", "damaged_part", "errno", "offset"];
+
 /// Column where the values of the last block begin.
 const LABEL: usize = 13;
 
@@ -280,9 +283,8 @@ fn finding_name(finding: &Finding) -> Option<String> {
 /// Evidence in words: what was seen first, then the other values by name. Long hashes only when asked for.
 fn evidence(finding: &Finding, all: bool) -> String {
     let mut parts = Vec::new();
-    if let Some(seen) = finding.evidence.get("seen") {
-        parts.push(plain(seen));
-    }
+    let told = finding.evidence.get("seen");
+    parts.extend(told.map(plain));
     for (key, value) in &finding.evidence.0 {
         match (key.as_str(), value) {
             ("registered", Value::Bool(true)) if !all => continue,
@@ -293,7 +295,8 @@ fn evidence(finding: &Finding, all: bool) -> String {
             _ => {}
         }
         let hash = key.contains("sha1") || key.contains("blake3");
-        if key != "seen" && (all || !hash) {
+        let telling = told.is_none() || TELLING.contains(&key.as_str());
+        if key != "seen" && (all || (telling && !hash)) {
             parts.push(format!("{} {}", key.replace('_', " "), plain(value)));
         }
     }

@@ -54,7 +54,7 @@ pub fn headline(summary: &Summary, run: &RunInfo, command: &str) -> Headline {
             let looked = summary.tally.checked + summary.tally.errors > 0;
             let what = if looked { "finished" } else { "done" };
             let found =
-                std::mem::replace(&mut first, format!("The {} could not be {what}: {message}", command));
+                std::mem::replace(&mut first, format!("The {command} could not be {what}: {message}"));
             rest.clear();
             if looked {
                 rest.push(format!("Until then: {found}"));
@@ -220,7 +220,7 @@ fn soundness(summary: &Summary, run: &RunInfo) -> String {
     }
     let mut text = list(&parts);
     if summary.scope.quick && summary.tally.checked > 0 {
-        text = "none is missing, empty or cut short (a quick look: contents were not decoded)".to_owned();
+        "none is missing, empty or cut short (a quick look: contents were not decoded)".clone_into(&mut text);
     }
     let no_records = run.records.as_ref().is_none_or(|records| records.source.starts_with("none"));
     if no_records && !text.is_empty() {

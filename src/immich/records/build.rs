@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
-use super::index::{
-    AssetIdx, AssetKind, AssetRow, DirRow, FileRow, NONE, NameForm, Person, RecordIndex, Shape, flag,
-};
+use super::index::{AssetRow, DirRow, FileRow, NONE, NameForm, RecordIndex, Shape, flag};
 use super::names::{NameParts, PathParts};
 use super::slots::{IndexFull, Slots};
+use super::views::{AssetIdx, AssetKind, Person};
 use crate::model::{AssetId, Role};
 
 /// A row of the asset table, as far as it matters here.

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::build::{AssetInput, ExifInput, IndexBuilder};
 use super::copy;
-use super::index::{AssetKind, Person};
 use super::slots::IndexFull;
+use super::views::{AssetKind, Person};
 use super::{Home, InterruptedMove, Library, Records, User};
 use crate::immich::schema::{self, Tables};
 use crate::immich::settings;

@@ -15,6 +15,7 @@ mod postgres;
 mod seen;
 mod slots;
 mod sniff;
+mod views;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,14 +23,15 @@ use std::path::PathBuf;
 pub use backups::{NewestDump, find_newest_dump};
 pub use build::{AssetInput, ExifInput, IndexBuilder};
 pub use dump::{DumpSource, read as read_dump};
-pub use index::{
-    AssetIdx, AssetKind, AssetView, DirId, DirView, FileIdx, FileOwner, FileView, HostDirId, Person,
-    PersonIdx, RecordIndex, UserIdx,
-};
+pub use index::RecordIndex;
 use jiff::Timestamp;
 pub use postgres::PostgresSource;
 pub use seen::Seen;
 pub use slots::IndexFull;
+pub use views::{
+    AssetIdx, AssetKind, AssetView, DirId, DirView, FileIdx, FileOwner, FileView, HostDirId, Person,
+    PersonIdx, UserIdx,
+};
 
 use super::schema::SchemaState;
 use crate::model::{AssetId, ImageSettings, RecordsInfo};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::index::FileIdx;
+use super::views::FileIdx;
 
 /// One mark for each file of a [`super::RecordIndex`]; several threads may set marks at once.
 #[derive(Debug)]

@@ -1,5 +1,11 @@
 //! The index filled by its builder: what goes in comes out, and a million assets fit.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 use std::collections::HashSet;
 
@@ -188,7 +194,7 @@ fn a_million_assets_fit() {
     let owners: Vec<AssetId> = (0..10).map(|number| id(u64::MAX - number)).collect();
     // Every other original is where it was uploaded, the others where the storage template put them.
     let original = |number: u64, owner: AssetId| {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let file = id(number ^ 1 << 40);
             format!("/data/upload/{owner}/{}/{file}.jpg", nest(file))
         } else {
