@@ -62,7 +62,8 @@ fn look(case: &Case, ours: &[MediaFormat], depth: Depth) -> Option<(MediaFormat,
         }));
         match looked {
             Ok(examined) => {
-                if examined.problem.is_none() {
+                let hidden = examined.faults.iter().any(|fault| fault.error.damage().is_none());
+                if examined.problem.is_none() && !hidden {
                     assert!(examined.pixels.is_some(), "{}: sound, but no picture", case.name);
                     assert!(examined.size.is_some(), "{}: sound, but no size", case.name);
                 }

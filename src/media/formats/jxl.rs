@@ -113,7 +113,7 @@ fn walk_boxes(source: &Source<'_>, examined: &mut Examined) -> Result<(), Decode
             Ok(found) => has_codestream |= matches!(&found.kind, b"jxlc" | b"jxlp"),
             Err(error @ (DecodeError::Truncated { .. } | DecodeError::Io { .. })) => return Err(error),
             Err(error) if has_codestream => {
-                examined.faults.push(Fault { error, by: examined.decoder.clone() })
+                examined.faults.push(Fault { error, by: examined.decoder.clone() });
             }
             Err(error) => return Err(error),
         }

@@ -244,13 +244,12 @@ fn examine(
     if target == Target::None {
         return Ok(());
     }
-    match Merged::of(&header, layers) {
-        Some(merged) => examined.pixels = Some(merged.pixels(&header, &planes, palette, resources)),
-        None => {
-            let error = DecodeError::unsupported(format!("{:?} pictures cannot be shown", header.mode));
-            examined.faults.push(Fault { error: error.clone(), by: examined.decoder.clone() });
-            return Err(error);
-        }
+    if let Some(merged) = Merged::of(&header, layers) {
+        examined.pixels = Some(merged.pixels(&header, &planes, palette, resources));
+    } else {
+        // Sound all the same: that it cannot be shown says nothing about the bytes.
+        let error = DecodeError::unsupported(format!("{:?} pictures cannot be shown", header.mode));
+        examined.faults.push(Fault { error, by: examined.decoder.clone() });
     }
     Ok(())
 }

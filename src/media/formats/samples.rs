@@ -6,10 +6,10 @@ use crate::media::{ColorModel, Samples};
 pub(super) fn straighten(samples: &mut Samples, channels: usize) {
     match samples {
         Samples::U8(samples) => {
-            samples.chunks_exact_mut(channels).for_each(|pixel| straighten_pixel(pixel, 255))
+            samples.chunks_exact_mut(channels).for_each(|pixel| straighten_pixel(pixel, 255));
         }
         Samples::U16(samples) => {
-            samples.chunks_exact_mut(channels).for_each(|pixel| straighten_pixel(pixel, 65_535))
+            samples.chunks_exact_mut(channels).for_each(|pixel| straighten_pixel(pixel, 65_535));
         }
     }
 }

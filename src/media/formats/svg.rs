@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::tiny_skia::{Pixmap, PremultipliedColorU8, Transform};
 use resvg::usvg::{self, ImageHrefResolver, Options, Tree, fontdb, roxmltree};
 
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
@@ -257,7 +257,7 @@ fn draw(tree: &Tree, full_size: PixelSize, size: PixelSize) -> Result<Pixels, De
         size.height as f32 / tree.size().height(),
     );
     resvg::render(tree, transform, &mut canvas.as_mut());
-    let samples = canvas.pixels().iter().map(|pixel| pixel.demultiply());
+    let samples = canvas.pixels().iter().map(PremultipliedColorU8::demultiply);
     let samples =
         samples.flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()]).collect();
     Ok(Pixels {

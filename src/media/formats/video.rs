@@ -129,8 +129,9 @@ fn recognise_bmff(head: &[u8]) -> Option<MediaFormat> {
         };
     }
     match (bmff::be32(head, 0)?, head.get(4..8)?) {
-        (8.. | 0 | 1, b"moov" | b"mdat" | b"pnot") => Some(MediaFormat::Mov),
-        (8.., b"wide" | b"free" | b"skip") => Some(MediaFormat::Mov),
+        (8.. | 0 | 1, b"moov" | b"mdat" | b"pnot") | (8.., b"wide" | b"free" | b"skip") => {
+            Some(MediaFormat::Mov)
+        }
         (8.., b"styp" | b"moof" | b"sidx") => Some(MediaFormat::Mp4),
         _ => None,
     }

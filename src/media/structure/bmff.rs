@@ -23,7 +23,7 @@ pub struct Bmff {
 
 impl Bmff {
     /// Length of the content.
-    pub const fn len(&self) -> u64 {
+    pub const fn length(&self) -> u64 {
         self.end.saturating_sub(self.content)
     }
 
@@ -44,7 +44,7 @@ impl Bmff {
 
     /// The content, if it is no longer than `limit` bytes and all there.
     pub fn read(&self, source: &Source<'_>, limit: u64) -> Option<Vec<u8>> {
-        let len = self.len();
+        let len = self.length();
         if len > limit {
             return None;
         }
@@ -195,7 +195,7 @@ mod tests {
         bytes.extend(b"\0\0\0\0restand so on");
         let boxes: Vec<Bmff> = walk(&bytes).into_iter().map(Result::unwrap).collect();
         assert_eq!(boxes.iter().map(Bmff::name).collect::<Vec<_>>(), ["abcd", "wide", "rest"]);
-        assert_eq!(boxes.iter().map(Bmff::len).collect::<Vec<_>>(), [4, 2, 9]);
+        assert_eq!(boxes.iter().map(Bmff::length).collect::<Vec<_>>(), [4, 2, 9]);
     }
 
     #[test]

@@ -158,9 +158,9 @@ fn small(value: u64) -> u32 {
 }
 
 fn read_index(source: &Source<'_>, found: &Bmff) -> Result<Vec<u8>, DecodeError> {
-    if found.len() > MAX_INDEX {
+    if found.length() > MAX_INDEX {
         return Err(DecodeError::limit(
-            format!("box '{}' of {} bytes", found.name(), found.len()),
+            format!("box '{}' of {} bytes", found.name(), found.length()),
             format!("{MAX_INDEX} bytes"),
         ));
     }
@@ -253,7 +253,7 @@ fn read_properties(
                 layout.deep |= bytes.get(5..).is_some_and(|depths| depths.iter().any(|&depth| depth > 8));
             }
             b"av1C" => {
-                layout.deep |= read_index(source, &head)?.get(2).is_some_and(|flags| flags & 0x40 != 0)
+                layout.deep |= read_index(source, &head)?.get(2).is_some_and(|flags| flags & 0x40 != 0);
             }
             b"hvcC" => {
                 let bytes = read_index(source, &head)?;

@@ -83,9 +83,9 @@ fn walk_track(source: &Source<'_>, track: &Bmff, layout: &mut Layout) -> Result<
     }
     let read = |kind: &bmff::Kind| -> Result<Option<(u64, Vec<u8>)>, DecodeError> {
         let Some(found) = table.child(source, 0, *kind) else { return Ok(None) };
-        if found.len() > MAX_TABLE {
+        if found.length() > MAX_TABLE {
             return Err(DecodeError::limit(
-                format!("table '{}' of {} bytes", found.name(), found.len()),
+                format!("table '{}' of {} bytes", found.name(), found.length()),
                 format!("{MAX_TABLE} bytes"),
             ));
         }
@@ -187,7 +187,7 @@ impl Sizes {
                 4 => self
                     .table
                     .get(12 + index / 2)
-                    .map(|&pair| u64::from(if index % 2 == 0 { pair >> 4 } else { pair & 15 })),
+                    .map(|&pair| u64::from(if index.is_multiple_of(2) { pair >> 4 } else { pair & 15 })),
                 _ => None,
             }
         };
@@ -241,11 +241,11 @@ mod tests {
     }
 
     /// One track of two chunks with two samples each at the given places.
-    fn film(chunks: [u32; 2]) -> Vec<u8> {
+    fn film([first, second]: [u32; 2]) -> Vec<u8> {
         let tables = [
             boxed(b"stsc", &numbers(&[0, 1, 1, 2, 1])),
             boxed(b"stsz", &numbers(&[0, 0, 4, 10, 10, 10, 10])),
-            boxed(b"stco", &numbers(&[0, 2, chunks[0], chunks[1]])),
+            boxed(b"stco", &numbers(&[0, 2, first, second])),
         ];
         let track = boxed(b"trak", &boxed(b"mdia", &boxed(b"minf", &boxed(b"stbl", &tables.concat()))));
         [boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"moov", &track), boxed(b"mdat", &[1; 40])].concat()

@@ -162,7 +162,8 @@ fn graph(frame: &frame::Video, clock: Clock, filters: &str) -> Result<filter::Gr
         aspect.denominator().max(1),
     );
     if clock.rate.numerator() > 0 && clock.rate.denominator() > 0 {
-        arguments.push_str(&format!(":frame_rate={}/{}", clock.rate.numerator(), clock.rate.denominator()));
+        let (frames, seconds) = (clock.rate.numerator(), clock.rate.denominator());
+        arguments = format!("{arguments}:frame_rate={frames}/{seconds}");
     }
     let (Some(entry), Some(exit)) = (filter::find("buffer"), filter::find("buffersink")) else {
         return Err(Error::FilterNotFound);

@@ -198,9 +198,7 @@ impl<'s> Session<'s> {
             error => error,
         };
         let mut context = codec::context::Context::from_parameters(parameters).map_err(in_words)?;
-        let mut threads = codec::threading::Config::default();
-        threads.count = 1;
-        context.set_threading(threads);
+        context.set_threading(codec::threading::Config::count(1));
         let mut decoder = context.decoder();
         decoder.set_packet_time_base(stream.time_base());
         decoder.check(check);
