@@ -24,7 +24,7 @@ use crate::model::{Colorspace, ImageSettings, Orientation, OutputSettings, Pixel
 use colour::Colour;
 use encode::Chroma;
 use raster::{Picture, Raster};
-use resize::Resizer;
+use resize::{Fit, Resizer};
 
 /// One picture to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +140,7 @@ impl Renderer {
         let base = self.base(pixels, base_size, space)?;
 
         let icc = (!video).then(|| profile::icc(space));
+        let fit = if video { Fit::Fill } else { Fit::Outside };
         let mut output = RenderOutput { transparent: has_alpha, ..RenderOutput::default() };
         for spec in &job.outputs {
             let size = match (spec.role, video) {
@@ -152,7 +153,7 @@ impl Renderer {
             let bytes = if size == base.size {
                 encode::encode(&base, spec.output, chroma, icc)?
             } else {
-                encode::encode(&self.resizer.picture(&base, size)?, spec.output, chroma, icc)?
+                encode::encode(&self.resizer.picture(&base, size, fit)?, spec.output, chroma, icc)?
             };
             output.pictures.push(Rendered { role: spec.role, size, bytes });
         }
@@ -178,7 +179,7 @@ impl Renderer {
         }
         // Reduced before anything else: the fewer pixels, the cheaper the other steps.
         if found != stored {
-            raster = self.resizer.raster(&raster, stored)?;
+            raster = self.resizer.raster(&raster, stored, if video { Fit::Fill } else { Fit::Outside })?;
         }
         let picture = self.colour.convert(raster, icc.as_deref(), space)?;
         let picture = if video { picture.without_alpha() } else { picture };

@@ -3,12 +3,12 @@
 use super::RenderError;
 use super::geometry::{THUMBHASH_SIDE, inside};
 use super::raster::Picture;
-use super::resize::Resizer;
+use super::resize::{Fit, Resizer};
 
 /// Hashes the picture, scaled to fit inside 100x100.
 pub fn thumbhash(picture: &Picture, resizer: &mut Resizer) -> Result<Vec<u8>, RenderError> {
     let size = inside(picture.size, THUMBHASH_SIDE);
-    let small = resizer.picture(picture, size)?;
+    let small = resizer.picture(picture, size, Fit::Inside)?;
     let rgba = if small.alpha {
         small.samples
     } else {

@@ -261,6 +261,7 @@ fn read_properties(
                 layout.beyond_main |= bytes.get(1).is_some_and(|profile| profile & 31 > 3);
                 *nal_length = bytes.get(21).map_or(4, |&flags| usize::from(flags & 3) + 1);
             }
+            b"clap" => layout.has_crop = true,
             _ => {}
         }
     }
