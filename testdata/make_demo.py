@@ -379,7 +379,7 @@ def fill(library):
         "cjxl": [("next.jxl", picture(85, (1200, 900))), ("next small.jxl", picture(86, (640, 480)))],
     }
     commands = {
-        "heif-enc": lambda s, t: ("heif-enc", "-q", "60", s, "-o", t),
+        "heif-enc": lambda s, t: ("heif-enc", "-q", "60", "-p", "preset=ultrafast", s, "-o", t),
         "avifenc": lambda s, t: ("avifenc", "-s", "8", "-j", "2", s, t),
         "cjxl": lambda s, t: ("cjxl", "-q", "85", "-e", "4", s, t),
     }
