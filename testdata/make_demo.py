@@ -20,6 +20,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
@@ -276,7 +277,8 @@ class Library:
             (self.media / folder).mkdir(parents=True, exist_ok=True)
             (self.media / folder / ".immich").write_text("1767225600000")
         self.write(f"{CONTAINER}/profile/{self.users[0]}/{uuid.UUID(int=7)}.jpeg", profile)
-        self.write_dump(self.media / "backups" / "immich-db-backup-20260601T020000-v3.0.1-pg15.18.sql.gz")
+        now = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        self.write_dump(self.media / "backups" / f"immich-db-backup-{now}-v3.0.1-pg15.18.sql.gz")
 
     def write_dump(self, path):
         users = [(u, f"user{i}@example.org", f"User {i}", "t" if i == 0 else "f", None if i else "admin",
