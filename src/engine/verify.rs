@@ -43,16 +43,20 @@ pub fn verify(
     sink.send(Event::Stage { stage: Stage::Verify, items: None, bytes: None });
     let feed = entries(&config.paths, sink);
     let work = |examiner: &mut Examiner<'_>, path: &PathBuf| -> Result<(), Halt> {
-        let path = &absolute_if(path, ledger.is_some());
         let mut expected = Expectation::unrecorded(path, Role::Unknown, depth);
+        // The catalog knows files by their absolute path, the person by the one that was named.
+        let known = Expectation {
+            path: std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            ..expected.clone()
+        };
         if let Some(ledger) = &ledger
-            && let Earlier::Due { last_sound } = ledger.ask(&expected).inspect_err(|_| not_reached(sink))?
+            && let Earlier::Due { last_sound } = ledger.ask(&known).inspect_err(|_| not_reached(sink))?
         {
             expected.last_sound = last_sound;
         }
         let look = examiner.look(&expected, None).inspect_err(|_| not_reached(sink))?;
         if let Some(ledger) = &ledger {
-            ledger.note(&expected, &look).inspect_err(|_| not_reached(sink))?;
+            ledger.note(&known, &look).inspect_err(|_| not_reached(sink))?;
         }
         let item = if look.is_gone() { gone(path) } else { look.item(&expected) };
         send_item(sink, item, look.judgement.findings);
@@ -110,11 +114,6 @@ fn send_item(sink: &dyn EventSink, mut item: ItemReport, findings: Vec<Finding>)
 
 fn not_reached(sink: &dyn EventSink) {
     sink.send(Event::Skipped { reason: SkipReason::NotReached, count: 1 });
-}
-
-/// The catalog knows files by their absolute path.
-fn absolute_if(path: &Path, wanted: bool) -> PathBuf {
-    if wanted { std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() }
 }
 
 /// A file that was named or walked and is not there any more.
