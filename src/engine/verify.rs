@@ -105,7 +105,6 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
 
 fn send_item(sink: &dyn EventSink, mut item: ItemReport, findings: Vec<Finding>) {
     item.codes = findings.iter().map(|finding| finding.code).collect();
-    sink.send(Event::Progress { stage: Stage::Verify, items: 1, bytes: item.bytes });
     sink.send(Event::Checked(Box::new(item)));
     for finding in findings {
         sink.send(Event::Finding(Box::new(finding)));
