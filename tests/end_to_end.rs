@@ -1,6 +1,12 @@
 //! The main job from outside: the demo library with its planted faults, checked, repaired and checked again
 //! by the real program. Needs python3 with Pillow and ffmpeg, as the demo does.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -477,7 +477,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test should panic")]
     use super::*;
 
-    const IMMICH: &str = r#"
+    const IMMICH: &str = r"
 name: immich
 services:
   immich-server:
@@ -504,7 +504,7 @@ services:
 PORTS
 volumes:
   model-cache:
-"#;
+";
 
     fn folder(compose: &str, env: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();

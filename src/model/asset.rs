@@ -141,6 +141,8 @@ impl fmt::Display for Role {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used, reason = "tests")]
+
     use super::*;
 
     #[test]

@@ -126,20 +126,12 @@ impl What {
         let generated = role.is_generated();
         let minor = matches!(role, Role::Sidecar | Role::Profile);
         match self {
-            Self::Missing if generated => Severity::Warning,
-            Self::Missing => Severity::Error,
-            Self::Empty | Self::Truncated | Self::Malformed if generated || minor => Severity::Warning,
-            Self::Empty | Self::Truncated | Self::Malformed => Severity::Error,
-            Self::ChecksumMismatch | Self::Changed | Self::Unreadable if minor => Severity::Warning,
-            Self::ChecksumMismatch | Self::Changed | Self::Unreadable => Severity::Error,
+            Self::Missing if !generated => Severity::Error,
+            Self::Empty | Self::Truncated | Self::Malformed if !generated && !minor => Severity::Error,
+            Self::ChecksumMismatch | Self::Changed | Self::Unreadable if !minor => Severity::Error,
             Self::WrongFormat if matches!(role, Role::Original) => Severity::Info,
-            Self::WrongContent
-            | Self::WrongFormat
-            | Self::WrongSize
-            | Self::Unverifiable
-            | Self::PassedOnRetry
-            | Self::Unregistered => Severity::Warning,
             Self::Untracked => Severity::Info,
+            _ => Severity::Warning,
         }
     }
 }

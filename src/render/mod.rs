@@ -46,6 +46,8 @@ pub struct RenderJob {
     pub colorspace: Colorspace,
     /// Whether the thumbhash is wanted.
     pub thumbhash: bool,
+    /// Of raws, whether the camera's own picture inside is taken where it is not smaller than the preview.
+    pub prefer_embedded: bool,
 }
 
 impl RenderJob {
@@ -63,7 +65,13 @@ impl RenderJob {
                 Some(RenderSpec { role, output })
             })
             .collect();
-        Self { outputs, preview_size: settings.preview.size, colorspace: settings.colorspace, thumbhash }
+        Self {
+            outputs,
+            preview_size: settings.preview.size,
+            colorspace: settings.colorspace,
+            thumbhash,
+            prefer_embedded: settings.extract_embedded,
+        }
     }
 }
 

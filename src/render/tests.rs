@@ -43,7 +43,13 @@ fn output(format: ImageFormat, size: u32, quality: u8) -> OutputSettings {
 
 fn job(role: Role, output: OutputSettings) -> RenderJob {
     let outputs = vec![RenderSpec { role, output }];
-    RenderJob { outputs, preview_size: 1440, colorspace: Colorspace::P3, thumbhash: false }
+    RenderJob {
+        outputs,
+        preview_size: 1440,
+        colorspace: Colorspace::P3,
+        thumbhash: false,
+        prefer_embedded: false,
+    }
 }
 
 fn usual_job() -> RenderJob {

@@ -19,6 +19,7 @@ use super::protocol::{self, Job, MediaReport, Reply, Request};
 use super::sandbox::Protections;
 use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
+use crate::media::formats::raw;
 use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, probe};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize, Role};
 use crate::render::{RenderError, RenderJob, RenderOutput, Renderer};
@@ -258,7 +259,10 @@ impl Server<'_> {
             self.send(&Reply::Known(Box::new(report.clone())))?;
         }
         let source = reading.source(buffer);
-        let examined = family.examine(format, &source, job.depth, target, &job.limits);
+        let embedded = embedded(format, &source, target, job);
+        let target = if embedded.is_some() { Target::None } else { target };
+        let mut examined = family.examine(format, &source, job.depth, target, &job.limits);
+        examined.pixels = examined.pixels.or(embedded);
         // What a decoder says of a file that changed under it means nothing.
         reading.before.same(file)?;
         self.conclude(examined, job, report);
@@ -457,6 +461,12 @@ fn promised(extension: &str, found: Option<MediaFormat>) -> Option<MediaFormat> 
 fn describe(source: &Source<'_>) -> Result<Option<String>, DecodeError> {
     let head = probe::head(source)?;
     Ok(looks_like(&head, head.len() as u64 == source.len()))
+}
+
+/// The camera's own picture inside a raw, where that is wanted and there is a large one.
+fn embedded(format: MediaFormat, source: &Source<'_>, target: Target, job: &Job) -> Option<Pixels> {
+    let render = job.render.as_ref().filter(|render| render.prefer_embedded && format == MediaFormat::Raw)?;
+    raw::embedded_picture(source, render.preview_size, target, &job.limits)
 }
 
 fn target(job: &Job) -> Target {

@@ -1,13 +1,14 @@
 //! GIF, animated or not.
 //!
 //! All blocks are walked and the data of every frame is read strictly by our own reader, which also makes the pixels of
-//! the first frame.
+//! the first frame. Immich treats GIFs as videos: their picture is the frame that the video filters choose, and our own
+//! first frame only stands in where FFmpeg cannot choose one.
 
 use crate::media::structure::gif::{self as structure, Frame, Outline};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, video, within_limits};
 
 /// The family.
 pub struct Gif;
@@ -54,14 +55,22 @@ impl Format for Gif {
         let result =
             source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
         examined.problem = result.err();
+        if let (Some(pixels), None) = (&mut examined.pixels, &examined.problem) {
+            // Half the time, so that some is left to fall back.
+            let limits = Limits { max_seconds: limits.max_seconds / 2, ..*limits };
+            if let Ok(chosen) = video::preview_frame(source, MediaFormat::Gif, &limits) {
+                *pixels = chosen;
+            }
+        }
         examined
     }
 }
 
-/// Canvas and indices of the first frame; the outline of a long animation.
+/// Canvas and indices of the first frame; the outline of a long animation; the frames that FFmpeg chooses from.
 fn needs(screen: PixelSize, frame: PixelSize, target: Target) -> u64 {
+    let choosing = if target == Target::None { 0 } else { video::choosing_memory(screen) };
     let pixels = if target == Target::None { 0 } else { screen.pixels() * 4 + frame.pixels() };
-    pixels + (1 << 20)
+    pixels.saturating_add(choosing).saturating_add(1 << 20)
 }
 
 fn examine(
@@ -108,13 +117,13 @@ fn examine(
     Ok(())
 }
 
-/// The first frame on the empty canvas.
+/// The first frame on the empty canvas, which is white where colours without alpha are taken, as FFmpeg's is.
 fn compose(bytes: &[u8], outline: &Outline, frame: &Frame, indices: &[u8]) -> Pixels {
     let palette = frame.palette.clone().or_else(|| outline.palette.clone());
     let palette = palette.and_then(|range| bytes.get(range)).unwrap_or_default();
     let (width, height) = (outline.screen.width as usize, outline.screen.height as usize);
     let columns = frame.size.width as usize;
-    let mut canvas = vec![0u8; width * height * 4];
+    let mut canvas = [255, 255, 255, 0].repeat(width * height);
     for (stored, row) in indices.chunks_exact(columns).enumerate() {
         let y = usize::from(frame.top) + shown_row(stored, frame);
         let x = usize::from(frame.left);
@@ -146,7 +155,7 @@ fn compose(bytes: &[u8], outline: &Outline, frame: &Frame, indices: &[u8]) -> Pi
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
-        video_frame: false,
+        video_frame: true,
     }
 }
 
@@ -194,12 +203,31 @@ mod tests {
         let pixels = examine_bytes(&Gif, &bytes, Target::Full).unwrap();
         let expected: Vec<u8> = noise(40 * 30).iter().flat_map(|&n| [n, 255 - n, n / 2]).collect();
         assert_eq!((pixels.model, &pixels.samples), (ColorModel::Rgb, &Samples::U8(expected)));
+        assert!(pixels.video_frame);
+    }
+
+    #[test]
+    fn the_frame_behind_a_change_of_scene_is_taken() {
+        let mut bytes = Vec::new();
+        let mut encoder = gif::Encoder::new(&mut bytes, 40, 30, &[0, 0, 0, 250, 120, 60]).unwrap();
+        for index in [0, 1] {
+            for _ in 0..12 {
+                let mut frame = gif::Frame::from_indexed_pixels(40, 30, vec![index; 40 * 30], None);
+                frame.delay = 10;
+                encoder.write_frame(&frame).unwrap();
+            }
+        }
+        drop(encoder);
+        let pixels = examine_bytes(&Gif, &bytes, Target::Full).unwrap();
+        assert_eq!(pixels.samples, Samples::U8([250, 120, 60].repeat(40 * 30)));
     }
 
     #[test]
     fn interlaced_rows_agree_with_the_gif_crate() {
         let bytes = encode(true, Some(7), 1);
-        let pixels = examine_bytes(&Gif, &bytes, Target::Full).unwrap();
+        let mut examined = Examined::by(Gif.decoder());
+        examine(&bytes, Depth::Full, Target::Full, &Limits::default(), &mut examined).unwrap();
+        let pixels = examined.pixels.unwrap();
         let mut options = gif::DecodeOptions::new();
         options.set_color_output(gif::ColorOutput::RGBA);
         let mut decoder = options.read_info(&bytes[..]).unwrap();

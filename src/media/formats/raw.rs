@@ -20,6 +20,7 @@ use crate::media::structure::{bmff, mp4};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, probe};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
+use super::jpeg::Jpeg;
 use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
 
 /// All camera raws.
@@ -216,21 +217,50 @@ fn described<'b>(found: Family, source: &Source<'_>, bytes: &'b [u8]) -> Option<
     }
 }
 
-/// The largest JPEG inside whose shorter side is at least this long: the camera's own picture of the raw.
+/// The camera's own picture inside a raw, decoded, if its shorter side is at least `min_short_side`.
+///
+/// It is turned as the raw says, whatever it says itself; its colour space and depth are those noted in the raw.
+pub fn embedded_picture(
+    source: &Source<'_>,
+    min_short_side: u32,
+    target: Target,
+    limits: &Limits,
+) -> Option<Pixels> {
+    let bytes = source.load(limits).ok()?;
+    let found = family(&bytes)?;
+    let jpeg = embedded_jpeg(found, &bytes, min_short_side)?;
+    let inside = Source::new(source.file(), jpeg.len() as u64, Some(jpeg), "jpg");
+    let mut examined = Jpeg.examine(MediaFormat::Jpeg, &inside, Depth::Full, target, limits);
+    let mut pixels = examined.pixels.take().filter(|_| examined.problem.is_none())?;
+    let described = described(found, source, &bytes);
+    if let Some(orientation) = described.as_deref().and_then(Tiff::new).as_ref().and_then(Tiff::orientation) {
+        pixels.orientation = orientation;
+    }
+    let facts = described.as_deref().map(exif::read).unwrap_or_default();
+    pixels.bits_per_sample = bits(&facts);
+    pixels.exif_colorspace = facts.colorspace;
+    Some(pixels)
+}
+
+/// The largest JPEG inside whose shorter side is at least this long.
 ///
 /// Immich's order of tags (`JpgFromRaw2`, `JpgFromRaw`, `PreviewJXL`, `PreviewImage`) comes to the largest in practice;
 /// previews in JPEG XL are not looked for.
-pub fn embedded_preview(source: &Source<'_>, min_short_side: u32, limits: &Limits) -> Option<Vec<u8>> {
-    let bytes = source.load(limits).ok()?;
-    let candidates: Vec<&[u8]> = match family(&bytes)? {
-        Family::Tiff => Tiff::new(&bytes)?.jpegs(),
-        Family::Raf => raw::raf_jpeg(&bytes).into_iter().collect(),
-        Family::Mrw => raw::mrw_tiff(&bytes).and_then(Tiff::new)?.jpegs(),
+fn embedded_jpeg(found: Family, bytes: &[u8], min_short_side: u32) -> Option<&[u8]> {
+    let candidates: Vec<&[u8]> = match found {
+        Family::Tiff => Tiff::new(bytes)?.jpegs(),
+        Family::Raf => raw::raf_jpeg(bytes).into_iter().collect(),
+        Family::Mrw => raw::mrw_tiff(bytes).and_then(Tiff::new)?.jpegs(),
         Family::Cr3 | Family::Crw | Family::X3f | Family::Arri => return None,
     };
     let sized = candidates.into_iter().filter_map(|jpeg| Some((jpeg_size(jpeg)?, jpeg)));
     let (size, jpeg) = sized.max_by_key(|(size, _)| size.pixels())?;
-    (size.short_side() >= min_short_side).then(|| jpeg.to_vec())
+    (size.short_side() >= min_short_side).then_some(jpeg)
+}
+
+/// Bits of a sample as the raw notes them.
+fn bits(facts: &exif::Facts) -> u8 {
+    facts.bits_per_sample.and_then(|bits| u8::try_from(bits).ok()).unwrap_or(16)
 }
 
 /// Size from the frame header; lossless frames (sensor data) do not count.
@@ -291,7 +321,6 @@ fn pixels(
     let full = shown(&image);
     let full_size = PixelSize::new(side(full.d.w), side(full.d.h));
     let small_enough = matches!(target, Target::AtLeast(wanted) if full_size.short_side() / 2 >= wanted);
-    let bits = facts.bits_per_sample.and_then(|bits| u8::try_from(bits).ok()).unwrap_or(16);
     let developed = catch_unwind(AssertUnwindSafe(|| {
         let image = if small_enough { bin(image, full) } else { image };
         RawDevelop::default().develop_intermediate(&image)
@@ -319,7 +348,7 @@ fn pixels(
         orientation,
         icc: None,
         exif_colorspace: facts.colorspace.clone(),
-        bits_per_sample: bits,
+        bits_per_sample: bits(facts),
         video_frame: false,
     })
 }

@@ -141,8 +141,13 @@ fn recognise_bmff(head: &[u8]) -> Option<MediaFormat> {
 /// all frames are decoded; the filters keep 12 RGB frames and a few.
 fn memory(size: PixelSize, depth: Depth, target: Target) -> u64 {
     let decoding = if depth == Depth::Full { 12 } else { 4 } * 3;
-    let choosing = if target == Target::None { 0 } else { 17 * 3 };
-    size.pixels().saturating_mul(decoding + choosing).saturating_add(64 << 20)
+    let choosing = if target == Target::None { 0 } else { choosing_memory(size) };
+    size.pixels().saturating_mul(decoding).saturating_add(choosing).saturating_add(64 << 20)
+}
+
+/// Bytes that choosing the shown frame holds at most.
+pub(super) fn choosing_memory(size: PixelSize) -> u64 {
+    size.pixels().saturating_mul(17 * 3)
 }
 
 fn examine(

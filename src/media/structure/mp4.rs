@@ -223,6 +223,7 @@ fn is_external(source: &Source<'_>, information: &Bmff) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::trivially_copy_pass_by_ref, reason = "box names read best as b\"moov\"")]
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use std::fs::File;
