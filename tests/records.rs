@@ -1,12 +1,7 @@
 //! Records of every era from a real PostgreSQL: live, and as the dumps that its own tools write.
 //!
 //! Needs a throw-away server whose address is in `PHOTOFSCK_TEST_PG`; `scripts/with-postgres` starts one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

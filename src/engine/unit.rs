@@ -149,13 +149,16 @@ impl Desk<'_> {
         let hoped = if self.repair.is_some() { plan::plan(&state, settings) } else { AssetPlan::default() };
         let mut look = None;
         state.original = self.original(turn, unit, view, &hoped, &mut look)?;
-        turn.obstacle = match state.original {
+        match state.original {
             OriginalState::Damaged(_) => {
-                Some("its original is damaged, so it cannot be made again: restore that first")
+                turn.obstacle =
+                    Some("its original is damaged, so it cannot be made again: restore that first");
             }
-            OriginalState::Missing => Some("its original is not there either: restore that first"),
-            OriginalState::Sound | OriginalState::NotChecked | OriginalState::Unverifiable(_) => None,
-        };
+            OriginalState::Missing => {
+                turn.obstacle = Some("its original is not there either: restore that first")
+            }
+            OriginalState::Sound | OriginalState::NotChecked | OriginalState::Unverifiable(_) => {}
+        }
         Ok((state, look))
     }
 
@@ -226,7 +229,11 @@ impl Desk<'_> {
         let needed = !hoped.repairs.is_empty();
         match file.presence {
             Presence::Present => {}
-            Presence::Missing | Presence::Unmapped => return Ok(OriginalState::Missing),
+            Presence::Missing => return Ok(OriginalState::Missing),
+            Presence::Unmapped => {
+                turn.obstacle = Some("its original cannot be reached here: give the --map that is lacking");
+                return Ok(OriginalState::Unverifiable("no --map reaches its path".to_owned()));
+            }
             Presence::Unreadable { .. } => {
                 return Ok(OriginalState::Unverifiable("it cannot be read".to_owned()));
             }

@@ -125,7 +125,13 @@ impl Making<'_> {
             let file = format!("f{n:03}0000-1111-4111-8111-{n:012}");
             format!("{}/upload/{}/{}/{}/{file}{suffix}", self.prefix(n), owner(n), &file[..2], &file[2..4])
         };
-        let plain = |n: u8, name: &'static str, path: String| Asset { n, name, path, data: jpeg(n), more: Vec::new() };
+        let plain = |n: u8, name: &'static str, path: String| Asset {
+            n,
+            name,
+            path,
+            data: jpeg(n),
+            more: Vec::new(),
+        };
         let uploaded = |n: u8, name: &'static str| plain(n, name, upload(n, ".jpg"));
         let template = |n: u8, name: &'static str| {
             plain(n, name, format!("{}/library/admin/2024/2024-05-05/{name}", self.prefix(n)))
@@ -153,13 +159,13 @@ impl Making<'_> {
                 &[("offline", "true"), ("deleted", "true")],
             ),
             with(uploaded(11, "live.jpg"), &[("video", &id(12))]),
-            Asset {
-                data: film.clone(),
-                ..with(plain(12, "live.mp4", motion), &[("shown", "hidden")])
-            },
+            Asset { data: film.clone(), ..with(plain(12, "live.mp4", motion), &[("shown", "hidden")]) },
             Asset { data: film, ..plain(13, "film.mp4", upload(13, ".mp4")) },
             with(uploaded(14, "edited.jpg"), &[("edited", "true")]),
-            with(uploaded(15, "in the trash, thumbnail gone.jpg"), &[("deleted", "true"), ("status", "trashed")]),
+            with(
+                uploaded(15, "in the trash, thumbnail gone.jpg"),
+                &[("deleted", "true"), ("status", "trashed")],
+            ),
             Asset { data: png(16), ..plain(16, "screenshot.png", upload(16, ".png")) },
             uploaded(17, "names of the era before.jpg"),
             Asset { data: png(18), ..plain(18, "a png called jpg.jpg", upload(18, ".jpg")) },
@@ -217,7 +223,11 @@ impl Making<'_> {
 
     fn file(&mut self, n: u8, kind: &str, edited: bool, path: &str, data: &[u8]) {
         self.write(path, data);
-        let _ = writeln!(self.facts, "INSERT INTO facts.files VALUES ('{}', '{kind}', {edited}, '{path}');", id(n));
+        let _ = writeln!(
+            self.facts,
+            "INSERT INTO facts.files VALUES ('{}', '{kind}', {edited}, '{path}');",
+            id(n)
+        );
         let edited = if edited { " edited" } else { "" };
         self.recorded.insert((n, format!("{kind}{edited}")), path.to_owned());
     }
@@ -260,7 +270,8 @@ impl Making<'_> {
                 format!("/data/thumbs/{}/d0/0{n}/{person}.jpeg", OWNERS[0])
             };
             self.write(&path, &jpeg(100 + n));
-            let facts = format!("INSERT INTO facts.persons VALUES ('{person}', '{}', '{path}');\n", OWNERS[0]);
+            let facts =
+                format!("INSERT INTO facts.persons VALUES ('{person}', '{}', '{path}');\n", OWNERS[0]);
             self.facts.push_str(&facts);
             self.recorded.insert((100 + n, "person".to_owned()), path);
         }
@@ -287,7 +298,8 @@ impl Making<'_> {
 
     fn faults(&mut self) {
         let originals = self.assets();
-        let original = |n: u8| originals.iter().find(|asset| asset.n == n).map(|asset| self.host(&asset.path)).unwrap();
+        let original =
+            |n: u8| originals.iter().find(|asset| asset.n == n).map(|asset| self.host(&asset.path)).unwrap();
         let cut = |path: PathBuf| {
             let data = fs::read(&path).unwrap();
             fs::write(path, &data[..data.len() / 2]).unwrap();
@@ -312,7 +324,8 @@ impl Making<'_> {
         for (n, kind) in gone {
             fs::remove_file(self.generated_host(n, kind)).unwrap();
         }
-        let _ = writeln!(self.facts, "DELETE FROM facts.files WHERE asset = '{}' AND type = 'preview';", id(8));
+        let _ =
+            writeln!(self.facts, "DELETE FROM facts.files WHERE asset = '{}' AND type = 'preview';", id(8));
     }
 
     fn metadata(&mut self) {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use photofsck::immich::schema::Era;
@@ -51,7 +51,9 @@ fn golden(era: Era) {
     let plain = pg_dump(&library.url, &["--clean", "--if-exists"]);
     let but = format!("e[^{}]*", &name[1..]);
     let cluster = pg_dumpall(&server, &["[^e]*", &but]);
-    for (file, bytes) in [("plain.sql", &plain), ("plain.sql.gz", &gzip(&plain)), ("cluster.sql.gz", &gzip(&cluster))] {
+    for (file, bytes) in
+        [("plain.sql", &plain), ("plain.sql.gz", &gzip(&plain)), ("cluster.sql.gz", &gzip(&cluster))]
+    {
         let path = library.at(file);
         fs::write(&path, bytes).unwrap();
         let told = run.go("check", path.to_str().unwrap(), &["--max-age", "0"]);
@@ -149,16 +151,17 @@ fn auto_takes_the_database_and_without_it_the_newest_complete_dump() {
     let backup = |name: &str| library.at("media/backups").join(name);
     let dump = gzip(&pg_dump(&library.url, &[]));
     fs::write(backup("immich-db-backup-20260601T020000-v3.0.1-pg15.18.sql.gz"), &dump).unwrap();
-    fs::write(backup("immich-db-backup-20260602T020000-v3.0.1-pg15.18.sql.gz"), &dump[..dump.len() / 2]).unwrap();
+    fs::write(backup("immich-db-backup-20260602T020000-v3.0.1-pg15.18.sql.gz"), &dump[..dump.len() / 2])
+        .unwrap();
 
     let folder = compose(&library, &server, port(&server));
-    let told = run.composed(&folder, &["--quick"]);
+    let told = run.check(&["--quick", "--compose", folder.to_str().unwrap()]);
     assert_eq!(told.exit, 4, "{}", told.text);
     assert!(told.source().starts_with("postgres://"), "{}", told.source());
     assert_eq!(told.run()["map"].as_array().unwrap().len(), 2, "{}", told.run());
 
     let folder = compose(&library, &server, "1");
-    let told = run.composed(&folder, &["--quick"]);
+    let told = run.check(&["--quick", "--compose", folder.to_str().unwrap()]);
     assert_eq!(told.exit, 4, "{}", told.text);
     assert!(told.source().contains("20260601T020000"), "{}", told.source());
     for words in ["cannot connect", "20260602T020000", "took the newest complete dump"] {
@@ -221,8 +224,10 @@ fn waiting(library: &EraLibrary, run: &Run<'_>, then: impl AsyncFnOnce(&mut PgCo
         );
         let end = Instant::now() + Duration::from_secs(60);
         loop {
-            let count: i64 =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(query.clone())).fetch_one(&mut connection).await.unwrap();
+            let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(query.clone()))
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
             if count > 0 {
                 break;
             }
@@ -275,15 +280,10 @@ fn paths_that_lead_nowhere_are_named_with_the_rule_that_is_lacking() {
     let Some(server) = server() else { return };
     let library = EraLibrary::new(&server, "unmapped", Era::E5);
     let run = Run::new(&library, &password(&server));
-    let output = Command::new(env!("CARGO_BIN_EXE_photofsck"))
-        .args(["check", "--quick", "--progress", "never", "--db", &library.url, "--media"])
-        .arg(library.at("media"))
-        .arg("--state")
-        .arg(library.at("state"))
-        .arg("--json")
-        .arg(library.at("out.ndjson"))
-        .output()
-        .unwrap();
-    let told = run.read(&output);
+    let media = library.at("media");
+    let told = run.check(&["--quick", "--db", &library.url, "--media", media.to_str().unwrap()]);
+    assert_eq!(told.exit, 4, "{}", told.text);
+    assert!(told.codes().contains(&"path.unmapped".to_owned()), "{}", told.text);
     assert!(told.text.contains("--map /mnt/nas="), "{}", told.text);
+    assert!(told.text.contains("its original cannot be reached here"), "{}", told.text);
 }

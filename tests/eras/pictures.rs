@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use photofsck::media::{ColorModel, Pixels, Samples};
-use photofsck::model::{Colorspace, ImageFormat, Orientation, OutputSettings, PixelSize, Role};
-use photofsck::render::{RenderJob, RenderSpec, render};
+use photofsck::model::{ImageFormat, ImageSettings, Orientation, OutputSettings, PixelSize, Role};
+use photofsck::render::{RenderJob, render};
 use serde_json::Value;
 
 /// Small enough for the debug build, larger than a thumbnail.
@@ -43,13 +43,9 @@ pub fn jpeg(seed: u8) -> Vec<u8> {
         bits_per_sample: 8,
         video_frame: false,
     };
-    let output = OutputSettings { format: ImageFormat::Jpeg, size: 0, quality: 90, progressive: false };
-    let job = RenderJob {
-        outputs: vec![RenderSpec { role: Role::Fullsize, output }],
-        preview_size: 1440,
-        colorspace: Colorspace::Srgb,
-        thumbhash: false,
-    };
+    let fullsize = OutputSettings { format: ImageFormat::Jpeg, size: 0, quality: 90, progressive: false };
+    let settings = ImageSettings { fullsize, ..ImageSettings::default() };
+    let job = RenderJob::new(&settings, &[Role::Fullsize], false);
     render(pixels, &job).unwrap().pictures.remove(0).bytes
 }
 

@@ -1,7 +1,6 @@
 //! Runs of the program on one library, and what they told.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Map, Value};
@@ -39,10 +38,9 @@ impl<'a> Run<'a> {
         self.read(&self.command(command, options).args(["--db", db]).output().unwrap())
     }
 
-    /// A check that finds everything through a compose folder.
-    pub fn composed(&self, folder: &Path, options: &[&str]) -> Told {
-        let mut run = self.plain("check");
-        self.read(&run.arg("--compose").arg(folder).args(options).output().unwrap())
+    /// A check that knows only what these options tell.
+    pub fn check(&self, options: &[&str]) -> Told {
+        self.read(&self.plain("check").args(options).output().unwrap())
     }
 
     /// What a run told, nowhere with the secret.
@@ -69,7 +67,11 @@ impl<'a> Run<'a> {
         };
         if let Some(summary) = told.of_type("summary").last() {
             let number = |key: &str| summary[key].as_u64().unwrap();
-            assert_eq!(number("walked"), number("checked") + number("skipped") + number("errors"), "{summary}");
+            assert_eq!(
+                number("walked"),
+                number("checked") + number("skipped") + number("errors"),
+                "{summary}"
+            );
             assert_eq!(summary["exit"], told.exit, "{summary}");
         }
         told
@@ -135,7 +137,8 @@ impl Told {
     }
 
     pub fn verdicts(&self) -> String {
-        self.of_type("summary").last().unwrap_or_else(|| panic!("no summary: {}", self.text))["verdicts"].to_string()
+        self.of_type("summary").last().unwrap_or_else(|| panic!("no summary: {}", self.text))["verdicts"]
+            .to_string()
     }
 
     /// Era, map and the lines that a person reads first.
@@ -187,7 +190,8 @@ impl Told {
 
 /// Evidence without what depends on versions of encoders and decoders.
 fn plain(evidence: &Value) -> Map<String, Value> {
-    let hidden = |key: &str, value: &Value| value.is_number() || key.ends_with("sha1") || key == "by" || key == "seen";
+    let hidden =
+        |key: &str, value: &Value| value.is_number() || key.ends_with("sha1") || key == "by" || key == "seen";
     let evidence = evidence.as_object().cloned().unwrap_or_default();
     evidence
         .into_iter()

@@ -145,8 +145,7 @@ fn decode(
         ColorType::Rgba => ColorModel::Rgba,
     };
     // Indices have fewer bits than the colours they stand for.
-    let bits_per_sample =
-        if info.color_type == ColorType::Indexed { 8 } else { info.bit_depth as u8 };
+    let bits_per_sample = if info.color_type == ColorType::Indexed { 8 } else { info.bit_depth as u8 };
     let samples = if frame.bit_depth == BitDepth::Sixteen {
         let pairs = buffer.chunks_exact(2);
         Samples::U16(pairs.map(|pair| pair.try_into().map_or(0, u16::from_be_bytes)).collect())
