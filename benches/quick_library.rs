@@ -90,6 +90,7 @@ fn build(root: &Path, assets: u64) -> (PathBuf, PathBuf) {
     }
     let part = root.join("dump.part");
     let mut out = GzEncoder::new(BufWriter::new(File::create(&part).unwrap()), Compression::default());
+    out.write_all(b"--\n-- PostgreSQL database dump\n--\n\n").unwrap();
     let mut table = |name: &str, columns: &str, rows: &str| {
         write!(out, "COPY public.{name} ({columns}) FROM stdin;\n{rows}\\.\n\n").unwrap();
     };

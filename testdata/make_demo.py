@@ -20,6 +20,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
@@ -276,7 +277,8 @@ class Library:
             (self.media / folder).mkdir(parents=True, exist_ok=True)
             (self.media / folder / ".immich").write_text("1767225600000")
         self.write(f"{CONTAINER}/profile/{self.users[0]}/{uuid.UUID(int=7)}.jpeg", profile)
-        self.write_dump(self.media / "backups" / "immich-db-backup-20260601T020000-v3.0.1-pg15.18.sql.gz")
+        now = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        self.write_dump(self.media / "backups" / f"immich-db-backup-{now}-v3.0.1-pg15.18.sql.gz")
 
     def write_dump(self, path):
         users = [(u, f"user{i}@example.org", f"User {i}", "t" if i == 0 else "f", None if i else "admin",
@@ -379,7 +381,7 @@ def fill(library):
         "cjxl": [("next.jxl", picture(85, (1200, 900))), ("next small.jxl", picture(86, (640, 480)))],
     }
     commands = {
-        "heif-enc": lambda s, t: ("heif-enc", "-q", "60", s, "-o", t),
+        "heif-enc": lambda s, t: ("heif-enc", "-q", "60", "-p", "preset=ultrafast", s, "-o", t),
         "avifenc": lambda s, t: ("avifenc", "-s", "8", "-j", "2", s, t),
         "cjxl": lambda s, t: ("cjxl", "-q", "85", "-e", "4", s, t),
     }

@@ -16,25 +16,29 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A library made once for all tests of this file; every test works on a copy.
-fn template() -> Option<&'static Path> {
-    static MADE: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
-    MADE.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-{}", std::process::id()));
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/make_demo.py");
-        // The system's Python has Debian's Pillow; another one on the path may have none.
-        for python in ["/usr/bin/python3", "python3"] {
-            let _ = fs::remove_dir_all(&folder);
-            let made = Command::new(python).arg(&script).arg("--out").arg(&folder).output();
-            if made.is_ok_and(|output| output.status.success()) {
-                return Some(folder);
-            }
+/// A library made once for all tests (each is a process of its own); every test works on a copy.
+fn template() -> Option<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/make_demo.py");
+    let version = blake3::hash(&fs::read(&script).unwrap()).to_hex();
+    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(base).unwrap();
+    let folder = base.join(format!("demo-{}", &version[..16]));
+    let lock = fs::File::create(base.join("demo.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    if folder.join("planted.tsv").exists() {
+        return Some(folder);
+    }
+    // The system's Python has Debian's Pillow; another one on the path may have none.
+    for python in ["/usr/bin/python3", "python3"] {
+        let _ = fs::remove_dir_all(&folder);
+        let made = Command::new(python).arg(&script).arg("--out").arg(&folder).output();
+        if made.is_ok_and(|output| output.status.success()) {
+            return Some(folder);
         }
-        eprintln!("NOT RUN: the demo library could not be made (python3, Pillow, ffmpeg)");
-        assert!(std::env::var_os("CI").is_none(), "the demo library has to be there in CI");
-        None
-    })
-    .as_deref()
+    }
+    eprintln!("NOT RUN: the demo library could not be made (python3, Pillow, ffmpeg)");
+    assert!(std::env::var_os("CI").is_none(), "the demo library has to be there in CI");
+    None
 }
 
 struct Library {
@@ -53,7 +57,7 @@ impl Library {
             let mut fields = line.splitn(3, '\t').map(str::to_owned);
             let (fault, role, path) =
                 (fields.next().unwrap(), fields.next().unwrap(), fields.next().unwrap());
-            (fault, role, folder.path().join(Path::new(&path).strip_prefix(from).unwrap()))
+            (fault, role, folder.path().join(Path::new(&path).strip_prefix(&from).unwrap()))
         });
         let planted = planted.collect();
         Some(Self { folder, planted })

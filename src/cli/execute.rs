@@ -58,7 +58,12 @@ fn engine(
         result
     };
     match config {
-        Config::Verify(config) => engine::verify(config, sink, cancel),
+        Config::Verify(config) => match &config.state {
+            Some(state) => {
+                with_catalog(state, &|catalog, sink| engine::verify(config, Some(catalog), sink, cancel))
+            }
+            None => engine::verify(config, None, sink, cancel),
+        },
         Config::Render(config) => engine::render(config, sink, cancel),
         Config::Check(config) => {
             with_catalog(&config.state, &|catalog, sink| engine::check(config, catalog, sink, cancel))

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::Catalog;
 use crate::immich::compose::{self, Compose};
+use crate::immich::layout::Folder;
 use crate::immich::mounts::{self, GuardError};
 use crate::immich::paths::PathMap;
 use crate::immich::records::Records;
 use crate::model::{Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage};
+use crate::repair::space;
 use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
 
 use super::cancel::Cancel;
 use super::config::{CheckConfig, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
-use super::inventory::{self, Census, Holdings, Inventory};
+use super::inventory::{self, Census, Holdings, Inventory, Presence};
 use super::ledger::Ledger;
 use super::reconcile::{Choice, Reconciler};
 use super::roots::Roots;
@@ -162,6 +164,7 @@ impl Run<'_> {
         let store = self.store(media, records, map)?;
         if let Some(store) = &store {
             self.clear(store.as_ref(), &temporaries);
+            self.tell_low_space(media, records, &holdings, map);
         }
         self.work_on_units(records, &reconciler, &walked, store.as_deref(), station, deadline)
     }
@@ -212,12 +215,7 @@ impl Run<'_> {
         map: &PathMap,
     ) -> Result<Option<Box<dyn FileStore>>, RunError> {
         let Some(repair) = self.repair else { return Ok(None) };
-        let folder = mounts::folder_on_host(
-            crate::immich::layout::Folder::Thumbs,
-            media,
-            map,
-            records.media_location.as_deref(),
-        );
+        let folder = thumbs_folder(media, records, map);
         let area = match folder.strip_prefix(media) {
             Ok(below) if !folder.is_dir() => Area::new(media, below),
             // There already: a link to another disk is the admin's own arrangement.
@@ -228,6 +226,25 @@ impl Run<'_> {
         let disk = DiskStore::open(random(), &[area], is_original)
             .map_err(|error| RunError::io(format!("cannot prepare to write below {THUMBS}: {error}")))?;
         Ok(Some(if repair.dry_run { Box::new(DryRunStore::new(disk)) } else { Box::new(disk) }))
+    }
+
+    /// `space.low`: what is known to be missing needs more room than there is. The store says so again when it is
+    /// really full; nothing half written stays either way.
+    fn tell_low_space(&self, media: &Path, records: &Records, holdings: &Holdings<'_>, map: &PathMap) {
+        let index = &records.index;
+        let needed = index
+            .files()
+            .filter(|file| holdings.presence(*file) == Presence::Missing)
+            .filter_map(|file| match index.file(file).role {
+                Role::Preview => Some(space::estimate(&records.image.preview)),
+                Role::Thumbnail => Some(space::estimate(&records.image.thumbnail)),
+                _ => None,
+            })
+            .fold(0, u64::saturating_add);
+        let folder = thumbs_folder(media, records, map);
+        if let Ok(Some(finding)) = space::low(&folder, needed) {
+            self.finding(finding);
+        }
     }
 
     /// Removes what a killed run of ours left behind.
@@ -282,6 +299,11 @@ impl Run<'_> {
     fn finding(&self, finding: Finding) {
         self.sink.send(Event::Finding(Box::new(finding)));
     }
+}
+
+/// Where generated pictures are on this host.
+fn thumbs_folder(media: &Path, records: &Records, map: &PathMap) -> PathBuf {
+    mounts::folder_on_host(Folder::Thumbs, media, map, records.media_location.as_deref())
 }
 
 /// Whether some row calls the file an original, whatever else it is.

@@ -72,6 +72,10 @@ impl EventSink for Record<'_> {
         }
         self.sink.send(event);
     }
+
+    fn wants_items(&self) -> bool {
+        self.sink.wants_items()
+    }
 }
 
 /// How a run's end is told.

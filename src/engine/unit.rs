@@ -1,11 +1,12 @@
 //! The work on one unit: its generated files, its original, and what can be made again.
 
 use std::cell::RefCell;
+use std::path::Path;
 
 use crate::immich::records::{AssetIdx, AssetView, Records};
 use crate::model::{
-    Code, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, RepairStatus, Role,
-    SkipReason, Stage, Verdict, What,
+    CheckedCount, Code, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, RepairStatus,
+    Role, SkipReason, Stage, Verdict, What,
 };
 use crate::render::Rendered;
 use crate::repair::apply::{self, Applied};
@@ -61,6 +62,8 @@ struct Turn<'a, 'b> {
     examiner: &'a mut Examiner<'b>,
     /// Walked entries accounted for so far.
     told: u64,
+    /// Those of them that nobody wants to hear of one by one.
+    checked: CheckedCount,
     /// Findings about generated pictures: what to do about them depends on the original, which is looked at last.
     held: Vec<Finding>,
     /// Why `repair` cannot make this unit's pictures again, as advice.
@@ -80,22 +83,24 @@ enum Outcome {
 impl Desk<'_> {
     /// Does everything about one thing. What it could not come to is told as not reached.
     pub fn work(&self, examiner: &mut Examiner<'_>, work: &Work) -> Result<(), Halt> {
-        let mut turn = Turn { examiner, told: 0, held: Vec::new(), obstacle: None };
-        match work {
+        let mut turn =
+            Turn { examiner, told: 0, checked: CheckedCount::default(), held: Vec::new(), obstacle: None };
+        let (entries, done) = match work {
             Work::Asset(asset) => {
                 let unit = self.reconciler.unit(*asset);
                 let done = self.unit(&mut turn, &unit);
-                self.settle(entries_of(&unit), turn.told, done)
+                (entries_of(&unit), done)
             }
             Work::Single(single) => {
                 let done = self.single(&mut turn, single);
-                self.settle(u64::from(single.file.counted && single.file.is_present()), turn.told, done)
+                (u64::from(single.file.counted && single.file.is_present()), done)
             }
-            Work::Loose(loose) => {
-                let done = self.loose(&mut turn, loose);
-                self.settle(1, turn.told, done)
-            }
+            Work::Loose(loose) => (1, self.loose(&mut turn, loose)),
+        };
+        if !turn.checked.files.is_empty() {
+            self.sink.send(Event::CheckedMany(turn.checked));
         }
+        self.settle(entries, turn.told, done)
     }
 
     /// Tells how many walked entries belong to something that the run did not come to.
@@ -400,8 +405,8 @@ impl Desk<'_> {
     }
 
     fn expectation(&self, unit: &AssetUnit, view: &AssetView<'_>, file: &UnitFile) -> Expectation {
-        let path = file.path.clone().unwrap_or_default();
-        let mut expected = Expectation::unrecorded(&path, file.role, self.depth);
+        let path = file.path.as_deref().unwrap_or(Path::new(""));
+        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
         expected.record_path.clone_from(&file.record_path);
         expected.asset = Some(unit.id);
         expected.lowered = unit.lowered;
@@ -480,10 +485,16 @@ impl Desk<'_> {
         Ok(Outcome::Looked(Box::new(look)))
     }
 
+    /// Accounts for one walked entry.
     fn checked(&self, turn: &mut Turn<'_, '_>, item: ItemReport) {
         turn.told += 1;
-        self.sink.send(Event::Progress { stage: Stage::Verify, items: 1, bytes: item.bytes });
-        self.sink.send(Event::Checked(Box::new(item)));
+        if self.sink.wants_items() {
+            self.sink.send(Event::Checked(Box::new(item)));
+            return;
+        }
+        *turn.checked.files.entry((item.role, item.verdict)).or_default() += 1;
+        turn.checked.bytes += item.bytes;
+        turn.checked.bytes_read += item.bytes_read;
     }
 
     fn finding(&self, finding: Finding) {

@@ -7,9 +7,11 @@ use std::io::Write;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use walkdir::WalkDir;
 
+use crate::catalog::Catalog;
 use crate::model::{
     Code, DecodeError, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, Role,
     SkipReason, Stage, Verdict, What, display_path,
@@ -21,19 +23,41 @@ use super::config::{RenderConfig, VerifyConfig};
 use super::crew::{Crew, Halt};
 use super::end::{RunEnd, RunError};
 use super::judge::{self, Expectation};
+use super::ledger::{Earlier, Ledger};
 use super::look::Examiner;
 use super::setup::{self, Station};
 
-/// Runs `verify`.
-pub fn verify(config: &VerifyConfig, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunEnd, RunError> {
+/// Runs `verify`. With a catalog (`--state`) every file is still read, what is learnt is kept, and a file that
+/// changed silently since the last time is told.
+pub fn verify(
+    config: &VerifyConfig,
+    catalog: Option<&Catalog>,
+    sink: &dyn EventSink,
+    cancel: &Cancel,
+) -> Result<RunEnd, RunError> {
     let station = Station::new(config.resources)?;
     sink.send(Event::Run(setup::run_info("verify", &station, cancel)?));
     let depth = if config.quick { Depth::Structure } else { config.video };
+    let decoders = station.pool.stats().decoders;
+    let ledger = catalog.map(|catalog| Ledger::new(catalog, depth, Duration::ZERO, decoders));
     sink.send(Event::Stage { stage: Stage::Verify, items: None, bytes: None });
     let feed = entries(&config.paths, sink);
     let work = |examiner: &mut Examiner<'_>, path: &PathBuf| -> Result<(), Halt> {
-        let expected = Expectation::unrecorded(path, Role::Unknown, depth);
+        let mut expected = Expectation::unrecorded(path, Role::Unknown, depth);
+        // The catalog knows files by their absolute path, the person by the one that was named.
+        let known = Expectation {
+            path: std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            ..expected.clone()
+        };
+        if let Some(ledger) = &ledger
+            && let Earlier::Due { last_sound } = ledger.ask(&known).inspect_err(|_| not_reached(sink))?
+        {
+            expected.last_sound = last_sound;
+        }
         let look = examiner.look(&expected, None).inspect_err(|_| not_reached(sink))?;
+        if let Some(ledger) = &ledger {
+            ledger.note(&known, &look).inspect_err(|_| not_reached(sink))?;
+        }
         let item = if look.is_gone() { gone(path) } else { look.item(&expected) };
         send_item(sink, item, look.judgement.findings);
         Ok(())
@@ -81,7 +105,6 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
 
 fn send_item(sink: &dyn EventSink, mut item: ItemReport, findings: Vec<Finding>) {
     item.codes = findings.iter().map(|finding| finding.code).collect();
-    sink.send(Event::Progress { stage: Stage::Verify, items: 1, bytes: item.bytes });
     sink.send(Event::Checked(Box::new(item)));
     for finding in findings {
         sink.send(Event::Finding(Box::new(finding)));

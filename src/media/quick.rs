@@ -34,8 +34,8 @@ pub fn look(file: &File, size: u64, ends_exactly: bool) -> io::Result<QuickLook>
     let head = head.get(..got).unwrap_or_default();
     let format = recognise(head);
     let problem = match format {
-        MediaFormat::Jpeg => jpeg(file, size, ends_exactly)?,
-        MediaFormat::Png => png(file, size, ends_exactly)?,
+        MediaFormat::Jpeg => jpeg(&tail(file, head, size)?, size, ends_exactly),
+        MediaFormat::Png => png(&tail(file, head, size)?, ends_exactly),
         MediaFormat::Webp => riff(head, size),
         MediaFormat::Heic | MediaFormat::Avif | MediaFormat::Mp4 | MediaFormat::Mov => boxes(file, size)?,
         MediaFormat::Tiff => tiff(head, size),
@@ -100,31 +100,26 @@ pub fn promised(extension: &str) -> Option<MediaFormat> {
     })
 }
 
-fn jpeg(file: &File, size: u64, ends_exactly: bool) -> io::Result<Option<DecodeError>> {
+fn jpeg(tail: &Tail, size: u64, ends_exactly: bool) -> Option<DecodeError> {
     if size < 4 {
-        return Ok(Some(DecodeError::truncated("a JPEG has at least a start and an end marker", size)));
+        return Some(DecodeError::truncated("a JPEG has at least a start and an end marker", size));
     }
-    let (tail, at) = tail(file, size)?;
-    let tail = tail.as_slice();
-    if tail.iter().all(|&byte| byte == 0) {
-        return Ok(Some(DecodeError::malformed("the end of the file is zero bytes", at)));
+    if tail.as_slice().iter().all(|&byte| byte == 0) {
+        return Some(DecodeError::malformed("the end of the file is zero bytes", tail.at));
     }
     // Some encoders pad the end; generated pictures have neither padding nor a trailer.
-    if ends_exactly && !tail.windows(2).any(|pair| pair == b"\xff\xd9") {
-        return Ok(Some(DecodeError::truncated("no end marker (EOI) at the end of the file", size)));
+    if ends_exactly && !tail.as_slice().windows(2).any(|pair| pair == b"\xff\xd9") {
+        return Some(DecodeError::truncated("no end marker (EOI) at the end of the file", size));
     }
-    Ok(None)
+    None
 }
 
-fn png(file: &File, size: u64, ends_exactly: bool) -> io::Result<Option<DecodeError>> {
-    let (tail, at) = tail(file, size)?;
+fn png(tail: &Tail, ends_exactly: bool) -> Option<DecodeError> {
     if tail.as_slice().windows(4).any(|word| word == b"IEND") {
-        return Ok(None);
+        return None;
     }
-    if ends_exactly || tail.as_slice().iter().all(|&byte| byte == 0) {
-        return Ok(Some(DecodeError::truncated("no IEND chunk at the end of the file", at)));
-    }
-    Ok(None)
+    (ends_exactly || tail.as_slice().iter().all(|&byte| byte == 0))
+        .then(|| DecodeError::truncated("no IEND chunk at the end of the file", tail.at))
 }
 
 /// RIFF states its own size.
@@ -194,9 +189,12 @@ fn tiff(head: &[u8], size: u64) -> Option<DecodeError> {
     })
 }
 
+/// The last bytes of a file.
 struct Tail {
     bytes: [u8; TAIL],
     len: usize,
+    /// Where they begin.
+    at: u64,
 }
 
 impl Tail {
@@ -205,11 +203,18 @@ impl Tail {
     }
 }
 
-fn tail(file: &File, size: u64) -> io::Result<(Tail, u64)> {
+/// The end of a file, without another read where `head` holds the file whole.
+fn tail(file: &File, head: &[u8], size: u64) -> io::Result<Tail> {
     let at = size.saturating_sub(TAIL as u64);
     let mut bytes = [0u8; TAIL];
-    let len = read_at(file, &mut bytes, at)?;
-    Ok((Tail { bytes, len }, at))
+    let len = if head.len() as u64 == size {
+        let end = head.last_chunk::<TAIL>().map_or(head, |end| end.as_slice());
+        bytes.iter_mut().zip(end).for_each(|(to, from)| *to = *from);
+        end.len()
+    } else {
+        read_at(file, &mut bytes, at)?
+    };
+    Ok(Tail { bytes, len, at })
 }
 
 fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {

@@ -17,5 +17,7 @@ pub use media::{
 };
 pub use path::{PathText, display_path, is_own_temporary, own_temporary_name};
 pub use repair::{RepairAction, RepairEvent, RepairStatus};
-pub use report::{Event, EventSink, ItemReport, MapEntry, RecordsInfo, RunInfo, SkipReason, Stage, Tally};
+pub use report::{
+    CheckedCount, Event, EventSink, ItemReport, MapEntry, RecordsInfo, RunInfo, SkipReason, Stage, Tally,
+};
 pub use settings::{Colorspace, ImageFormat, ImageSettings, OutputSettings};

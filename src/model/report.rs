@@ -188,7 +188,8 @@ pub enum Event {
         /// Bytes to come.
         bytes: Option<u64>,
     },
-    /// Progress within a stage: so many more items and bytes.
+    /// Progress within a stage: so many more items and bytes. `Checked` and `CheckedMany` are progress in
+    /// themselves.
     Progress {
         /// Which.
         stage: Stage,
@@ -203,8 +204,8 @@ pub enum Event {
     Walked(u64),
     /// A walked entry was looked at.
     Checked(Box<ItemReport>),
-    /// Walked entries were looked at, and there is no more to say of them (presence only).
-    CheckedMany(u64),
+    /// Walked entries were looked at, and nobody wants to hear of each ([`EventSink::wants_items`]).
+    CheckedMany(CheckedCount),
     /// Walked entries were skipped.
     Skipped {
         /// Why.
@@ -222,10 +223,33 @@ pub enum Event {
     Note(String),
 }
 
+/// Walked entries that were looked at, counted together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckedCount {
+    /// How many, by role and verdict (`None`: presence only).
+    pub files: BTreeMap<(Role, Option<Verdict>), u64>,
+    /// Their length in bytes.
+    pub bytes: u64,
+    /// Bytes read for them.
+    pub bytes_read: u64,
+}
+
+impl CheckedCount {
+    /// How many there are, whatever their role and verdict.
+    pub fn count(&self) -> u64 {
+        self.files.values().sum()
+    }
+}
+
 /// Where events go. Implementations take events from several threads.
 pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn send(&self, event: Event);
+
+    /// Whether every file that was looked at is to be told by an [`Event::Checked`] of its own.
+    fn wants_items(&self) -> bool {
+        true
+    }
 }
 
 /// The counters of a run. Only the one function in `report::summary` writes them.

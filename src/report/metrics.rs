@@ -79,7 +79,7 @@ mod tests {
     #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
     use super::*;
-    use crate::model::{Event, Finding, Role, What};
+    use crate::model::{CheckedCount, Event, Finding, Role, What};
     use crate::report::summary::{Outcome, Policy, Scope};
 
     #[test]
@@ -87,7 +87,8 @@ mod tests {
         let mut summary = Summary::new(Policy::default(), Scope::default());
         summary.take(&Event::Finding(Box::new(Finding::new(Code::File(Role::Preview, What::Missing)))));
         summary.take(&Event::Walked(2));
-        summary.take(&Event::CheckedMany(2));
+        let files = [((Role::Unknown, None), 2)].into();
+        summary.take(&Event::CheckedMany(CheckedCount { files, ..CheckedCount::default() }));
         summary.close(Outcome::Complete, 1.5);
         let text = render(&summary, "2026-03-02T12:00:00Z".parse().expect("a moment"));
         insta::assert_snapshot!(text);

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::summary::{Outcome, Summary};
 use super::text::{self, Page};
 use super::{ExitStatus, Options, Verbosity, When, metrics};
-use crate::model::{Event, EventSink, RunInfo, display_path};
+use crate::model::{Event, EventSink, RunInfo, Stage, display_path};
 
 /// A run that is over and told.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Reporter {
     shared: Arc<Shared>,
     ticker: Option<JoinHandle<()>>,
     started: Instant,
+    /// Whether somebody reads `item` lines.
+    items: bool,
 }
 
 struct Shared {
@@ -66,13 +68,14 @@ impl Reporter {
 
     fn with(options: Options, ndjson: Option<Ndjson>, progress: Progress) -> Self {
         let summary = Summary::new(options.policy.clone(), options.scope);
+        let items = options.items && ndjson.is_some();
         let state = State { options, summary, collected: Collected::default(), ndjson, progress };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), stop: Mutex::new(false), wake: Condvar::new() });
         let for_ticker = Arc::clone(&shared);
         // Without this thread the bars merely move less often.
         let ticker = std::thread::Builder::new().name("ticker".into()).spawn(move || for_ticker.tick()).ok();
-        Self { shared, ticker, started: Instant::now() }
+        Self { shared, ticker, started: Instant::now(), items }
     }
 
     /// Ends the run: writes what is still to be written and tells people the result.
@@ -111,6 +114,10 @@ impl Drop for Reporter {
 impl EventSink for Reporter {
     fn send(&self, event: Event) {
         self.shared.lock().take(&event);
+    }
+
+    fn wants_items(&self) -> bool {
+        self.items
     }
 }
 
@@ -151,6 +158,10 @@ impl State {
         match event {
             Event::Stage { stage, items, bytes } => self.progress.stage(*stage, *items, *bytes),
             Event::Progress { stage, items, bytes } => self.progress.advance(*stage, *items, *bytes),
+            Event::Checked(item) => self.progress.advance(Stage::Verify, 1, item.bytes),
+            Event::CheckedMany(checked) => {
+                self.progress.advance(Stage::Verify, checked.count(), checked.bytes);
+            }
             Event::Run(run) => self.announce(run),
             Event::Note(note) => self.say(note),
             Event::Finding(finding) | Event::EntryError(finding)

@@ -179,12 +179,15 @@ impl Summary {
                 self.tally.checked += 1;
                 self.tally.bytes_read += item.bytes_read;
                 self.rendered += u64::from(item.preview.is_some());
-                if let Some(verdict) = item.verdict {
-                    *self.tally.verdicts.entry(verdict).or_default() += 1;
-                }
-                *self.checked_by_role.entry((item.role, item.verdict)).or_default() += 1;
+                self.count_files(item.role, item.verdict, 1);
             }
-            Event::CheckedMany(count) => self.tally.checked += count,
+            Event::CheckedMany(checked) => {
+                self.tally.checked += checked.count();
+                self.tally.bytes_read += checked.bytes_read;
+                for (&(role, verdict), &count) in &checked.files {
+                    self.count_files(role, verdict, count);
+                }
+            }
             Event::Skipped { reason, count } => *self.tally.skipped.entry(*reason).or_default() += count,
             Event::EntryError(finding) => {
                 self.tally.errors += 1;
@@ -194,6 +197,13 @@ impl Summary {
             Event::Repair(repair) => self.take_repair(repair),
             Event::Run(_) | Event::Stage { .. } | Event::Progress { .. } | Event::Note(_) => {}
         }
+    }
+
+    fn count_files(&mut self, role: Role, verdict: Option<Verdict>, count: u64) {
+        if let Some(verdict) = verdict {
+            *self.tally.verdicts.entry(verdict).or_default() += count;
+        }
+        *self.checked_by_role.entry((role, verdict)).or_default() += count;
     }
 
     fn take_finding(&mut self, finding: &Finding) {
@@ -373,7 +383,7 @@ fn hash(path: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ItemReport, SkipReason};
+    use crate::model::{CheckedCount, ItemReport, SkipReason};
 
     fn finding(role: Role, what: What, path: &str) -> Event {
         Event::Finding(Box::new(Finding::new(Code::File(role, what)).at(path)))
@@ -487,7 +497,9 @@ mod tests {
         summary.take(&Event::Walked(4));
         summary.take(&Event::Checked(Box::new(ItemReport::new("/a".into(), Role::Original))));
         summary.take(&Event::Skipped { reason: SkipReason::Marker, count: 1 });
-        summary.take(&Event::CheckedMany(1));
+        let files = [((Role::Preview, Some(Verdict::Decodable)), 1)].into();
+        summary.take(&Event::CheckedMany(CheckedCount { files, bytes: 9, bytes_read: 8 }));
+        assert_eq!((summary.files(Role::Preview, Verdict::Decodable), summary.tally.bytes_read), (1, 8));
         assert_eq!(summary.unaccounted(), 1);
         summary.close(Outcome::Complete, 0.0);
         assert_eq!(summary.exit(), ExitStatus::FAILED);

@@ -12,8 +12,8 @@ use super::ndjson::{FindingLine, ItemLine, Ndjson, RepairLine, RunLine, SummaryL
 use super::text::Page;
 use super::*;
 use crate::model::{
-    AssetId, Code, Event, Evidence, Finding, ItemReport, MapEntry, MediaFormat, PixelSize, RecordsInfo,
-    RepairAction, RepairEvent, RepairStatus, Role, RunInfo, SkipReason, Verdict, What,
+    AssetId, CheckedCount, Code, Event, Evidence, Finding, ItemReport, MapEntry, MediaFormat, PixelSize,
+    RecordsInfo, RepairAction, RepairEvent, RepairStatus, Role, RunInfo, SkipReason, Verdict, What,
 };
 
 const HOSTILE: &[u8] = b"/media/upload/a\x1b]52;c;x\x07\n\xff.jpg";
@@ -96,7 +96,8 @@ fn events(command: &str) -> Vec<Event> {
     }
     events.push(item(Role::Original, Verdict::Damaged, Path::new(OsStr::from_bytes(HOSTILE))));
     events.push(Event::Finding(Box::new(damaged())));
-    events.push(Event::CheckedMany(10));
+    let files = [((Role::Sidecar, None), 10)].into();
+    events.push(Event::CheckedMany(CheckedCount { files, ..CheckedCount::default() }));
     events.push(Event::Skipped { reason: SkipReason::VerifiedBefore, count: 7 });
     events.push(Event::Skipped { reason: SkipReason::Backup, count: 2 });
     events.push(Event::EntryError(Box::new(

@@ -172,8 +172,8 @@ pub fn table_markdown() -> String {
         "# Formats\n\n\
          Formats are told apart by content; the extension only says what a name promises. A clean answer means what its\n\
          column says, for the whole file unless `--quick` was given; with a recorded checksum every change is noticed.\n\
-         What a decoder does not support, or what is over a limit, is `unverifiable`, never `damaged`. The versions of the\n\
-         decoders are in the catalog and in `photofsck doctor`, since some come from the system.\n\n\
+         What a decoder does not support, or what is over a limit, is `unverifiable`, never `damaged`. The version of the\n\
+         decoder is in every finding (`by`) and in the catalog, since some come from the system.\n\n\
          This page is generated: `PHOTOFSCK_BLESS=1 cargo test formats_page` writes it anew.\n\n\
          | format | file names | recognised by | decoder | a clean answer means | not noticed | previews |\n\
          |---|---|---|---|---|---|---|\n",
