@@ -160,7 +160,7 @@ impl Desk<'_> {
                     Some("its original is damaged, so it cannot be made again: restore that first");
             }
             OriginalState::Missing => {
-                turn.obstacle = Some("its original is not there either: restore that first")
+                turn.obstacle = Some("its original is not there either: restore that first");
             }
             OriginalState::Sound | OriginalState::NotChecked | OriginalState::Unverifiable(_) => {}
         }

@@ -99,7 +99,7 @@ impl Making<'_> {
     /// from what is written here; libraries that came through that change hold both spellings.
     fn prefix(&self, n: u8) -> &'static str {
         match self.era {
-            Era::E2 | Era::E3 if n % 3 == 0 => "/usr/src/app/upload",
+            Era::E2 | Era::E3 if n.is_multiple_of(3) => "/usr/src/app/upload",
             _ => "/data",
         }
     }
@@ -185,7 +185,7 @@ impl Making<'_> {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        let kind = if asset.name.ends_with(".mp4") { "VIDEO" } else { "IMAGE" };
+        let kind = if matches!(asset.n, 12 | 13) { "VIDEO" } else { "IMAGE" };
         let (mut columns, mut values) = (String::new(), String::new());
         for (column, value) in &asset.more {
             let _ = write!(columns, ", {column}");
@@ -250,7 +250,7 @@ impl Making<'_> {
                 self.file(n, kind, true, &path, &made.preview);
             }
         }
-        if asset.name == "film.mp4" {
+        if n == 13 {
             let path = format!("{}/encoded-video/{}/c0/13/{}.mp4", self.prefix(n), owner(n), id(n));
             self.file(n, "encoded_video", false, &path, &asset.data);
         }

@@ -222,7 +222,7 @@ fn waiting(library: &EraLibrary, run: &Run<'_>, then: impl AsyncFnOnce(&mut PgCo
         let query = format!(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'"
         );
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         loop {
             let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(query.clone()))
                 .fetch_one(&mut connection)
