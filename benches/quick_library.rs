@@ -10,6 +10,8 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::zombie_processes,
     reason = "a bench program"
 )]
 
@@ -74,8 +76,7 @@ fn build(root: &Path, assets: u64) -> (PathBuf, PathBuf) {
         put(&media, &thumbnail, &webp);
         writeln!(
             rows.0,
-            "{asset}\t{OWNER}\tIMAGE\t/data/{original}\t\\\\x{:040x}\tsha1\tf\t\\N\ttimeline\tIMG_{number}.jpg\tf\t\\N\tactive",
-            number
+            "{asset}\t{OWNER}\tIMAGE\t/data/{original}\t\\\\x{number:040x}\tsha1\tf\t\\N\ttimeline\tIMG_{number}.jpg\tf\t\\N\tactive"
         )
         .unwrap();
         writeln!(rows.1, "{asset}\t{}", jpeg.len()).unwrap();

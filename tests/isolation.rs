@@ -354,7 +354,8 @@ fn the_budget_holds_over_all_workers() {
                 scope.spawn(|| {
                     let mut worker = pool.worker();
                     for number in 0..12u64 {
-                        let command = format!("honest {}", [5, 120, 20, 250][number as usize % 4]);
+                        let command =
+                            format!("honest {}", [5, 120, 20, 250][usize::try_from(number % 4).unwrap()]);
                         let report = worker.examine(&file(&command), &job(number), &budget, &GO_ON).unwrap();
                         assert_eq!(report.problem, None, "{command}");
                     }
@@ -416,7 +417,7 @@ fn parent_to_be_killed() {
                 worker.start(&GO_ON).unwrap();
                 eprintln!("worker {}", worker.process_id().unwrap());
                 let _ = worker.examine(&file(command), &job(1), &ROOM, &GO_ON);
-                std::thread::sleep(Duration::from_secs(60));
+                std::thread::sleep(Duration::from_mins(1));
             });
         }
     });

@@ -293,6 +293,7 @@ impl Case<'_> {
                 Some(libc_errno::EACCES | libc_errno::EPERM) => {
                     "let photofsck read it: run as the user that owns the library, or as root"
                 }
+                Some(libc_errno::ENOENT) => "is the path right? There is nothing",
                 Some(_) => {
                     "look at the kernel's log and the disk's health (smartctl) now, before anything else"
                 }
@@ -357,8 +358,9 @@ impl Case<'_> {
     }
 }
 
-/// The two errno values with advice of their own.
+/// The errno values with advice of their own.
 mod libc_errno {
+    pub const ENOENT: i32 = 2;
     pub const EPERM: i32 = 1;
     pub const EACCES: i32 = 13;
 }

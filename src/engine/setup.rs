@@ -57,8 +57,11 @@ impl Station {
             if self.jobs == 1 { "" } else { "s" },
             crate::worker::MemoryGrant::ceiling(&self.budget) >> 20
         )];
+        if !stats.protections.is_empty() {
+            notes.push(format!("workers are confined by {}", stats.protections.join(", ")));
+        }
         if !stats.lacking.is_empty() {
-            notes.push(format!("workers run without: {}", stats.lacking.join("; ")));
+            notes.push(format!("workers run without {}", stats.lacking.join("; ")));
         }
         Ok(notes)
     }

@@ -334,7 +334,11 @@ const fn files_or_times(code: Code, number: u64) -> &'static str {
 
 fn repair_words(kind: &RepairKind, group: &RepairGroup) -> String {
     let what = match kind.action {
-        RepairAction::Regenerate => format!("{} made again from the original", kind.role),
+        RepairAction::Regenerate => match kind.status {
+            RepairStatus::Done => format!("{} made again from the original", kind.role),
+            RepairStatus::Planned => format!("{} to be made again from the original", kind.role),
+            RepairStatus::Failed | RepairStatus::Skipped => format!("{} not made again", kind.role),
+        },
         RepairAction::ClearTemporary => "temporary file of an earlier run removed".to_owned(),
         RepairAction::RestoreOriginal => "original restored".to_owned(),
         RepairAction::Relink => "original put back where the records name it".to_owned(),

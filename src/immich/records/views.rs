@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crate::model::{AssetId, Orientation, Role};
 
-/// Number of an asset in a [`RecordIndex`].
+/// Number of an asset in a [`RecordIndex`](super::RecordIndex).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AssetIdx(pub u32);
 
-/// Number of a recorded path in a [`RecordIndex`], whatever its role.
+/// Number of a recorded path in a [`RecordIndex`](super::RecordIndex), whatever its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileIdx(pub u32);
 
@@ -24,7 +24,7 @@ pub struct PersonIdx(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserIdx(pub u32);
 
-/// A folder of this host in which the records expect files; from [`RecordIndex::lookup_dir`].
+/// A folder of this host in which the records expect files; from [`RecordIndex::lookup_dir`](super::RecordIndex::lookup_dir).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HostDirId {
     /// The folder itself, or `NONE`.
