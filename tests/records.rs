@@ -1,79 +1,29 @@
 //! Records of every era from a real PostgreSQL: live, and as the dumps that its own tools write.
 //!
 //! Needs a throw-away server whose address is in `PHOTOFSCK_TEST_PG`; `scripts/with-postgres` starts one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use photofsck::immich::records::{
     AssetIdx, AssetKind, AssetView, DumpSource, FileOwner, PostgresSource, RecordError, RecordSource,
     Records, read_dump,
 };
 use photofsck::immich::schema::Era;
 use photofsck::model::{AssetId, Role, display_path};
-use sqlx::{Connection as _, Executor as _};
+
+#[path = "common/postgres.rs"]
+mod postgres;
+
+use postgres::{database, gzip, output, password, pg_dump, pg_dumpall, server, sql};
 
 const ERAS: [Era; 7] = [Era::E0, Era::E1, Era::E2, Era::E3, Era::E4, Era::E5, Era::E6];
 
-/// The server's address without a database, or nothing when there is no server.
-fn server() -> Option<String> {
-    let Ok(url) = std::env::var("PHOTOFSCK_TEST_PG") else {
-        eprintln!("NOT RUN: no PostgreSQL here; use scripts/with-postgres (PHOTOFSCK_TEST_PG is not set)");
-        return None;
-    };
-    Some(url.rsplit_once('/').unwrap().0.to_owned())
-}
-
-fn password(server: &str) -> String {
-    server.split([':', '@']).nth(2).unwrap().to_owned()
-}
-
-fn sql(url: &str, text: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-        connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned()))).await.unwrap();
-        connection.close().await.unwrap();
-    });
-}
-
 /// A new database of an era with the facts that all eras share.
 fn library(server: &str, name: &str, era: Era) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/schemas");
-    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
-    sql(&format!("{server}/postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
-    sql(&format!("{server}/postgres"), &format!("CREATE DATABASE {name} TEMPLATE template0"));
-    let url = format!("{server}/{name}");
-    sql(&url, &read("rows.sql"));
-    sql(&url, &read(&format!("{}.sql", era.to_string().to_lowercase())));
-    sql(&url, "DROP SCHEMA facts CASCADE");
-    url
-}
-
-fn output(command: &mut Command) -> Vec<u8> {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
-fn pg_dump(url: &str, options: &[&str]) -> Vec<u8> {
-    output(Command::new("pg_dump").args(options).arg(url))
-}
-
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
+    let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/schemas/rows.sql");
+    database(server, name, era, &std::fs::read_to_string(rows).unwrap())
 }
 
 fn live(url: &str) -> Result<Records, RecordError> {
@@ -205,10 +155,8 @@ fn all_homes_agree_in_every_era() {
         assert!(records.as_of.is_some());
         let expected = everything(&records);
         let plain = pg_dump(&url, &["--clean", "--if-exists"]);
-        // It connects to each database anew, and then knows the password from here only.
-        let mut all = Command::new("pg_dumpall");
-        all.env("PGPASSWORD", password(&server));
-        let cluster = output(all.args(["--clean", "--if-exists", "-d", &format!("{server}/postgres")]));
+        // Other tests make and drop theirs at the same time.
+        let cluster = pg_dumpall(&server, &["[^i]*"]);
         for (what, text) in [
             ("plain", plain.clone()),
             ("gzip", gzip(&plain)),

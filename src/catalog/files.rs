@@ -92,7 +92,7 @@ impl Db {
         Ok(row.as_ref().and_then(knowledge))
     }
 
-    /// What is known about a folder, unless that is about more than `most` files.
+    /// What is known about a folder, unless more than `most` files of it are in the database.
     pub(super) fn folder(
         &mut self,
         folder: &Path,
@@ -118,7 +118,15 @@ impl Db {
             let name = OsString::from_vec(row.try_get("name").ok()?);
             Some((name, knowledge(row)?))
         };
-        Ok(Some(Folder { files: rows.iter().filter_map(named).collect() }))
+        let mut files: HashMap<_, _> = rows.iter().filter_map(named).collect();
+        let near = |path: &Path| bytes(path.as_os_str()).starts_with(bytes(folder.as_os_str()));
+        for (path, known) in self.files.waiting.iter().filter(|(path, _)| near(path)) {
+            let (at, name) = split(path);
+            if at == folder {
+                files.insert(name.to_owned(), known.clone());
+            }
+        }
+        Ok(Some(Folder { files }))
     }
 
     /// All folders that hold files, ordered by path.

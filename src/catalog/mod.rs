@@ -105,7 +105,7 @@ impl Catalog {
         let mut recent = self.recent();
         if matches!(recent.answer(folder, name), Answer::AskForFolder) {
             let asked = folder.to_owned();
-            let files = self.writer.ask(move |db| db.folder(&asked, Some(recent::FILES)))?;
+            let files = self.writer.look(move |db| db.folder(&asked, Some(recent::FILES)))?;
             recent.keep(folder, files);
         }
         if let Answer::Known(known) = recent.answer(folder, name) {

@@ -251,6 +251,9 @@ fn answers_are_the_same_for_small_folders_large_ones_and_many() {
     catalog.record(&large(7), knowledge(99)).unwrap();
     assert_eq!(catalog.previous(&large(7)).unwrap(), Some(knowledge(99)), "while it waits to be written");
     assert_eq!(catalog.folder(Path::new("/large")).unwrap().len(), recent::FILES + 10);
+    catalog.record(Path::new("/new/a.jpg"), knowledge(5)).unwrap();
+    let new = |name: &str| catalog.previous(&Path::new("/new").join(name)).unwrap();
+    assert_eq!((new("a.jpg"), new("b.jpg")), (Some(knowledge(5)), None), "while it waits to be written");
     for round in 0..3u8 {
         for number in 0..150u8 {
             let path = PathBuf::from(format!("/small/{number}/a.jpg"));

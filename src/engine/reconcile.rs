@@ -432,9 +432,7 @@ fn file_finding(view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<F
                 "restore it from a backup: it holds what was written about the picture".to_owned()
             }
             Role::Video => "let Immich transcode it again: jobs, transcode videos, missing".to_owned(),
-            _ if file.edited => {
-                "let Immich make the edited set again: refresh the thumbnails of this asset".to_owned()
-            }
+            _ if file.edited => EDITED_ADVICE.to_owned(),
             _ if source => "run photofsck repair: it is made again from its original".to_owned(),
             _ => "its original is not there either: restore that first".to_owned(),
         };
@@ -444,6 +442,9 @@ fn file_finding(view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<F
     }
     Some(finding)
 }
+
+/// What to do about pictures that are made from edits.
+pub const EDITED_ADVICE: &str = "let Immich make the edited set again: refresh the thumbnails of this asset";
 
 /// `unregistered`: for a file without a row (`record` is `None`) that was looked at and is sound.
 pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {

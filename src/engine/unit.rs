@@ -19,7 +19,7 @@ use super::judge::Expectation;
 use super::ledger::{Earlier, Ledger};
 use super::look::{self, Examiner, Look};
 use super::loose::Loose;
-use super::reconcile::{AssetUnit, Reconciler, Single, UnitFile, unregistered_finding};
+use super::reconcile::{AssetUnit, EDITED_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
 
 /// What the work on every unit needs.
 pub struct Desk<'a> {
@@ -64,6 +64,10 @@ struct Turn<'a, 'b> {
     told: u64,
     /// Those of them that nobody wants to hear of one by one.
     checked: CheckedCount,
+    /// Findings about generated pictures: what to do about them depends on the original, which is looked at last.
+    held: Vec<Finding>,
+    /// Why `repair` cannot make this unit's pictures again, as advice.
+    obstacle: Option<&'static str>,
 }
 
 /// What became of one file.
@@ -79,7 +83,8 @@ enum Outcome {
 impl Desk<'_> {
     /// Does everything about one thing. What it could not come to is told as not reached.
     pub fn work(&self, examiner: &mut Examiner<'_>, work: &Work) -> Result<(), Halt> {
-        let mut turn = Turn { examiner, told: 0, checked: CheckedCount::default() };
+        let mut turn =
+            Turn { examiner, told: 0, checked: CheckedCount::default(), held: Vec::new(), obstacle: None };
         let (entries, done) = match work {
             Work::Asset(asset) => {
                 let unit = self.reconciler.unit(*asset);
@@ -119,11 +124,27 @@ impl Desk<'_> {
     fn unit(&self, turn: &mut Turn<'_, '_>, unit: &AssetUnit) -> Result<(), Halt> {
         let view = self.records.index.asset(unit.asset);
         for finding in self.reconciler.unit_findings(unit) {
-            self.finding(finding);
+            self.hold(turn, finding);
         }
+        let looked = self.files(turn, unit, &view);
+        self.release(turn);
+        let (state, look) = looked?;
+        if self.repair.is_some() {
+            self.repair(turn, &state, &self.records.image, look)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at all files of a unit, at the original last: pictures are made while it is decoded.
+    fn files(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        unit: &AssetUnit,
+        view: &AssetView<'_>,
+    ) -> Result<(AssetState, Option<Look>), Halt> {
         let mut files = Vec::with_capacity(unit.files.len());
         for file in unit.files.iter().filter(|file| file.selected) {
-            if let Some(state) = self.generated(turn, unit, &view, file)? {
+            if let Some(state) = self.generated(turn, unit, view, file)? {
                 files.push(state);
             }
         }
@@ -132,11 +153,18 @@ impl Desk<'_> {
         let settings = &self.records.image;
         let hoped = if self.repair.is_some() { plan::plan(&state, settings) } else { AssetPlan::default() };
         let mut look = None;
-        state.original = self.original(turn, unit, &view, &hoped, &mut look)?;
-        if self.repair.is_some() {
-            self.repair(turn, &state, settings, look)?;
+        state.original = self.original(turn, unit, view, &hoped, &mut look)?;
+        match state.original {
+            OriginalState::Damaged(_) => {
+                turn.obstacle =
+                    Some("its original is damaged, so it cannot be made again: restore that first");
+            }
+            OriginalState::Missing => {
+                turn.obstacle = Some("its original is not there either: restore that first");
+            }
+            OriginalState::Sound | OriginalState::NotChecked | OriginalState::Unverifiable(_) => {}
         }
-        Ok(())
+        Ok((state, look))
     }
 
     /// Looks at one file of a unit that is not its original, and says what a repair has to know of it.
@@ -158,6 +186,7 @@ impl Desk<'_> {
         match file.presence {
             Presence::Present => {
                 let expected = self.expectation(unit, view, file);
+                let before = turn.held.len();
                 match self.look(turn, &expected, file.counted)? {
                     Outcome::Gone => state.wrong = Some(What::Missing),
                     Outcome::Trusted => self.sound(unit, file),
@@ -168,6 +197,9 @@ impl Desk<'_> {
                             self.sound(unit, file);
                         }
                     }
+                }
+                if file.edited {
+                    turn.held.iter_mut().skip(before).for_each(|finding| advise(finding, EDITED_ADVICE));
                 }
             }
             Presence::Missing | Presence::Unmapped => state.wrong = Some(What::Missing),
@@ -202,7 +234,11 @@ impl Desk<'_> {
         let needed = !hoped.repairs.is_empty();
         match file.presence {
             Presence::Present => {}
-            Presence::Missing | Presence::Unmapped => return Ok(OriginalState::Missing),
+            Presence::Missing => return Ok(OriginalState::Missing),
+            Presence::Unmapped => {
+                turn.obstacle = Some("its original cannot be reached here: give the --map that is lacking");
+                return Ok(OriginalState::Unverifiable("no --map reaches its path".to_owned()));
+            }
             Presence::Unreadable { .. } => {
                 return Ok(OriginalState::Unverifiable("it cannot be read".to_owned()));
             }
@@ -357,7 +393,10 @@ impl Desk<'_> {
             let mut expected = Expectation::unrecorded(&loose.path, loose.role, self.depth);
             // Nobody is shown a generated file that no record names.
             expected.lowered = untracked.is_some();
-            self.look(turn, &expected, true)?;
+            turn.obstacle = untracked.is_some().then_some("no record names it, so nobody is shown it");
+            let looked = self.look(turn, &expected, true);
+            self.release(turn);
+            looked?;
         }
         if let Some(finding) = untracked {
             self.finding(finding);
@@ -435,7 +474,7 @@ impl Desk<'_> {
             self.checked(turn, item);
         }
         for finding in findings.into_iter().filter(|_| selected) {
-            self.finding(finding);
+            self.hold(turn, finding);
         }
         if gone {
             return Ok(Outcome::Gone);
@@ -460,6 +499,32 @@ impl Desk<'_> {
 
     fn finding(&self, finding: Finding) {
         self.sink.send(Event::Finding(Box::new(finding)));
+    }
+
+    /// Keeps a finding about a generated picture back until [`Self::release`]; tells any other.
+    fn hold(&self, turn: &mut Turn<'_, '_>, finding: Finding) {
+        match finding.code {
+            Code::File(Role::Preview | Role::Thumbnail | Role::Fullsize, _) => turn.held.push(finding),
+            _ => self.finding(finding),
+        }
+    }
+
+    /// Tells what was held, with advice that fits the original.
+    fn release(&self, turn: &mut Turn<'_, '_>) {
+        for mut finding in turn.held.drain(..) {
+            if let Some(obstacle) = turn.obstacle {
+                advise(&mut finding, obstacle);
+            }
+            self.finding(finding);
+        }
+    }
+}
+
+/// Another advice for a picture that would have to be made again.
+fn advise(finding: &mut Finding, advice: &str) {
+    let Code::File(_, what) = finding.code else { return };
+    if matches!(what, What::Missing | What::Empty | What::Truncated | What::Malformed) {
+        advice.clone_into(&mut finding.advice);
     }
 }
 

@@ -292,12 +292,22 @@ fn evidence(finding: &Finding, all: bool) -> String {
                 parts.push("the records name none".to_owned());
                 continue;
             }
+            ("at_path", Value::String(there)) if there == "nothing" => continue,
+            ("at_path", there) => {
+                parts.push(format!("in its place is {}", plain(there)));
+                continue;
+            }
             _ => {}
         }
         let hash = key.contains("sha1") || key.contains("blake3");
         let telling = told.is_none() || TELLING.contains(&key.as_str());
         if key != "seen" && (all || (telling && !hash)) {
-            parts.push(format!("{} {}", key.replace('_', " "), plain(value)));
+            let key = key.replace('_', " ");
+            parts.push(match value {
+                Value::Bool(true) => key,
+                Value::Bool(false) => format!("{key}: no"),
+                value => format!("{key} {}", plain(value)),
+            });
         }
     }
     parts.join(", ")

@@ -313,6 +313,12 @@ impl Loader {
                 .problems
                 .push(format!("{count} assets have a checksum of 32 bytes, which Immich does not make"));
         }
+        if !schema.problems.is_empty() {
+            self.records.notes.push(format!(
+                "the database is not laid out as Immich's own ({}): what is known of it is read, nothing will be registered in it",
+                schema.problems.join("; ")
+            ));
+        }
         let mut note = |count: u64, what: &str| {
             if count > 0 {
                 self.records.notes.push(format!("{count} {what}"));
