@@ -119,7 +119,8 @@ fn the_corpus_goes_through_workers() {
     for (path, report) in &reports {
         assert_eq!(report.bytes, path.metadata().unwrap().len(), "{}", path.display());
         assert!(report.sha1.is_some() || report.bytes == 0, "{}", path.display());
-        if let Some(DecodeError::Crashed { .. } | DecodeError::TimedOut { .. }) = report.problem {
+        // A panic that was caught costs the file its verdict; a worker that died would be counted below.
+        if let Some(DecodeError::TimedOut { .. }) = report.problem {
             unsettled.push(format!("{}: {:?}", path.display(), report.problem));
         }
     }
@@ -152,6 +153,6 @@ fn the_corpus_goes_through_workers() {
         std::fs::write(log, lines.concat()).unwrap();
     }
     assert!(unsettled.is_empty(), "{}", unsettled.join("\n"));
-    assert_eq!(stats.timed_out, 0);
+    assert_eq!((stats.crashed, stats.timed_out), (0, 0));
     assert!(peak <= CEILING, "{} MiB", peak >> 20);
 }

@@ -5,6 +5,7 @@
 pub mod exif;
 pub mod formats;
 pub mod hash;
+pub mod magic;
 mod pixels;
 pub mod probe;
 pub mod quick;

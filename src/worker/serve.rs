@@ -20,7 +20,7 @@ use super::sandbox::Protections;
 use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
 use crate::media::formats::raw;
-use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, probe};
+use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, magic, probe};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize, Role};
 use crate::render::{RenderError, RenderJob, RenderOutput, Renderer};
 
@@ -459,7 +459,7 @@ fn promised(extension: &str, found: Option<MediaFormat>) -> Option<MediaFormat> 
 }
 
 fn describe(source: &Source<'_>) -> Result<Option<String>, DecodeError> {
-    let head = probe::head(source)?;
+    let head = magic::head(source)?;
     Ok(looks_like(&head, head.len() as u64 == source.len()))
 }
 

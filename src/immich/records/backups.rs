@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::dump_name::time_in_name;
 use super::{Records, dump};
 use crate::model::display_path;
 
@@ -69,39 +70,4 @@ fn candidates(
 /// Names in lower case, as Immich and everybody else writes them.
 fn is_dump_name(name: &str) -> bool {
     [".sql", ".sql.gz"].iter().any(|ending| name.ends_with(ending))
-}
-
-/// The moment in the name of one of Immich's dumps: `20250101T020000`, or milliseconds since 1970 in older ones.
-/// The former is in the server's time zone, which the name does not tell; it is taken for UTC.
-pub(super) fn time_in_name(path: &Path) -> Option<Timestamp> {
-    let name = path.file_name()?.to_str()?;
-    let words = || name.split(['-', '.', '_']);
-    let civil = words().filter(|word| word.len() == 15).find_map(|word| {
-        jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", word).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()
-    });
-    let civil = civil.map(|zoned| zoned.timestamp());
-    civil.or_else(|| {
-        let millis =
-            words().find(|word| word.len() == 13 && word.bytes().all(|byte| byte.is_ascii_digit()))?;
-        Timestamp::from_millisecond(millis.parse().ok()?).ok()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_tell_the_time() {
-        for (name, time) in [
-            ("immich-db-backup-20250101T020000-v1.136.0-pg14.17.sql.gz", Some("2025-01-01T02:00:00Z")),
-            ("uploaded-immich-db-backup-20250102T030405-v2.0.0-pg14.sql.gz", Some("2025-01-02T03:04:05Z")),
-            ("immich-db-backup-1735689600000.sql.gz", Some("2025-01-01T00:00:00Z")),
-            ("dump.sql", None),
-            ("20251399T999999.sql", None),
-        ] {
-            let found = time_in_name(Path::new(name)).map(|time| time.to_string());
-            assert_eq!(found.as_deref(), time, "{name}");
-        }
-    }
 }

@@ -54,7 +54,7 @@ impl RecordSource for DumpSource {
         let mut records = read(file, &name, self.describe(), progress)?;
         let as_of = records
             .as_of
-            .or_else(|| super::backups::time_in_name(path))
+            .or_else(|| super::dump_name::time_in_name(path))
             .or_else(|| modified.and_then(|time| Timestamp::try_from(time).ok()));
         records.set_as_of(as_of);
         Ok(records)

@@ -7,6 +7,7 @@ mod backups;
 mod build;
 mod copy;
 mod dump;
+mod dump_name;
 mod index;
 mod lines;
 mod load;

@@ -6,7 +6,7 @@
 
 mod turbo;
 
-use crate::media::probe::{self, Magic, Signature};
+use crate::media::magic::{self, Magic, Signature};
 use crate::media::structure::jpeg::{self as structure, Outline};
 use crate::media::structure::jpeg_scan::{self, Answer};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
@@ -48,7 +48,7 @@ impl Format for Jpeg {
     }
 
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
-        probe::any(head, SIGNATURES).then_some(MediaFormat::Jpeg)
+        magic::any(head, SIGNATURES).then_some(MediaFormat::Jpeg)
     }
 
     fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
@@ -331,7 +331,7 @@ fn further_pictures(
         let number = number + 2;
         let start = usize::try_from(range.start).unwrap_or(usize::MAX);
         let end = usize::try_from(range.end).unwrap_or(usize::MAX);
-        if !probe::has(bytes, start, &[0xFF, 0xD8, 0xFF]) {
+        if !magic::has(bytes, start, &[0xFF, 0xD8, 0xFF]) {
             note(
                 examined,
                 DecodeError::malformed(

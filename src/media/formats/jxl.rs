@@ -8,7 +8,7 @@ use jxl_oxide::{
 };
 
 use crate::media::structure::bmff;
-use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, probe};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, magic};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
 use super::{Examined, Format, FormatSpec, Target, decoder_id, samples, within_limits};
@@ -76,7 +76,7 @@ fn examine(
     limits: &Limits,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
-    if probe::head(source)?.starts_with(CONTAINER) {
+    if magic::head(source)?.starts_with(CONTAINER) {
         walk_boxes(source, examined)?;
     }
     let bytes = source.load(limits)?;

@@ -102,7 +102,7 @@ pub trait Format: Sync {
     fn prepare(&self) {}
 
     /// Whether the bytes are one of ours. `head` holds the first bytes of the file (up to
-    /// [`super::probe::HEAD_LEN`]); `source` may be read for formats that need more.
+    /// [`super::magic::HEAD_LEN`]); `source` may be read for formats that need more.
     fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat>;
 
     /// An upper bound for the memory that `examine` will hold, in bytes, from the header alone and cheap.

@@ -17,7 +17,7 @@ use rawler::{RawImage, RawImageData, RawlerError};
 
 use crate::media::structure::raw::{self, Tiff};
 use crate::media::structure::{bmff, mp4};
-use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, probe};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, magic};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
 use super::jpeg::Jpeg;
@@ -63,7 +63,7 @@ fn family(head: &[u8]) -> Option<Family> {
         Some(Family::Mrw)
     } else if starts(b"FOVb") {
         Some(Family::X3f)
-    } else if probe::has(head, 6, b"HEAPCCDR") {
+    } else if magic::has(head, 6, b"HEAPCCDR") {
         Some(Family::Crw)
     } else if starts(b"ARRI") {
         Some(Family::Arri)
@@ -88,9 +88,9 @@ impl Format for Raw {
         }
         let own_magic = !matches!(head.get(2..4), Some([b'*', 0] | [0, b'*']));
         if own_magic
-            || probe::has(head, 8, b"CR")
-            || probe::has(head, 8, b"IIII")
-            || probe::has(head, 8, b"MMMM")
+            || magic::has(head, 8, b"CR")
+            || magic::has(head, 8, b"IIII")
+            || magic::has(head, 8, b"MMMM")
         {
             return Some(MediaFormat::Raw);
         }

@@ -5,7 +5,7 @@ mod input;
 mod verify;
 
 use crate::media::structure::{bmff, ebml, mp4, streams};
-use crate::media::{Limits, Source, probe};
+use crate::media::{Limits, Source, magic};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
 use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
@@ -76,7 +76,7 @@ impl Format for Video {
         let starts = |bytes: &[u8]| head.starts_with(bytes);
         if starts(b"\x1a\x45\xdf\xa3") {
             Some(MediaFormat::Matroska)
-        } else if starts(b"RIFF") && probe::has(head, 8, b"AVI ") {
+        } else if starts(b"RIFF") && magic::has(head, 8, b"AVI ") {
             Some(MediaFormat::Avi)
         } else if starts(ASF_HEADER) {
             Some(MediaFormat::Asf)

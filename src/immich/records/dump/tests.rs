@@ -143,7 +143,8 @@ fn of_a_cluster_the_database_of_immich_is_taken() {
         let records = load(cluster(&sections).as_bytes()).unwrap();
         assert_eq!(records.incomplete, None);
         assert!(paths(&records)[0].ends_with(expected), "{:?}", paths(&records));
-        assert_eq!(records.notes.len(), notes, "{:?}", records.notes);
+        let about_databases = records.notes.iter().filter(|note| !note.contains("not laid out")).count();
+        assert_eq!(about_databases, notes, "{:?}", records.notes);
     }
     // The end of one database is not the end of the cluster.
     let whole = cluster(&[section("immich", "yes.jpg")]);
