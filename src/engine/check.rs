@@ -23,7 +23,7 @@ use super::reconcile::{Choice, Reconciler};
 use super::roots::Roots;
 use super::scan::{self, Entry, Walked};
 use super::setup::{self, Station};
-use super::sources::{self, Loaded};
+use super::sources::{self, Loaded, Refused};
 use super::unit::{Desk, Repairs, Work};
 
 /// Folder below the media location that holds what Immich generates.
@@ -63,8 +63,11 @@ impl Run<'_> {
         let compose = self.compose()?;
         let media = self.media(compose.as_ref())?;
         let station = Station::new(self.config.resources)?;
-        let Loaded { mut records, notes } =
-            sources::load(&self.config.db, compose.as_ref(), &media, self.sink)?;
+        let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
+        let Loaded { mut records, notes } = match loaded {
+            Ok(loaded) => loaded,
+            Err(refused) => return Err(self.without_records(command, &media, refused)),
+        };
         let rules = compose.as_ref().map_or(&[][..], |compose| &compose.rules);
         let map = inventory::build_map(&records, Some(&media), &self.config.map, rules)
             .map_err(|error| RunError::usage(error.to_string()))?;
@@ -79,6 +82,21 @@ impl Run<'_> {
             return Err(self.stop(&violations));
         }
         self.look_at_library(&media, &Arc::new(records), &map, &station, deadline)
+    }
+
+    /// The first line of a run that ends before it has begun, and its finding.
+    fn without_records(&self, command: &str, media: &Path, refused: Refused) -> RunError {
+        self.sink.send(Event::Run(RunInfo {
+            run_id: setup::run_id(),
+            started_at: setup::now(),
+            command: command.to_owned(),
+            media: Some(media.to_owned()),
+            ..RunInfo::default()
+        }));
+        if let Some(finding) = refused.finding {
+            self.finding(*finding);
+        }
+        refused.error
     }
 
     fn compose(&self) -> Result<Option<Compose>, RunError> {

@@ -19,13 +19,27 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
+/// Why there are no records, and the finding that says so, if there is one.
+pub struct Refused {
+    /// What ends the run.
+    pub error: RunError,
+    /// To be told after the run's first line.
+    pub finding: Option<Box<Finding>>,
+}
+
+impl From<RecordError> for Refused {
+    fn from(error: RecordError) -> Self {
+        Self { error: RunError::records(error.to_string()), finding: None }
+    }
+}
+
 /// Reads the records that `--db` asks for.
 pub fn load(
     db: &Db,
     compose: Option<&Compose>,
     media: &Path,
     sink: &dyn EventSink,
-) -> Result<Loaded, RunError> {
+) -> Result<Loaded, Refused> {
     sink.send(Event::Stage { stage: Stage::Records, items: None, bytes: None });
     let mut told = 0;
     let mut progress = |rows: u64| {
@@ -35,19 +49,18 @@ pub fn load(
     match db {
         Db::None => only(NoRecords.load(&mut progress)),
         Db::Url(url) => only(PostgresSource::new(url).and_then(|mut source| source.load(&mut progress))),
-        Db::File(path) => complete(DumpSource::file(path).load(&mut progress), sink),
-        Db::Stdin => complete(DumpSource::stdin().load(&mut progress), sink),
+        Db::File(path) => complete(DumpSource::file(path).load(&mut progress)),
+        Db::Stdin => complete(DumpSource::stdin().load(&mut progress)),
         Db::Auto => automatic(compose, media, &mut progress),
     }
 }
 
-fn only(records: Result<Records, RecordError>) -> Result<Loaded, RunError> {
-    let records = records.map_err(|error| RunError::records(error.to_string()))?;
-    Ok(Loaded { records, notes: Vec::new() })
+fn only(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
+    Ok(Loaded { records: records?, notes: Vec::new() })
 }
 
 /// A dump that was named has to be whole: half the rows would call half the files untracked.
-fn complete(records: Result<Records, RecordError>, sink: &dyn EventSink) -> Result<Loaded, RunError> {
+fn complete(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
     let loaded = only(records)?;
     let Some(incomplete) = &loaded.records.incomplete else { return Ok(loaded) };
     let source = &loaded.records.info.source;
@@ -61,11 +74,11 @@ fn complete(records: Result<Records, RecordError>, sink: &dyn EventSink) -> Resu
                 .with("assets_read", loaded.records.info.assets),
         )
         .advise(advice);
-    sink.send(Event::Finding(Box::new(finding)));
-    Err(RunError::records(format!(
+    let error = RunError::records(format!(
         "{source} is incomplete: {} (at byte {} of the uncompressed dump, after {} assets); {advice}",
         incomplete.reason, incomplete.offset, loaded.records.info.assets
-    )))
+    ));
+    Err(Refused { error, finding: Some(Box::new(finding)) })
 }
 
 /// The database if its address is known and it answers, else the newest complete dump, else none.
@@ -73,7 +86,7 @@ fn automatic(
     compose: Option<&Compose>,
     media: &Path,
     progress: &mut dyn FnMut(u64),
-) -> Result<Loaded, RunError> {
+) -> Result<Loaded, Refused> {
     let mut notes = Vec::new();
     if let Some(address) = compose.and_then(|compose| compose.database.as_ref()) {
         match PostgresSource::new(address.expose()).and_then(|mut source| source.load(progress)) {
@@ -81,7 +94,7 @@ fn automatic(
             Err(error @ (RecordError::Connect { .. } | RecordError::Login { .. })) => {
                 notes.push(error.to_string());
             }
-            Err(error) => return Err(RunError::records(error.to_string())),
+            Err(error) => return Err(error.into()),
         }
     }
     let newest = find_newest_dump(media, progress);
@@ -94,6 +107,5 @@ fn automatic(
         "no database and no complete dump under backups/: files are verified, nothing is said about missing or untracked ones"
             .to_owned(),
     );
-    let records = NoRecords.load(progress).map_err(|error| RunError::records(error.to_string()))?;
-    Ok(Loaded { records, notes })
+    Ok(Loaded { records: NoRecords.load(progress)?, notes })
 }
