@@ -5,7 +5,7 @@ RUST_MINIMUM=1.94
 
 # Why each package is needed: docs/dependencies.md
 BUILD_PACKAGES=(
-  build-essential pkg-config cmake clang libclang-dev
+  build-essential ca-certificates pkg-config cmake clang libclang-dev
   libavcodec-dev libavfilter-dev libavformat-dev libavutil-dev libswscale-dev
   libde265-dev libdav1d-dev
 )
@@ -47,11 +47,12 @@ rust_is_new_enough() {
 
 # An installed toolchain if it is new enough, else Debian's, else rustup; says which.
 install_rust() {
-  [ -d "$HOME/.cargo/bin" ] && PATH="$HOME/.cargo/bin:$PATH"
+  # Also for what cargo installs later.
+  export PATH="$HOME/.cargo/bin:$PATH"
   if rust_is_new_enough; then return 0; fi
   local web=(cargo-web rustc-web rust-web-clippy rustfmt-web)
   if command -v apt-cache >/dev/null; then
-    [ "$(id -u)" = 0 ] && apt-get update -qq || true
+    as_root apt-get update -qq || true
     local candidate
     candidate=$(apt-cache policy rustc-web 2>/dev/null | awk '/Candidate:/ {print $2}')
     if [ -n "$candidate" ] && [ "$candidate" != "(none)" ] && version_at_least "${candidate%%[+~-]*}" "$RUST_MINIMUM"; then
