@@ -371,3 +371,32 @@ fn shards_are_disjoint_and_complete() {
     assert_eq!(checked, together.len(), "shards overlap");
     assert_eq!(all, together);
 }
+
+#[test]
+fn the_readme_shows_what_the_demo_says() {
+    let Some(library) = Library::new() else { return };
+    let output = library.command("repair").output().unwrap();
+    let told = Told::read(&library.at("out.ndjson"), &output);
+    if told.of_type("run").next().unwrap()["records"]["assets"] != 68 {
+        eprintln!("NOT COMPARED: the demo library lacks formats that this machine cannot encode");
+        return;
+    }
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let example = readme.split("$ photofsck repair --media demo/media").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = words(&told.text);
+    // Paths, sizes and times differ from run to run.
+    let stable = |line: &&str| {
+        ["were made", "are damaged", "Something", "done ", "error ", "Accounting", "confined"]
+            .iter()
+            .any(|part| line.contains(part))
+    };
+    let mut compared = 0;
+    for line in example.lines().filter(stable) {
+        let line = words(line.split(" (").next().unwrap());
+        assert!(said.contains(&line), "the README says {line:?}; the program says:\n{}", told.text);
+        compared += 1;
+    }
+    assert!(compared >= 7, "only {compared} lines of the README were compared");
+}
