@@ -458,33 +458,6 @@ pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {
     finding
 }
 
-/// What size alone tells about a file that is there, without opening it: no bytes at all, or an original whose
-/// content checksum cannot match because the length differs. For an external original the recorded size is only
-/// what Immich's last scan saw: editing such a file is its owner's right, and a difference is no finding.
-pub fn size_finding(unit: &AssetUnit, view: &AssetView<'_>, file: &UnitFile, size: u64) -> Option<Finding> {
-    let recorded = view.size.filter(|_| file.role == Role::Original);
-    if size == 0 {
-        let mut finding = about(Some(unit.id), file, What::Empty);
-        finding.evidence = Evidence::new().with("size", 0);
-        if let Some(recorded) = recorded {
-            finding.evidence = finding.evidence.with("recorded_size", recorded);
-        }
-        finding.advice = if file.role.is_generated() {
-            "run photofsck repair: it is made again from its original".to_owned()
-        } else {
-            "restore it from a backup".to_owned()
-        };
-        if file.role.is_generated() && unit.lowered {
-            finding.severity = Severity::Info;
-        }
-        return Some(finding);
-    }
-    let recorded = recorded.filter(|recorded| view.checksum.is_some() && *recorded != size)?;
-    let mut finding = about(Some(unit.id), file, What::ChecksumMismatch);
-    finding.evidence = Evidence::new().with("recorded_size", recorded).with("found_size", size);
-    Some(finding.advise("the checksum cannot match: restore it from a backup"))
-}
-
 /// `missing` with `registered: false`: Immich needs it and has none.
 fn never_made(view: &AssetView<'_>, role: Role, edited: bool, source: bool) -> Finding {
     let mut finding = Finding::new(Code::File(role, What::Missing));
