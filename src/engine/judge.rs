@@ -250,8 +250,8 @@ impl Case<'_> {
 
     fn damage_evidence(report: &MediaReport, text: &str) -> Evidence {
         let mut evidence = Evidence::new().with("seen", text).with("format", report.format.as_str());
-        if let Some(decoder) = &report.decoder {
-            evidence = evidence.with("by", decoder.to_string());
+        if let Some(by) = report.accuser.as_ref().or(report.decoder.as_ref()) {
+            evidence = evidence.with("by", by.to_string());
         }
         if let Some(offset) = report.problem.as_ref().and_then(DecodeError::offset) {
             evidence = evidence.with("offset", offset);

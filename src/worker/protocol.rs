@@ -106,6 +106,8 @@ pub struct MediaReport {
     pub orientation: Orientation,
     /// The first thing that is wrong or impossible; `None` = sound at the depth asked for.
     pub problem: Option<DecodeError>,
+    /// Who says so, where it is a check of ours and not the decoder.
+    pub accuser: Option<DecoderId>,
     /// Oddities that are no damage.
     pub faults: Vec<Fault>,
     /// Share of the height, from the top, that is sound.
@@ -136,6 +138,7 @@ impl MediaReport {
             size: None,
             orientation: Orientation::UPRIGHT,
             problem: None,
+            accuser: None,
             faults: Vec::new(),
             sound_until: None,
             bytes: 0,

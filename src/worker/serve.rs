@@ -304,6 +304,7 @@ impl Server<'_> {
         report.size = examined.size.filter(|size| *size != PixelSize::default());
         report.orientation = examined.orientation;
         report.problem = examined.problem;
+        report.accuser = examined.accuser;
         report.faults = examined.faults;
         report.sound_until =
             examined.sound_until.filter(|share| share.is_finite()).map(|share| share.clamp(0.0, 1.0));

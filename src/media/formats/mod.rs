@@ -66,6 +66,8 @@ pub struct Examined {
     pub orientation: Orientation,
     /// The first thing that is wrong or impossible; `None` = sound at the depth asked for.
     pub problem: Option<DecodeError>,
+    /// Who says so, where it is a check of ours and not the decoder: see [`own_check`].
+    pub accuser: Option<DecoderId>,
     /// Oddities that are no damage, and second opinions.
     pub faults: Vec<Fault>,
     /// The picture, where it was asked for and could be made. May be there although `problem` is set.
@@ -82,6 +84,7 @@ impl Examined {
             size: None,
             orientation: Orientation::UPRIGHT,
             problem: None,
+            accuser: None,
             faults: Vec::new(),
             pixels: None,
             sound_until: None,
@@ -145,6 +148,11 @@ pub static REGISTRY: &[&dyn Format] = &[
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.
 pub fn decoder_id(name: &str, version: &str) -> DecoderId {
     DecoderId { name: name.into(), version: format!("{version} (photofsck {})", env!("CARGO_PKG_VERSION")) }
+}
+
+/// The identity of a check of ours, for example `photofsck JPEG walk`.
+pub fn own_check(what: &str) -> DecoderId {
+    DecoderId { name: format!("photofsck {what}"), version: env!("CARGO_PKG_VERSION").into() }
 }
 
 /// Refuses a picture that is larger than the limits allow, before anything is allocated for it.
