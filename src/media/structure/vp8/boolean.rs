@@ -106,7 +106,11 @@ impl<'a> BoolDecoder<'a> {
     /// Bits that were not shifted out yet.
     fn unread(&self) -> usize {
         let held = usize::try_from(self.bits + 8).unwrap_or(0);
-        (self.data.len() + 8).saturating_sub(self.at).saturating_mul(8).saturating_add(held).saturating_sub(64)
+        (self.data.len() + 8)
+            .saturating_sub(self.at)
+            .saturating_mul(8)
+            .saturating_add(held)
+            .saturating_sub(64)
     }
 
     /// To be asked after the last symbol.
@@ -120,7 +124,8 @@ impl<'a> BoolDecoder<'a> {
             return End::TooShort;
         }
         let unread = self.unread();
-        let zeros = self.value == 0 && self.data.get(self.at..).unwrap_or_default().iter().all(|byte| *byte == 0);
+        let zeros =
+            self.value == 0 && self.data.get(self.at..).unwrap_or_default().iter().all(|byte| *byte == 0);
         match (unread.cmp(&MAX_UNREAD_BITS), zeros) {
             (Ordering::Greater, _) => End::TooLong,
             (_, true) => End::Fits,

@@ -76,7 +76,8 @@ fn reader<'a>(bytes: &'a [u8], range: &Range<usize>) -> BoolDecoder<'a> {
 
 /// The partitions with coefficients: their sizes, three bytes each but for the last, stand before them (section 9.5).
 fn partitions(bytes: &[u8], base: usize, count: usize, whole: bool) -> Option<Vec<Range<usize>>> {
-    let cut = |end: usize| if whole { (end <= bytes.len()).then_some(end) } else { Some(end.min(bytes.len())) };
+    let cut =
+        |end: usize| if whole { (end <= bytes.len()).then_some(end) } else { Some(end.min(bytes.len())) };
     let sizes_end = cut(base.checked_add((count - 1) * 3)?)?;
     let mut start = sizes_end;
     let mut ranges = Vec::with_capacity(count);
@@ -107,7 +108,9 @@ impl Walk<'_> {
         let mut above = vec![(Edge::default(), [0; 4]); columns];
         for row in 0..self.rows {
             let part = row & (self.readers.len() - 1);
-            let (Some(tokens), Some(range)) = (self.readers.get_mut(part), self.ranges.get(part)) else { break };
+            let (Some(tokens), Some(range)) = (self.readers.get_mut(part), self.ranges.get(part)) else {
+                break;
+            };
             self.starts.push(range.start + tokens.position());
             let (mut left, mut left_modes) = (Edge::default(), [0; 4]);
             for (above, above_modes) in &mut above {
@@ -115,7 +118,9 @@ impl Walk<'_> {
                 if found.skipped {
                     above.clear(found.has_y2);
                     left.clear(found.has_y2);
-                } else if tokens::macroblock(tokens, &self.header.trees, found.has_y2, above, &mut left).is_err() {
+                } else if tokens::macroblock(tokens, &self.header.trees, found.has_y2, above, &mut left)
+                    .is_err()
+                {
                     return Err(self.wrong("a coefficient is larger than any can be", range.start));
                 }
                 if modes.overrun() {
@@ -150,7 +155,11 @@ impl Walk<'_> {
 
     fn ended(&self, what: &str, offset: usize) -> DecodeError {
         let what = format!("the data ends before {what}");
-        if self.whole { self.wrong(&what, offset) } else { DecodeError::truncated(what, self.at + offset as u64) }
+        if self.whole {
+            self.wrong(&what, offset)
+        } else {
+            DecodeError::truncated(what, self.at + offset as u64)
+        }
     }
 
     /// Where the frame is cut, all rows that were begun before are sound but for the last. Where it is filled with equal

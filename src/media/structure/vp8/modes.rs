@@ -66,11 +66,7 @@ fn block_mode(bits: &mut BoolDecoder<'_>, above: u8, left: u8) -> u8 {
     } else if !bits.get(p[2]) {
         VE
     } else if !bits.get(p[3]) {
-        if !bits.get(p[4]) {
-            HE
-        } else {
-            4 + u8::from(bits.get(p[5]))
-        }
+        if !bits.get(p[4]) { HE } else { 4 + u8::from(bits.get(p[5])) }
     } else if !bits.get(p[6]) {
         6
     } else if !bits.get(p[7]) {
