@@ -292,12 +292,11 @@ pub fn misses(measured: &Measured, group: Group) -> String {
                 }
             }
             Label::MustNot => {
-                for answer in [Some(&case.answer), case.keyframes.as_ref(), structure].into_iter().flatten() {
-                    match answer.verdict {
-                        Verdict::Damaged => out += &line(case, "ACCUSED", answer),
-                        Verdict::Unverifiable => out += &line(case, "harmless, unverifiable", answer),
-                        _ => {}
-                    }
+                let depths = [Some(&case.answer), case.keyframes.as_ref(), structure];
+                let accused = depths.into_iter().flatten().filter(|answer| damaged(answer));
+                out.extend(accused.map(|answer| line(case, "ACCUSED", answer)));
+                if case.answer.verdict == Verdict::Unverifiable {
+                    out += &line(case, "harmless, unverifiable", &case.answer);
                 }
             }
             _ => {}
