@@ -4,6 +4,7 @@ pub mod bmff;
 pub mod ebml;
 pub mod gif;
 pub mod heif;
+pub mod holes;
 pub mod jp2;
 pub mod jpeg;
 pub mod jpeg_walk;
