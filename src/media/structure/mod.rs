@@ -2,6 +2,7 @@
 
 pub mod bmff;
 pub mod ebml;
+mod flaw;
 pub mod gif;
 pub mod heif;
 pub mod holes;
@@ -13,5 +14,9 @@ pub mod png;
 pub mod raw;
 pub mod streams;
 pub mod tiff;
+pub mod vp8;
+pub mod vp8l;
 pub mod webp;
 pub mod xml;
+
+pub use flaw::{Flaw, equal_run};
