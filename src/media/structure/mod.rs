@@ -5,6 +5,7 @@ pub mod ebml;
 mod flaw;
 pub mod gif;
 pub mod heif;
+pub mod holes;
 pub mod jp2;
 pub mod jpeg;
 pub mod jpeg_walk;
