@@ -1,7 +1,7 @@
 //! Films through FFmpeg: container structure by walkers of ours, then every packet, then keyframes or all frames.
 
 mod frame;
-mod input;
+pub(super) mod input;
 mod verify;
 
 use crate::media::structure::{bmff, ebml, mp4, streams};
@@ -58,11 +58,7 @@ impl Format for Video {
     }
 
     fn decoder(&self) -> DecoderId {
-        let version = ffmpeg_next::codec::version();
-        decoder_id(
-            "FFmpeg libavcodec",
-            &format!("{}.{}.{}", version >> 16, version >> 8 & 255, version & 255),
-        )
+        ffmpeg_id("FFmpeg libavcodec")
     }
 
     fn prepare(&self) {
@@ -117,6 +113,12 @@ impl Format for Video {
         }
         examined
     }
+}
+
+/// One of FFmpeg's decoders, with the version of libavcodec.
+pub(super) fn ffmpeg_id(name: &str) -> DecoderId {
+    let version = ffmpeg_next::codec::version();
+    decoder_id(name, &format!("{}.{}.{}", version >> 16, version >> 8 & 255, version & 255))
 }
 
 fn recognise_bmff(head: &[u8]) -> Option<MediaFormat> {

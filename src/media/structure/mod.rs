@@ -1,9 +1,11 @@
 //! Walkers of container and stream structure, without pixels.
 
+pub mod av1;
 pub mod bmff;
 pub mod ebml;
 pub mod gif;
 pub mod heif;
+pub mod hevc;
 pub mod jp2;
 pub mod jpeg;
 pub mod jpeg_scan;

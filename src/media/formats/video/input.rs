@@ -26,7 +26,7 @@ const ANALYZE_MICROSECONDS: &str = "10000000";
 const BLOCK: usize = 64 << 10;
 
 /// Silences FFmpeg, which would write to standard error, and prepares its tables. Cheap after the first time.
-pub(super) fn init() {
+pub(in crate::media::formats) fn init() {
     static READY: Once = Once::new();
     READY.call_once(|| {
         // Cannot fail in the FFmpeg versions supported; older ones registered their codecs here.
