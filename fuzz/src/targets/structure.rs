@@ -5,7 +5,7 @@ use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
 use photofsck::media::structure::{
-    bmff, ebml, gif, heif, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
+    av1, bmff, ebml, gif, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
 };
 use photofsck::media::{Source, exif, quick};
 use photofsck::model::DecodeError;
@@ -55,8 +55,41 @@ pub fn gif(data: &[u8]) {
 }
 
 pub fn heif(data: &[u8]) {
-    answer(heif::walk(&source(data)));
-    let _ = heif::impossible_bytes(data);
+    let source = source(data);
+    if let Some(layout) = answer(heif::walk(&source)) {
+        answer(heif::pictures(&source, &layout.index, true));
+        for item in &layout.index.items {
+            answer(heif::plain_stream(&source, &layout.index, item.id));
+        }
+    }
+    let _ = av1::walk(data);
+}
+
+/// Units behind start codes.
+pub fn hevc(data: &[u8]) {
+    let starts: Vec<usize> =
+        data.windows(3).enumerate().filter(|(_, code)| code == b"\0\0\x01").map(|(at, _)| at + 3).collect();
+    let mut sets = hevc::ParameterSets::of_configuration(data);
+    let mut units = Vec::new();
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).map_or(data.len(), |next| next - 3);
+        // Start codes may share zeros.
+        let unit = data.get(start..end).unwrap_or_default();
+        sets.add(unit);
+        units.push(unit);
+    }
+    let _ = hevc::walk_intra(&sets, &units);
+}
+
+/// The pictures of the unit tests.
+pub fn hevc_seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../../testdata/hevc/plain.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/wavefronts.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/slices.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/full.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/lossless.hevc").to_vec(),
+    ]
 }
 
 pub fn jp2(data: &[u8]) {

@@ -115,15 +115,10 @@ mod tests {
 
     #[test]
     fn exponential_golomb_codes() {
-        // 1 010 011 00100 00101, then the end
+        // 1 010 011 00100 00101, then zeros to the end
         let mut bits = Bits::new(&[0b1010_0110, 0b0100_0010, 0b1000_0000], 0);
-        assert_eq!(
-            [bits.ue(), bits.ue(), bits.se(), bits.se(), bits.ue()],
-            [Some(0), Some(1), Some(-1), Some(2), Some(4)]
-                .map(|value: Option<i32>| value)
-                .map(|value| value)
-                .map(|v| v.map(|v| v as u32))
-                .map(|v| v)
-        );
+        assert_eq!((bits.ue(), bits.ue()), (Some(0), Some(1)));
+        assert_eq!((bits.se(), bits.se(), bits.ue()), (Some(-1), Some(2), Some(4)));
+        assert_eq!((bits.position(), bits.ue(), bits.flag()), (17, None, None));
     }
 }

@@ -24,6 +24,8 @@ mod picture;
 mod residual;
 mod slice;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::collections::BTreeMap;

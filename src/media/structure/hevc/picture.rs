@@ -6,8 +6,8 @@ use super::params::{Pps, Sps, Tiles};
 use super::slice::Segment;
 use super::tree::{Neighbours, Stop, Tree};
 
-/// More coding tree blocks than this are over any level: a gigapixel has four million of the smallest.
-const MAX_CTBS: u32 = 1 << 23;
+/// More coding tree blocks than this are over any level: half a gigapixel has two million of the smallest.
+const MAX_CTBS: u32 = 1 << 21;
 
 /// Where a segment stops making sense.
 #[derive(Debug)]
