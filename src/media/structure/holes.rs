@@ -33,7 +33,7 @@ const WINDOW: usize = 48;
 /// How much larger differences to the row above must be than the usual ones.
 const JUMP: u64 = 4;
 /// Windows between an edge and the end of a row.
-const MARGIN: usize = 3;
+const MARGIN: usize = 2;
 /// Bytes by which a run of zeros may be longer than the block: dark samples beside it.
 const SLACK: usize = 8;
 /// A run that reaches the end of the data, and begins anywhere.
@@ -279,7 +279,8 @@ impl Field<'_> {
         if block < GRID || (at_end && len < LONG) || (!at_end && len - block > SLACK) {
             return None;
         }
-        if self.near_row_end(boundary) || (!at_end && self.near_row_end(boundary + block)) {
+        // A line of the picture goes from one end of a row to the other.
+        if self.near_row_end(boundary) && (at_end || self.near_row_end(boundary + block)) {
             return None;
         }
         let at = self.index(boundary);
