@@ -36,8 +36,8 @@ static SPECS: [FormatSpec; 1] = [FormatSpec {
         "x3f", "gpr",
     ],
     recognised_by: "the makers' magic numbers; TIFF structure with a DNG version, sensor data, or a raw's name and a camera's",
-    proves: "every strip, tile and preview lies inside the file, JPEG-coded ones begin and end as such, the sensor data decodes",
-    blind_to: "wrong bytes in uncompressed or loosely coded sensor data",
+    proves: "every strip, tile and preview lies inside the file; JPEG data, lossless too, is right to its end; Sony's blocks keep to their limits; no disk sector breaks uncompressed data; the sensor data decodes",
+    blind_to: "other wrong samples in uncompressed data; damage inside the makers' own codes (NEF, RW2, ORF, CR3, CRW, X3F) that the decoder accepts, but for zeroed sectors of the TIFF-based ones",
     preview: true,
 }];
 

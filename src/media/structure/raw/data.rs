@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{Directory, Tiff, field, tag};
 use crate::media::structure::bmff::be16;
-use crate::media::structure::holes::{Field, GRID, Hole, Sample};
+use crate::media::structure::holes::{Field, GRID, Hole, LINE_ENDS, Sample, has_converted_line_ends};
 use crate::media::structure::jpeg_walk::{self, Answer, Flaw};
 use crate::media::structure::tiff::packing;
 use crate::model::DecodeError;
@@ -30,6 +30,7 @@ const LEAST_PREVIEW: u16 = 480;
 impl Tiff<'_> {
     /// Follows the data of all directories.
     pub fn check_data(&self) -> Result<(), Flaw> {
+        check_line_ends(self.bytes)?;
         let Ok(directories) = self.directories() else { return Ok(()) };
         // Hasselblad's looks like lossless JPEG and is not.
         let jpeg_is_jpeg = !self.make().starts_with(b"Hasselblad");
@@ -105,7 +106,7 @@ impl Tiff<'_> {
     fn check_sony(&self, directory: &Directory, extent: &Range<usize>) -> Result<(), Flaw> {
         let width = self.number(directory, tag::WIDTH).unwrap_or(0);
         let height = self.number(directory, tag::HEIGHT).unwrap_or(0);
-        if width == 0 || width % 32 != 0 || width.checked_mul(height) != Some(extent.len()) {
+        if width == 0 || !width.is_multiple_of(32) || width.checked_mul(height) != Some(extent.len()) {
             return check_zeros(self.bytes, extent);
         }
         let data = self.bytes.get(extent.clone()).unwrap_or_default();
@@ -225,8 +226,16 @@ fn check_zeros(bytes: &[u8], extent: &Range<usize>) -> Result<(), Flaw> {
     Ok(())
 }
 
+fn check_line_ends(bytes: &[u8]) -> Result<(), Flaw> {
+    if has_converted_line_ends(bytes) {
+        return Err(Flaw { error: DecodeError::malformed(LINE_ENDS, None), sound_until: None });
+    }
+    Ok(())
+}
+
 /// Minolta MRW: 12 bits packed, or 16.
 pub fn check_mrw_data(bytes: &[u8]) -> Result<(), Flaw> {
+    check_line_ends(bytes)?;
     if bytes.get(8..12) != Some(b"\0PRD") {
         return Ok(());
     }
@@ -241,6 +250,7 @@ pub fn check_mrw_data(bytes: &[u8]) -> Result<(), Flaw> {
 
 /// Fuji RAF: the preview, and uncompressed 16-bit sensor data.
 pub fn check_raf_data(bytes: &[u8]) -> Result<(), Flaw> {
+    check_line_ends(bytes)?;
     if let Some(jpeg) = super::raf_jpeg(bytes).filter(|jpeg| is_large(jpeg)) {
         check_jpeg_data(jpeg, field(bytes, 84))?;
     }
