@@ -1,7 +1,7 @@
 //! Codecs whose samples are pictures of their own: motion JPEG and Apple ProRes.
 
 use super::super::bmff::{be16, be32};
-use super::super::{jpeg, jpeg_scan};
+use super::super::{jpeg, jpeg_walk};
 use super::Flaw;
 use crate::model::DecodeError;
 
@@ -21,8 +21,8 @@ pub(super) fn check_jpeg(sample: &[u8]) -> Result<(), Flaw> {
     if !outline.segments.iter().any(|segment| segment.marker == 0xC4) {
         return Ok(());
     }
-    match jpeg_scan::walk(sample, &outline) {
-        jpeg_scan::Answer::Wrong(error) if error.damage().is_some() => Err(said(&error)),
+    match jpeg_walk::walk(sample, &outline) {
+        jpeg_walk::Answer::Wrong(flaw) if flaw.error.damage().is_some() => Err(said(&flaw.error)),
         _ => Ok(()),
     }
 }
