@@ -1,7 +1,8 @@
-//! Films through FFmpeg: container structure by walkers of ours, then every packet, then keyframes or all frames.
+//! Films: the container and the framing of every frame by walkers of ours, then keyframes or all frames through FFmpeg.
 
 mod frame;
 mod input;
+mod messages;
 mod verify;
 
 use crate::media::structure::{bmff, ebml, mp4, streams};
@@ -15,8 +16,10 @@ pub use frame::preview_frame;
 /// All containers that FFmpeg opens for us.
 pub struct Video;
 
-const PROVES: &str = "structure lies inside the file, every packet can be read, keyframes decode (all frames with `--video full`)";
-const BLIND: &str = "wrong bytes between keyframes unless all frames are decoded; sound tracks";
+const PROVES: &str = "the container is whole, every frame has the framing that its codec demands, keyframes decode (all frames and the sound \
+     with `--video full`)";
+const BLIND: &str =
+    "wrong bytes inside a frame that still decodes; between keyframes unless all frames are decoded";
 
 const fn row(
     format: MediaFormat,
@@ -212,6 +215,8 @@ fn examine(
         }
     };
     let by = own_check(check_name(format));
+    // What a transport stream finds odd are packets that never came: decoders then complain with good reason.
+    let forgiving = format == MediaFormat::MpegTs && !odd.is_empty();
     examined.faults.extend(odd.into_iter().take(MAX_FAULTS).map(|error| Fault { error, by: by.clone() }));
     let mut session = input::Session::open(source, format, input::Deadline::of(limits))?;
     if let Some(shape) = session.shape() {
@@ -220,7 +225,7 @@ fn examine(
         within_limits(shape.size, memory(shape.size, depth, target), limits)?;
     }
     if depth > Depth::Samples {
-        let outcome = verify::read_all(&mut session, format, depth, limits)?;
+        let outcome = verify::read_all(&mut session, format, depth, forgiving, limits)?;
         let by = examined.decoder.clone();
         examined.faults.extend(outcome.oddity.map(|error| Fault { error, by }));
         if let Some(damage) = outcome.damage {

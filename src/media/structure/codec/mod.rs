@@ -217,11 +217,6 @@ impl<'b> Bits<'b> {
         }
         Some(u32::try_from((1u64 << zeros) - 1 + u64::from(self.take(zeros)?)).unwrap_or(u32::MAX))
     }
-
-    /// How many bits were taken.
-    pub(super) const fn position(&self) -> usize {
-        self.at
-    }
 }
 
 #[cfg(test)]
