@@ -53,13 +53,18 @@ impl Role {
 
 /// Looks at every coded item; with `whole`, HEVC slices are walked to their last bit.
 pub fn pictures(source: &Source<'_>, index: &Index, whole: bool) -> Result<Pictures, DecodeError> {
-    let roles = roles(source, index)?;
     let mut told = Pictures::default();
+    if let Some(primary) = index.primary.filter(|&id| !index.items.is_empty() && index.item(id).is_none()) {
+        let what = format!("item {primary} is to be shown, but the index does not have it");
+        told.damage = Some(DecodeError::malformed(what, None));
+        return Ok(told);
+    }
+    let roles = roles(source, index)?;
     for &(id, role) in &roles {
         let Some(item) = index.item(id) else { continue };
         let outcome = match &item.kind {
             b"hvc1" | b"hev1" => walk_hevc(source, index, item, whole)?,
-            b"av01" => walk_av1(source, item)?,
+            b"av01" => walk_av1(source, index, item)?,
             _ => Outcome::NotFollowed(format!("item of type '{}'", bmff::name(item.kind))),
         };
         let is_shown = matches!(role, Role::Shown(_) | Role::Alpha);
@@ -242,10 +247,18 @@ fn place(item: &Item, at: usize) -> Option<u64> {
     item.extents.last().map(|(offset, len)| offset.saturating_add(*len))
 }
 
-fn walk_av1(source: &Source<'_>, item: &Item) -> Result<Outcome, DecodeError> {
+/// Every HEVC and AV1 item has a configuration property (ISO/IEC 23008-12 B.2.3.1, AV1 Image File Format 2.2.1).
+fn unconfigured() -> Outcome {
+    Outcome::Damaged { what: "no decoder configuration in the index".into(), offset: None, sound: None }
+}
+
+fn walk_av1(source: &Source<'_>, index: &Index, item: &Item) -> Result<Outcome, DecodeError> {
     let Some(bytes) = bytes(source, item)? else {
         return Ok(Outcome::NotFollowed("data outside the file".into()));
     };
+    if index.property(item.id, *b"av1C").is_none() {
+        return Ok(unconfigured());
+    }
     Ok(match av1::walk(&bytes) {
         Ok(()) => Outcome::NotFollowed("AV1 tiles, which only a decoder reads".into()),
         Err((what, at)) => Outcome::Damaged { what, offset: place(item, at), sound: None },
@@ -257,7 +270,7 @@ fn walk_hevc(source: &Source<'_>, index: &Index, item: &Item, whole: bool) -> Re
         return Ok(Outcome::NotFollowed("data outside the file".into()));
     };
     let Some(record) = index.property(item.id, *b"hvcC") else {
-        return Ok(Outcome::NotFollowed("no decoder configuration".into()));
+        return Ok(unconfigured());
     };
     let record = read_index(source, record)?;
     let prefix = length_size(&record);
