@@ -12,7 +12,6 @@
     reason = "a panic is a failed test, and measurements are printed for whoever runs them"
 )]
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -155,10 +154,16 @@ fn sound_pictures_are_near_and_others_far() {
     }
     for limit in [8.0, 12.0, 16.0, 20.0, 24.0] {
         let far = pairs.iter().filter(|distance| **distance > limit).count();
-        eprintln!("different pictures farther than {limit}: {:.2} %", far as f64 * 100.0 / pairs.len() as f64);
+        eprintln!(
+            "different pictures farther than {limit}: {:.2} %",
+            far as f64 * 100.0 / pairs.len() as f64
+        );
     }
     for limit in [0.5, 0.7, 0.8, 0.9, 0.95] {
         let low = alike.iter().filter(|likeness| **likeness < limit).count();
-        eprintln!("different pictures less alike than {limit}: {:.2} %", low as f64 * 100.0 / alike.len() as f64);
+        eprintln!(
+            "different pictures less alike than {limit}: {:.2} %",
+            low as f64 * 100.0 / alike.len() as f64
+        );
     }
 }

@@ -2,9 +2,7 @@
 
 use crate::immich::records::AssetView;
 use crate::media::formats::own_check;
-use crate::model::{
-    Code, Colorspace, Evidence, Finding, ImageSettings, PixelSize, Role, Severity, What,
-};
+use crate::model::{Code, Colorspace, Evidence, Finding, ImageSettings, PixelSize, Role, Severity, What};
 use crate::render::Impression;
 
 use super::content::{self, Apart, Opinion, Original, Picture, Scene};
@@ -65,8 +63,7 @@ impl<'a> Gallery<'a> {
                 Some(Comparison { recorded, always: true, colorspace: Colorspace::P3 })
             }
             Role::Original if content::may_testify(self.view) => {
-                let always =
-                    self.is_disputed() || (self.view.checksum.is_none() && recorded.is_some());
+                let always = self.is_disputed() || (self.view.checksum.is_none() && recorded.is_some());
                 Some(Comparison { recorded, always, colorspace: self.settings.colorspace })
             }
             _ => None,
@@ -89,7 +86,13 @@ impl<'a> Gallery<'a> {
     }
 
     /// Takes in one that an earlier run found sound: only its size is known.
-    pub fn hang_trusted(&mut self, number: usize, edited: bool, expected: Expectation, size: Option<PixelSize>) {
+    pub fn hang_trusted(
+        &mut self,
+        number: usize,
+        edited: bool,
+        expected: Expectation,
+        size: Option<PixelSize>,
+    ) {
         self.pictures.push(Exhibit { number, expected, edited, size, shown: None, look: None });
     }
 
@@ -212,7 +215,10 @@ fn picture_finding(expected: &Expectation, opinion: Opinion) -> Option<Finding> 
         ),
         Opinion::Unclear(apart) => (
             Severity::Info,
-            evidence("not the picture of its original as we see that, nor the recorded one".to_owned(), apart),
+            evidence(
+                "not the picture of its original as we see that, nor the recorded one".to_owned(),
+                apart,
+            ),
             "look at it beside its original; if it is another picture, delete the file and run photofsck repair",
         ),
     };
@@ -272,10 +278,8 @@ fn finding(
     evidence: Evidence,
     advice: &str,
 ) -> Finding {
-    let mut finding = Finding::new(Code::File(expected.role, what))
-        .at(expected.path.clone())
-        .seen(evidence)
-        .advise(advice);
+    let mut finding =
+        Finding::new(Code::File(expected.role, what)).at(expected.path.clone()).seen(evidence).advise(advice);
     finding.severity =
         if expected.lowered && expected.role.is_generated() { Severity::Info } else { severity };
     finding.record_path.clone_from(&expected.record_path);

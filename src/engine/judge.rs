@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::model::{
-    AssetId, Code, Colorspace, DamageClass, DecodeError, Depth, Evidence, Finding, MediaFormat, Role, Severity,
-    Verdict, What,
+    AssetId, Code, Colorspace, DamageClass, DecodeError, Depth, Evidence, Finding, MediaFormat, Role,
+    Severity, Verdict, What,
 };
 use crate::render::Impression;
 use crate::worker::protocol::MediaReport;

@@ -66,7 +66,13 @@ impl<'a> Ledger<'a> {
         self.write(expected, look, look.judgement.verdict, &look.judgement.reason)
     }
 
-    fn write(&self, expected: &Expectation, look: &Look, verdict: Verdict, why: &str) -> Result<(), RunError> {
+    fn write(
+        &self,
+        expected: &Expectation,
+        look: &Look,
+        verdict: Verdict,
+        why: &str,
+    ) -> Result<(), RunError> {
         let (Some(report), Some(identity)) = (&look.report, look.identity) else { return Ok(()) };
         let knowledge = Knowledge {
             identity,

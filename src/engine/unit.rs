@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
+use crate::catalog::Knowledge;
 use crate::immich::records::{AssetIdx, AssetView, Records};
 use crate::model::{
     CheckedCount, Code, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, RepairStatus,
@@ -11,7 +12,6 @@ use crate::model::{
 use crate::render::Rendered;
 use crate::repair::apply::{self, Applied};
 use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row};
-use crate::catalog::Knowledge;
 use crate::repair::store::FileStore;
 
 use super::crew::Halt;
@@ -154,8 +154,12 @@ impl Desk<'_> {
         view: &AssetView<'_>,
     ) -> Result<(AssetState, Option<Look>), Halt> {
         let mut gallery = Gallery::new(unit, view, &self.records.image);
-        let mut state =
-            AssetState { asset: unit.id, hidden: view.hidden, original: OriginalState::Sound, files: Vec::new() };
+        let mut state = AssetState {
+            asset: unit.id,
+            hidden: view.hidden,
+            original: OriginalState::Sound,
+            files: Vec::new(),
+        };
         for file in unit.files.iter().filter(|file| file.selected) {
             let number = state.files.len();
             state.files.extend(self.generated(turn, unit, file, (number, &mut gallery))?);
@@ -208,7 +212,8 @@ impl Desk<'_> {
                 file.wrong.get_or_insert(wrong);
             } else if number.is_none() && finding.severity > Severity::Info {
                 // Whatever is made of it would not be what the records mean.
-                state.original = OriginalState::Damaged("it is not the picture that Immich took in".to_owned());
+                state.original =
+                    OriginalState::Damaged("it is not the picture that Immich took in".to_owned());
             }
             self.tell_late(turn, finding);
         }

@@ -132,7 +132,10 @@ mod tests {
     impl ReadAt for Disk {
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
             let address = buffer.as_ptr() as usize;
-            if !address.is_multiple_of(512) || !offset.is_multiple_of(512) || !buffer.len().is_multiple_of(512) {
+            if !address.is_multiple_of(512)
+                || !offset.is_multiple_of(512)
+                || !buffer.len().is_multiple_of(512)
+            {
                 return Err(io::Error::from_raw_os_error(22));
             }
             let end = (offset + buffer.len() as u64).min(self.data.len() as u64);
