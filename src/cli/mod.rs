@@ -4,7 +4,7 @@ pub mod args;
 mod execute;
 mod help;
 mod later;
-mod layers;
+pub mod layers;
 mod pages;
 mod resolve;
 mod stored;

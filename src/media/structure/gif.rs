@@ -188,6 +188,9 @@ pub struct Pixels {
     pub no_end_code: bool,
 }
 
+/// Pixels for which there is room before the first is read.
+const RESERVE: usize = 1 << 20;
+
 /// Reads all LZW data of a frame. Every code must exist, and the codes must give all pixels. Keeps the indices only if
 /// `keep` is set.
 pub fn read(bytes: &[u8], frame: &Frame, keep: bool) -> Result<Pixels, DecodeError> {
@@ -195,7 +198,8 @@ pub fn read(bytes: &[u8], frame: &Frame, keep: bool) -> Result<Pixels, DecodeErr
     let mut lzw = Lzw::new(u32::from(frame.code_size));
     let mut out = Pixels::default();
     if keep {
-        out.indices.reserve_exact(wanted);
+        // The size is only what the header says; beyond this the data has to prove it.
+        out.indices.reserve_exact(wanted.min(RESERVE));
     }
     let mut done = 0usize;
     let (mut bits, mut count) = (0u32, 0u32);

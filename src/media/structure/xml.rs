@@ -7,6 +7,8 @@ use crate::model::DecodeError;
 
 /// Elements deeper than this are no metadata.
 const MAX_DEPTH: usize = 1000;
+/// Characters of a name that are quoted.
+const SHOWN: usize = 60;
 
 /// Checks a whole document, in UTF-8 or UTF-16 with a byte order mark.
 pub fn check(bytes: &[u8]) -> Result<(), DecodeError> {
@@ -86,7 +88,8 @@ impl<'a> Walker<'a> {
         self.content(self.rest().len())?;
         match self.open.last() {
             Some(name) => {
-                Err(DecodeError::truncated(format!("element {name} is not closed"), self.text.len() as u64))
+                let what = format!("element {} is not closed", shown(name));
+                Err(DecodeError::truncated(what, self.text.len() as u64))
             }
             None if !self.root => Err(DecodeError::truncated("no element in the document", 0)),
             None => Ok(()),
@@ -144,7 +147,8 @@ impl<'a> Walker<'a> {
         if let Some(closing) = inside.strip_prefix('/') {
             let closing = name(closing);
             if self.open.pop() != Some(closing) {
-                return Err(DecodeError::malformed(format!("</{closing}> closes nothing that is open"), at));
+                let what = format!("</{}> closes nothing that is open", shown(closing));
+                return Err(DecodeError::malformed(what, at));
             }
         } else {
             let opening = name(inside);
@@ -165,6 +169,11 @@ impl<'a> Walker<'a> {
         self.at += end + 1;
         Ok(())
     }
+}
+
+/// A name as it is quoted in a report: what is broken may call half the file a name.
+fn shown(name: &str) -> &str {
+    name.char_indices().nth(SHOWN).map_or(name, |(end, _)| name.get(..end).unwrap_or_default())
 }
 
 /// Control characters do not occur in XML.
