@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn one_tone_resembles_nothing() {
-        let grey = Impression::of(&thumbhash::rgba_to_thumb_hash(1, 1, &[90, 90, 90, 255])).unwrap();
+        let flat = [90, 90, 90, 255].repeat(100 * 75);
+        let grey = Impression::of(&thumbhash::rgba_to_thumb_hash(100, 75, &flat)).unwrap();
         let other = Impression::of(&hash(3, 100, 75, false)).unwrap();
         assert!(grey.likeness(&other).abs() < 0.001);
     }
