@@ -6,8 +6,8 @@
 //! would choose (a thumbnail in the place of a preview). Without the original's own size nothing is said.
 //!
 //! Shape and upper limit are not held against originals that Immich develops (camera raws crop their borders, embedded
-//! previews have shapes of their own) or draws (SVG), nor against videos (pixels that are not square, odd sides
-//! that are enlarged). A picture that lies on its side is let pass: versions differ in whose orientation counts.
+//! previews have shapes of their own) or draws (SVG), nor against videos and GIFs (pixels that are not square, odd
+//! sides that are enlarged). A picture that lies on its side is let pass: versions differ in whose orientation counts.
 
 use crate::immich::layout::{MediaClass, class_of};
 use crate::immich::records::{AssetKind, AssetView};
@@ -41,7 +41,8 @@ pub struct Shape {
 impl Shape {
     /// What an original of this size allows.
     pub fn of(asset: &AssetView<'_>, original: PixelSize) -> Self {
-        let drawn = asset.name.to_ascii_lowercase().ends_with(b".svg");
+        let name = asset.name.to_ascii_lowercase();
+        let drawn = name.ends_with(b".svg") || name.ends_with(b".gif");
         let class = class_of(asset.name);
         let still = matches!(class, Some(MediaClass::WebImage | MediaClass::OtherImage));
         Self { original, strict: asset.kind == AssetKind::Image && still && !drawn }
