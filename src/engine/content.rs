@@ -124,16 +124,21 @@ pub struct Opinions {
 
 /// Whether these are two different pictures.
 ///
-/// A hash with alpha beside one without is a hint of what was flattened, no more: only a large difference counts there.
+/// A hash with alpha beside one without is a hint of what was flattened, no more, and where there is only one tone there are no
+/// shapes to compare: only a large difference counts there.
 pub fn differ(one: &Impression, other: &Impression) -> bool {
-    let (distance, alike) =
-        if one.transparent == other.transparent { (OTHER, ALIKE) } else { (3.0 * OTHER, FLATTENED_ALIKE) };
-    one.distance(other) > distance && one.likeness(other) < alike
+    let distance = one.distance(other);
+    match one.likeness(other) {
+        None => distance > 2.0 * OTHER,
+        Some(likeness) if one.transparent == other.transparent => distance > OTHER && likeness < ALIKE,
+        Some(likeness) => distance > 3.0 * OTHER && likeness < FLATTENED_ALIKE,
+    }
 }
 
 /// Whether `one` is a picture like `other` but for a part.
 fn differs_in_part(one: &Impression, other: &Impression) -> bool {
-    one.transparent == other.transparent && one.distance(other) > NEAR && one.likeness(other) < ALIKE_IN_PART
+    let alike = one.likeness(other).is_none_or(|likeness| likeness >= ALIKE_IN_PART);
+    one.transparent == other.transparent && one.distance(other) > NEAR && !alike
 }
 
 /// A distance as it is told.
@@ -318,7 +323,7 @@ mod tests {
             assert!(!differ(&shown(one), &shown(one)));
             for other in (1..8).filter(|other| *other != one) {
                 let (a, b) = (shown(one), shown(other));
-                assert!(differ(&a, &b), "{one} {other}: {} {}", a.distance(&b), a.likeness(&b));
+                assert!(differ(&a, &b), "{one} {other}: {} {:?}", a.distance(&b), a.likeness(&b));
             }
         }
     }

@@ -4,7 +4,7 @@ pub mod budget;
 pub mod cancel;
 mod check;
 pub mod config;
-mod content;
+pub mod content;
 mod crew;
 pub mod end;
 mod gallery;

@@ -98,8 +98,8 @@ impl Impression {
     }
 
     /// Correlation of the colours about their means, -1 to 1: nearly blind to exposure and contrast, by which developers and
-    /// versions of decoders differ. 0 where one of the pictures is of one tone.
-    pub fn likeness(&self, other: &Self) -> f32 {
+    /// versions of decoders differ. `None` where one of the pictures is of one tone, so that there is nothing to compare.
+    pub fn likeness(&self, other: &Self) -> Option<f32> {
         #[allow(clippy::cast_precision_loss, reason = "a small constant")]
         let count = (GRID * GRID) as f32;
         let (mut both, mut own, mut others) = (0.0, 0.0, 0.0);
@@ -116,7 +116,7 @@ impl Impression {
             }
         }
         // Less than one level on the average is nothing but rounding.
-        if own.min(others) > count * 3.0 { both / (own * others).sqrt() } else { 0.0 }
+        (own.min(others) > count * 3.0).then(|| both / (own * others).sqrt())
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
                 // What is left comes from interpolation between few points, and of 8 bits.
                 let distance = impression.distance(&other);
                 assert!(distance < 3.0, "{seed} {width}x{height}: {distance}");
-                assert!(impression.likeness(&other) > 0.99);
+                assert!(impression.likeness(&other).is_some_and(|likeness| likeness > 0.99));
             }
         }
     }
@@ -233,7 +233,7 @@ mod tests {
         let of = |seed| Impression::of(&hash(seed, 100, 75, false)).unwrap();
         assert!(of(1).distance(&of(1)) < f32::EPSILON);
         assert!(of(1).distance(&of(4)) > 16.0, "{}", of(1).distance(&of(4)));
-        assert!(of(1).likeness(&of(1)) > 0.999);
+        assert!(of(1).likeness(&of(1)).is_some_and(|likeness| likeness > 0.999));
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
         let flat = [90, 90, 90, 255].repeat(100 * 75);
         let grey = Impression::of(&thumbhash::rgba_to_thumb_hash(100, 75, &flat)).unwrap();
         let other = Impression::of(&hash(3, 100, 75, false)).unwrap();
-        assert!(grey.likeness(&other).abs() < 0.001);
+        assert_eq!(grey.likeness(&other), None);
     }
 
     proptest! {
