@@ -30,7 +30,7 @@ fn answer<T>(result: Result<T, DecodeError>) -> Option<T> {
 }
 
 pub fn ebml(data: &[u8]) {
-    answer(ebml::walk(&source(data)));
+    answer(ebml::walk(&source(data), true, &mut || Ok(())));
 }
 
 pub fn exif(data: &[u8]) {
@@ -84,7 +84,9 @@ pub fn jpeg(data: &[u8]) {
 }
 
 pub fn mp4(data: &[u8]) {
-    answer(mp4::walk(&source(data)));
+    if let Some(layout) = answer(mp4::walk(&source(data))) {
+        answer(layout.check_samples(&source(data), &mut || Ok(())));
+    }
     let _ = bmff::brands(data);
     for found in bmff::top_level(&source(data)).flatten() {
         assert!(found.start < found.end && found.end <= data.len() as u64);
@@ -144,9 +146,13 @@ pub fn raw_seeds() -> Vec<Vec<u8>> {
 }
 
 pub fn streams(data: &[u8]) {
-    answer(streams::walk_avi(&source(data)));
-    answer(streams::walk_asf(&source(data)));
-    answer(streams::walk_flv(&source(data)));
+    let on = &mut || Ok(());
+    answer(streams::walk_avi(&source(data), true, on));
+    answer(streams::walk_asf(&source(data), on));
+    answer(streams::walk_flv(&source(data), true, on));
+    answer(streams::walk_mxf(&source(data), on));
+    answer(streams::walk_program(&source(data), on));
+    answer(streams::walk_transport(&source(data), true, on));
     let _ = streams::ts_packet(data);
 }
 

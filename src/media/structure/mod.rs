@@ -1,6 +1,7 @@
 //! Walkers of container and stream structure, without pixels.
 
 pub mod bmff;
+pub mod codec;
 pub mod ebml;
 mod flaw;
 pub mod gif;
