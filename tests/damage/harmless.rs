@@ -258,7 +258,7 @@ fn odd_png(oddity: Oddity, sound: &Sound<'_>, rng: &mut Rng) -> Option<Vec<u8>> 
 
 fn with_riff_chunk(sound: &Sound<'_>, name: [u8; 4], body: &[u8]) -> Option<Vec<u8>> {
     let size = u32::from_le_bytes(sound.bytes.get(4..8)?.try_into().ok()?) as usize;
-    let exact = sound.kind == Kind::Riff && size + 8 == sound.bytes.len() && size % 2 == 0;
+    let exact = sound.kind == Kind::Riff && size + 8 == sound.bytes.len() && size.is_multiple_of(2);
     exact.then(|| {
         let mut out = sound.bytes.to_vec();
         out.extend(name);

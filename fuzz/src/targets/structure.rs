@@ -5,7 +5,7 @@ use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
 use photofsck::media::structure::{
-    bmff, ebml, gif, heif, jp2, jpeg, jpeg_scan, mp4, png, raw, streams, tiff, webp, xml,
+    bmff, ebml, gif, heif, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
 };
 use photofsck::media::{Source, exif, quick};
 use photofsck::model::DecodeError;
@@ -76,10 +76,11 @@ pub fn jpeg(data: &[u8]) {
         let inside = usize::try_from(picture.start).ok().zip(usize::try_from(picture.end).ok());
         let further = inside.and_then(|(start, end)| data.get(start..end));
         if let Some(further) = further.filter(|further| further.len() < data.len()) {
-            let _ = jpeg_scan::walk(further, &jpeg::walk(further));
+            let _ = jpeg_walk::walk(further, &jpeg::walk(further));
         }
     }
-    let _ = jpeg_scan::walk(data, &outline);
+    let _ = jpeg_walk::walk(data, &outline);
+    let _ = jpeg_walk::walk_stream(None, data);
 }
 
 pub fn mp4(data: &[u8]) {

@@ -14,6 +14,7 @@ const MAX_SCANS: usize = 1000;
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
+const DNL: u8 = 0xDC;
 
 /// What the frame header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,8 @@ pub struct Outline {
     pub frame: Option<Frame>,
     /// The scans in order.
     pub scans: Vec<Scan>,
+    /// The number of lines that a DNL segment tells (B.2.5); it counts where the frame header says 0.
+    pub lines: Option<u32>,
     /// Whether the first scan holds all components: a sequential picture is then coded in one scan.
     pub interleaved: bool,
     /// Just after the EOI marker.
@@ -139,6 +142,10 @@ impl Outline {
                     self.segments.push(Segment { marker, body: body.clone() });
                     match marker {
                         0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => self.frame(bytes, &body)?,
+                        DNL => {
+                            let lines = bytes.get(body).and_then(<[u8]>::first_chunk);
+                            self.lines = lines.map(|lines| u16::from_be_bytes(*lines).into());
+                        }
                         SOS => {
                             if self.scans.is_empty() {
                                 let count = bytes.get(body.start).copied().map(usize::from);

@@ -6,7 +6,7 @@ pub mod gif;
 pub mod heif;
 pub mod jp2;
 pub mod jpeg;
-pub mod jpeg_scan;
+pub mod jpeg_walk;
 pub mod mp4;
 pub mod png;
 pub mod raw;

@@ -59,10 +59,6 @@ pub struct Header {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// Bits per sample.
-    pub precision: u8,
-    /// Coded without loss: cannot be scaled.
-    pub lossless: bool,
     /// The natural layout of the samples.
     pub layout: Layout,
 }
@@ -83,7 +79,7 @@ impl<'a> Decompressor<'a> {
         if handle.is_null() {
             return Err(Complaint { fatal: true, text: "Insufficient memory".into() });
         }
-        let header = Header { width: 0, height: 0, precision: 8, lossless: false, layout: Layout::Rgb };
+        let header = Header { width: 0, height: 0, layout: Layout::Rgb };
         let mut this = Self { handle, bytes, header, scale: 1 };
         this.set(ffi::TJPARAM_TJPARAM_SCANLIMIT, SCAN_LIMIT);
         this.set(ffi::TJPARAM_TJPARAM_MAXMEMORY, clamp(limits.max_memory.div_ceil(1 << 20)));
@@ -96,8 +92,6 @@ impl<'a> Decompressor<'a> {
         this.header = Header {
             width: usize::try_from(this.get(ffi::TJPARAM_TJPARAM_JPEGWIDTH)).unwrap_or(0),
             height: usize::try_from(this.get(ffi::TJPARAM_TJPARAM_JPEGHEIGHT)).unwrap_or(0),
-            precision: u8::try_from(this.get(ffi::TJPARAM_TJPARAM_PRECISION)).unwrap_or(8),
-            lossless: this.get(ffi::TJPARAM_TJPARAM_LOSSLESS) == 1,
             layout: match u32::try_from(colors) {
                 Ok(ffi::TJCS_TJCS_GRAY) => Layout::Gray,
                 Ok(ffi::TJCS_TJCS_CMYK | ffi::TJCS_TJCS_YCCK) => Layout::Cmyk,
@@ -117,9 +111,9 @@ impl<'a> Decompressor<'a> {
         self.header
     }
 
-    /// Decodes at 1/`denominator` of the size (1, 2, 4 or 8) from now on. Lossless pictures stay as they are.
+    /// Decodes at 1/`denominator` of the size (1, 2, 4 or 8) from now on.
     pub fn scale_down(&mut self, denominator: usize) {
-        if self.header.lossless || !matches!(denominator, 1 | 2 | 4 | 8) {
+        if !matches!(denominator, 1 | 2 | 4 | 8) {
             return;
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "1 to 8")]
@@ -135,9 +129,16 @@ impl<'a> Decompressor<'a> {
         (self.header.width.div_ceil(self.scale), self.header.height.div_ceil(self.scale))
     }
 
-    /// Decodes pictures of up to 8 bits per sample. The buffer is zeroed where the data did not reach.
-    pub fn decode8(&mut self) -> Result<(Vec<u8>, Option<Complaint>), Complaint> {
-        let (mut buffer, pitch) = self.buffer::<u8>()?;
+    /// Decodes a picture of 8 bits per sample. The buffer is zeroed where the data did not reach.
+    pub fn decode(&mut self) -> Result<(Vec<u8>, Option<Complaint>), Complaint> {
+        let (columns, rows) = self.output();
+        let pitch = columns * self.header.layout.channels();
+        let refuse = || Complaint { fatal: true, text: "Insufficient memory".into() };
+        let size = pitch.checked_mul(rows).ok_or_else(refuse)?;
+        let row = i32::try_from(pitch).map_err(|_| refuse())?;
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(size).map_err(|_| refuse())?;
+        buffer.resize(size, 0);
         // SAFETY: the input is a live slice; the output holds `rows * pitch` samples, which is what the library writes for this
         // scale and layout with `pitch` samples per row.
         let status = unsafe {
@@ -146,38 +147,11 @@ impl<'a> Decompressor<'a> {
                 self.bytes.as_ptr(),
                 length(self.bytes),
                 buffer.as_mut_ptr(),
-                pitch,
+                row,
                 self.header.layout.code(),
             )
         };
         self.finish(status).map(|complaint| (buffer, complaint))
-    }
-
-    /// Decodes pictures of 9 to 16 bits per sample; the samples keep the file's range.
-    pub fn decode16(&mut self) -> Result<(Vec<u16>, Option<Complaint>), Complaint> {
-        let (mut buffer, pitch) = self.buffer::<u16>()?;
-        let (input, count, layout) = (self.bytes.as_ptr(), length(self.bytes), self.header.layout.code());
-        let status = if self.header.precision > 12 {
-            // SAFETY: as for `decode8`, with samples of two bytes.
-            unsafe { ffi::tj3Decompress16(self.handle, input, count, buffer.as_mut_ptr(), pitch, layout) }
-        } else {
-            // SAFETY: as for `decode8`; the library's 12-bit samples are signed shorts that hold 0 to 4095.
-            unsafe {
-                ffi::tj3Decompress12(self.handle, input, count, buffer.as_mut_ptr().cast(), pitch, layout)
-            }
-        };
-        self.finish(status).map(|complaint| (buffer, complaint))
-    }
-
-    fn buffer<T: Clone + Default>(&self) -> Result<(Vec<T>, i32), Complaint> {
-        let (columns, rows) = self.output();
-        let pitch = columns * self.header.layout.channels();
-        let refuse = || Complaint { fatal: true, text: "Insufficient memory".into() };
-        let length = pitch.checked_mul(rows).ok_or_else(refuse)?;
-        let mut buffer = Vec::new();
-        buffer.try_reserve_exact(length).map_err(|_| refuse())?;
-        buffer.resize(length, T::default());
-        Ok((buffer, i32::try_from(pitch).map_err(|_| refuse())?))
     }
 
     fn finish(&self, status: i32) -> Result<Option<Complaint>, Complaint> {

@@ -1,0 +1,285 @@
+//! Damaged copies on disk, labelled, judged by the product and by its peers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::damage::{Difference, Label, Nature, Operator, Rng, Sound};
+use super::group::Group;
+use super::labels::Reference;
+use super::peers::{self, Peer};
+use super::product::{Answer, Product, Verdict};
+use super::sources::Source;
+use super::tools;
+
+/// One damaged or odd copy, and what was said of it.
+pub struct Case {
+    pub group: Group,
+    pub source: String,
+    pub operator: Operator,
+    pub seed: u64,
+    pub round: u32,
+    pub path: PathBuf,
+    pub difference: Difference,
+    pub label: Label,
+    /// At the default depth; for videos, every frame.
+    pub answer: Answer,
+    /// Videos: with their keyframes alone, and with no frame decoded.
+    pub keyframes: Option<Answer>,
+    pub structure: Option<Answer>,
+    /// Of each peer of the group, whether it flags the copy; `None` where it flags the sound file too.
+    pub peers: Vec<Option<bool>>,
+}
+
+/// A source that gives no cases, and why.
+pub struct LeftOut {
+    pub group: Group,
+    pub source: String,
+    pub why: String,
+    /// A sound file that the product calls damaged.
+    pub accused: bool,
+}
+
+/// Everything about one run of the measure.
+#[derive(Default)]
+pub struct Measured {
+    pub cases: Vec<Case>,
+    pub left_out: Vec<LeftOut>,
+    /// Sources of each group that gave cases.
+    pub sources: BTreeMap<Group, usize>,
+    /// Peers of each group.
+    pub peers: BTreeMap<Group, Vec<Peer>>,
+    pub absent: BTreeMap<Group, Vec<&'static str>>,
+    /// Which decoder gave the labels, and of how many sources.
+    pub judges: BTreeMap<(Group, &'static str), usize>,
+}
+
+/// How to measure.
+pub struct Settings {
+    /// Only these; all when empty.
+    pub operators: Vec<Operator>,
+    pub rounds: u32,
+    pub peers: bool,
+    pub jobs: usize,
+    /// Where the copies lie while they are looked at.
+    pub folder: PathBuf,
+    /// Whether they stay there.
+    pub keep: bool,
+}
+
+/// Labels that were found in an earlier run over the same copies: decoding is most of the work.
+pub struct LabelStore {
+    known: HashMap<String, Difference>,
+    file: Option<Mutex<fs::File>>,
+}
+
+impl LabelStore {
+    /// Reads what is in `folder`, and adds to it.
+    pub fn open(folder: Option<&Path>) -> Self {
+        let path = folder.map(|folder| folder.join("labels.tsv"));
+        let text = path.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        let known = text.lines().filter_map(|line| {
+            let (key, value) = line.split_once('\t')?;
+            let difference = match value {
+                "undecodable" => Difference::Undecodable,
+                "shape" => Difference::Shape,
+                psnr => Difference::Psnr(psnr.parse().ok()?),
+            };
+            Some((key.to_owned(), difference))
+        });
+        let known = known.collect();
+        let file = path.and_then(|path| fs::OpenOptions::new().create(true).append(true).open(path).ok());
+        Self { known, file: file.map(Mutex::new) }
+    }
+
+    fn get(&self, key: &str, look: impl FnOnce() -> Difference) -> Difference {
+        if let Some(known) = self.known.get(key) {
+            return *known;
+        }
+        let difference = look();
+        if let Some(file) = &self.file {
+            let value = match difference {
+                Difference::Undecodable => "undecodable".to_owned(),
+                Difference::Shape => "shape".to_owned(),
+                Difference::Psnr(psnr) => psnr.to_string(),
+            };
+            let mut file = file.lock().expect("no panic while writing");
+            let _ = writeln!(file, "{key}\t{value}");
+        }
+        difference
+    }
+}
+
+/// Measures one group and adds to what is measured. A failure of the product is one of the measure.
+pub fn measure(
+    group: Group,
+    sources: &[Source],
+    settings: &Settings,
+    product: &Product,
+    store: &LabelStore,
+    measured: &mut Measured,
+) -> Result<(), String> {
+    let folder = settings.folder.join(group.key());
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("sound")).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let of_group: Vec<&Source> = sources.iter().filter(|source| source.group == group).collect();
+    let fit = fit_sources(group, &of_group, &folder, settings, product, measured)?;
+    measured.sources.insert(group, fit.len());
+    let (peers, absent) = if settings.peers { peers::installed(group) } else { Default::default() };
+
+    let mut cases = Vec::new();
+    for (index, (source, reference)) in fit.iter().enumerate() {
+        *measured.judges.entry((group, reference.decoder())).or_default() += 1;
+        // Blocks of a file of another format turn up, and another picture of the same format.
+        let twin = fit.get((index + 1) % fit.len()).filter(|(twin, _)| twin.name != source.name);
+        let mut rng = Rng::new(0, &["donor", &source.name]);
+        let donor = &sources[rng.below(sources.len())];
+        let donor = if donor.name == source.name { rng.bytes(1 << 20) } else { donor.bytes.clone() };
+        let sound =
+            Sound::new(&source.name, &source.bytes, &donor, twin.map(|(twin, _)| twin.bytes.as_slice()));
+        let seed = source.seed;
+        let todo = operators(group, settings);
+        let key = blake3::hash(&source.bytes).to_hex();
+        let made = tools::in_parallel(settings.jobs, &todo, |&(operator, round)| {
+            let bytes = operator.apply(&sound, seed, round)?;
+            let path = folder.join(file_name(source, operator, seed, round));
+            fs::write(&path, &bytes).expect("the folder can be written");
+            let key = format!("{key}.{}.{}", blake3::hash(&bytes).to_hex(), reference.decoder());
+            let difference = if operator.nature() == Nature::Reference {
+                Difference::Shape
+            } else {
+                store.get(&key, || reference.compare(group, &path))
+            };
+            Some(Case {
+                group,
+                source: source.name.clone(),
+                operator,
+                seed,
+                round,
+                path,
+                difference,
+                label: Label::of(operator.nature(), difference),
+                answer: Answer::default(),
+                keyframes: None,
+                structure: None,
+                peers: Vec::new(),
+            })
+        });
+        cases.extend(made.into_iter().flatten());
+        eprintln!("{}: {} of {} sources, {} cases", group.key(), index + 1, fit.len(), cases.len());
+    }
+    fs::remove_dir_all(folder.join("sound")).map_err(|error| error.to_string())?;
+    ask_product(group, &folder, product, &mut cases)?;
+    ask_peers(&peers, &fit, &folder, settings.jobs, &mut cases);
+    measured.peers.insert(group, peers);
+    measured.absent.insert(group, absent);
+    measured.cases.extend(cases);
+    if !settings.keep {
+        let _ = fs::remove_dir_all(&folder);
+    }
+    Ok(())
+}
+
+/// The sources that can be judged: a label decoder shows them, and the product calls them sound.
+fn fit_sources<'a>(
+    group: Group,
+    sources: &[&'a Source],
+    folder: &Path,
+    settings: &Settings,
+    product: &Product,
+    measured: &mut Measured,
+) -> Result<Vec<(&'a Source, Reference)>, String> {
+    let sound = folder.join("sound");
+    let path = |source: &Source| sound.join(format!("{}.{}", source.name, source.extension));
+    for source in sources {
+        fs::write(path(source), &source.bytes).map_err(|error| error.to_string())?;
+    }
+    let answers = product.verify(&sound, group.is_video().then_some("full"))?;
+    let references = tools::in_parallel(settings.jobs, sources, |source| Reference::of(group, &path(source)));
+    let mut fit = Vec::new();
+    for (&source, reference) in sources.iter().zip(references) {
+        let answer = answers.get(&path(source)).cloned().unwrap_or_default();
+        let why = match (answer.verdict, reference) {
+            (Verdict::Sound, Some(reference)) => {
+                fit.push((source, reference));
+                continue;
+            }
+            (Verdict::Sound, None) => "no installed decoder shows it".to_owned(),
+            (_, _) => answer.reason,
+        };
+        let accused = answer.verdict == Verdict::Damaged;
+        measured.left_out.push(LeftOut { group, source: source.name.clone(), why, accused });
+    }
+    Ok(fit)
+}
+
+/// The operators for a group, with their repetitions.
+fn operators(group: Group, settings: &Settings) -> Vec<(Operator, u32)> {
+    let hard = group == Group::JpegHard;
+    let operators = if hard { Operator::hard() } else { Operator::all() };
+    let rounds = if hard { 3 } else { settings.rounds };
+    operators
+        .into_iter()
+        .filter(|operator| settings.operators.is_empty() || settings.operators.contains(operator))
+        .flat_map(|operator| (0..rounds).map(move |round| (operator, round)))
+        .collect()
+}
+
+fn file_name(source: &Source, operator: Operator, seed: u64, round: u32) -> String {
+    let extension = match (operator, source.extension.as_str()) {
+        (Operator::WrongExtension, "png") => "jpg",
+        (Operator::WrongExtension, _) => "png",
+        (_, extension) => extension,
+    };
+    format!("{}__{}__s{seed}r{round}.{extension}", source.name, operator.name())
+}
+
+fn ask_product(group: Group, folder: &Path, product: &Product, cases: &mut [Case]) -> Result<(), String> {
+    if cases.is_empty() {
+        return Ok(());
+    }
+    let depths: &[Option<&str>] =
+        if group.is_video() { &[Some("full"), Some("keyframes"), Some("structure")] } else { &[None] };
+    for (index, &depth) in depths.iter().enumerate() {
+        let mut answers = product.verify(folder, depth)?;
+        for case in cases.iter_mut() {
+            let answer = answers.remove(&case.path).unwrap_or_default();
+            match index {
+                0 => case.answer = answer,
+                1 => case.keyframes = Some(answer),
+                _ => case.structure = Some(answer),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ask_peers(peers: &[Peer], fit: &[(&Source, Reference)], folder: &Path, jobs: usize, cases: &mut [Case]) {
+    if peers.is_empty() {
+        return;
+    }
+    eprintln!("asking {} other programs about {} files", peers.len(), cases.len());
+    let usable: HashMap<&str, Vec<bool>> = fit
+        .iter()
+        .map(|(source, _)| {
+            let path = folder.join(format!("{}.{}", source.name, source.extension));
+            fs::write(&path, &source.bytes).expect("the folder can be written");
+            let usable = peers.iter().map(|peer| !peer.flags(&path)).collect();
+            let _ = fs::remove_file(path);
+            (source.name.as_str(), usable)
+        })
+        .collect();
+    let answers = tools::in_parallel(jobs, cases, |case| {
+        let usable = usable.get(case.source.as_str());
+        peers
+            .iter()
+            .enumerate()
+            .map(|(index, peer)| usable.is_some_and(|usable| usable[index]).then(|| peer.flags(&case.path)))
+            .collect()
+    });
+    for (case, answers) in cases.iter_mut().zip(answers) {
+        case.peers = answers;
+    }
+}

@@ -1,0 +1,219 @@
+//! The bits of one scan (ITU-T T.81 F.2.2.5): stuffed zero bytes are taken out, markers end the supply.
+
+use super::Slip;
+use crate::media::structure::jpeg::SPARE_BYTES;
+
+/// No step of a walk takes more bits than this between two refills.
+const ENOUGH: i32 = 32;
+
+/// Reads the entropy-coded data of a scan, restart interval by restart interval.
+///
+/// Bits past the end of the supply read as zeros; [`Bits::exhausted`] then tells that too much was taken.
+pub struct Bits<'a> {
+    data: &'a [u8],
+    at: usize,
+    /// No byte from `at` to here is 0xFF.
+    clean: usize,
+    /// The next bits, first bit on top. Below `count` bits there may be bits that come again.
+    held: u64,
+    count: i32,
+}
+
+impl<'a> Bits<'a> {
+    pub fn new(data: &'a [u8]) -> Self {
+        let mut bits = Self { data, at: 0, clean: 0, held: 0, count: 0 };
+        bits.find_clean();
+        bits
+    }
+
+    fn find_clean(&mut self) {
+        let rest = self.data.get(self.at..).unwrap_or_default();
+        self.clean = self.at + memchr::memchr(0xFF, rest).unwrap_or(rest.len());
+    }
+
+    /// To be called before every step.
+    #[inline]
+    pub fn refill(&mut self) {
+        if self.count < ENOUGH {
+            self.fill();
+        }
+    }
+
+    #[inline]
+    fn fill(&mut self) {
+        let word = self.data.get(self.at..self.clean).and_then(|clean| clean.first_chunk::<8>());
+        if let Some(word) = word {
+            self.held |= u64::from_be_bytes(*word) >> self.count;
+            let bytes = (63 - self.count) >> 3;
+            self.at += bytes.cast_unsigned() as usize;
+            self.count += bytes * 8;
+        } else {
+            self.fill_bytewise();
+        }
+    }
+
+    #[inline(never)]
+    fn fill_bytewise(&mut self) {
+        while self.count <= 56 {
+            let Some(&byte) = self.data.get(self.at) else { return };
+            if byte == 0xFF {
+                if self.data.get(self.at + 1) != Some(&0) {
+                    return;
+                }
+                self.at += 2;
+                self.find_clean();
+            } else {
+                self.at += 1;
+            }
+            self.held |= u64::from(byte) << (56 - self.count);
+            self.count += 8;
+        }
+    }
+
+    /// The next bits, at most 32, on the right.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "at most 32 bits are left")]
+    pub const fn peek(&self, bits: u32) -> u32 {
+        (self.held >> 32 >> (32 - bits)) as u32
+    }
+
+    #[inline]
+    pub const fn skip(&mut self, bits: u32) {
+        self.held <<= bits;
+        self.count -= bits.cast_signed();
+    }
+
+    /// At most 16 bits.
+    #[inline]
+    pub const fn take(&mut self, bits: u32) -> u32 {
+        let value = self.peek(bits);
+        self.skip(bits);
+        value
+    }
+
+    /// Any number of bits.
+    pub fn pass_over(&mut self, mut bits: u32) {
+        while bits > 0 {
+            self.refill();
+            let step = bits.min(ENOUGH.cast_unsigned());
+            self.skip(step);
+            bits -= step;
+        }
+    }
+
+    /// A number of a magnitude category (F.2.2.1).
+    #[inline]
+    pub const fn signed(&mut self, size: u32) -> i32 {
+        let raw = self.take(size).cast_signed();
+        let half = 1i32 << size >> 1;
+        if raw < half { raw - 2 * half + 1 } else { raw }
+    }
+
+    /// Whether more bits were taken than there are before the next marker.
+    #[inline]
+    pub const fn exhausted(&self) -> bool {
+        self.count < 0
+    }
+
+    /// Whether less than a byte is left before the next marker.
+    pub fn at_marker(&self) -> bool {
+        self.count < 8
+    }
+
+    /// About where the next bit is in the data.
+    pub fn place(&self) -> usize {
+        self.at.saturating_sub(usize::try_from(self.count / 8).unwrap_or(0))
+    }
+
+    /// Skips to the next marker; gives the number of bytes that were left before it.
+    pub fn seek_marker(&mut self) -> usize {
+        let mut left = usize::try_from(self.count / 8).unwrap_or(0);
+        self.count = 0;
+        self.held = 0;
+        while let Some(&byte) = self.data.get(self.at) {
+            let next = self.data.get(self.at + 1);
+            if byte == 0xFF && next.is_some_and(|&next| next != 0 && next != 0xFF) {
+                break;
+            }
+            // Fill bytes belong to the marker.
+            left += usize::from(byte != 0xFF || next == Some(&0));
+            self.at += 1;
+        }
+        left
+    }
+
+    /// Passes the restart marker of this number (0 to 7), which has to be the next thing.
+    pub fn restart(&mut self, number: u8) -> Result<(), Slip> {
+        if self.seek_marker() > SPARE_BYTES {
+            return Err(Slip::Wrong("data left over before a restart marker"));
+        }
+        match self.data.get(self.at + 1) {
+            Some(&marker) if marker == 0xD0 | number => {
+                self.at += 2;
+                self.find_clean();
+                Ok(())
+            }
+            Some(_) => Err(Slip::Wrong("a restart marker out of order")),
+            None => Err(Slip::Ended),
+        }
+    }
+
+    /// Bytes that are left after the last unit, restart markers included.
+    pub fn left_over(&mut self) -> usize {
+        let left = self.seek_marker();
+        left + self.data.len().saturating_sub(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stuffed_bytes_are_taken_out_and_markers_end_the_supply() {
+        let mut bits = Bits::new(&[0xAB, 0xFF, 0x00, 0xCD, 0xFF, 0xD0, 0x12, 0x34]);
+        bits.refill();
+        assert_eq!((bits.take(8), bits.take(12), bits.take(4)), (0xAB, 0xFFC, 0xD));
+        assert!(!bits.exhausted());
+        bits.refill();
+        assert_eq!(bits.take(3), 0);
+        assert!(bits.exhausted());
+        assert!(bits.restart(0).is_ok());
+        bits.refill();
+        assert_eq!(bits.take(16), 0x1234);
+        assert!(!bits.exhausted());
+    }
+
+    #[test]
+    fn long_supplies_read_as_byte_by_byte() {
+        let data: Vec<u8> = (0..2000u32).map(|n| (n * 2_654_435_761 >> 13) as u8).collect();
+        let mut stuffed = Vec::new();
+        for &byte in &data {
+            stuffed.push(byte);
+            if byte == 0xFF {
+                stuffed.push(0);
+            }
+        }
+        let mut bits = Bits::new(&stuffed);
+        let mut position = 0usize;
+        for step in (1..=16u32).cycle() {
+            if position + step as usize > data.len() * 8 {
+                break;
+            }
+            bits.refill();
+            let expected = (position..position + step as usize).fold(0, |sum, bit| {
+                sum << 1 | u32::from(data.get(bit / 8).map_or(0, |byte| byte >> (7 - bit % 8) & 1))
+            });
+            assert_eq!(bits.take(step), expected, "at bit {position}");
+            position += step as usize;
+        }
+        assert!(bits.place() + 3 >= stuffed.len());
+    }
+
+    #[test]
+    fn magnitude_categories() {
+        let mut bits = Bits::new(&[0b0001_1000, 0]);
+        bits.refill();
+        assert_eq!((bits.signed(0), bits.signed(3), bits.signed(2)), (0, -7, 3));
+    }
+}

@@ -1,0 +1,130 @@
+//! A strict walk of the Huffman-coded data of JPEG pictures: sequential, progressive (ITU-T T.81 annexes F and G) and
+//! lossless (annex H). It makes no pixels: it follows codes, and wants every scan to end exactly where its last unit does.
+//!
+//! Decoders for display forgive much of what is checked here. Forgiven here are up to
+//! [`SPARE_BYTES`](super::jpeg::SPARE_BYTES) bytes before a marker and any padding bits, which sound files of some cameras
+//! have. For sequential pictures the walk takes several coefficients with each look-up, and costs less than half of the
+//! cheapest decoding: verdicts without pixels need nothing else.
+//!
+//! Use [`walk`] for files, [`walk_stream`] for strips, tiles and previews inside other files.
+
+mod bits;
+mod geometry;
+mod lossless;
+mod progressive;
+mod sequential;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod walker;
+
+use super::jpeg::{self, Outline};
+use crate::model::DecodeError;
+use bits::Bits;
+use walker::Walker;
+
+/// What the walk says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Every scan is exactly right.
+    Sound,
+    /// A kind of JPEG that this walk does not follow: nothing is known.
+    NotFollowed(&'static str),
+    /// Wrong: what, and where.
+    Wrong(Flaw),
+}
+
+/// What is wrong with a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flaw {
+    /// With the offset from the start of the bytes that were walked.
+    pub error: DecodeError,
+    /// Share of the picture's height, from the top, that was coded before it (0 to 1), where that can be told.
+    pub sound_until: Option<f32>,
+}
+
+/// Walks all scans of a picture whose outline is known.
+///
+/// Also follows what there is of a picture whose outline has a problem, to tell how far it is sound: the answer is then about
+/// the scans before the problem.
+pub fn walk(bytes: &[u8], outline: &Outline) -> Answer {
+    Walker::new(outline, bytes.len())
+        .map_or_else(Answer::NotFollowed, |mut walker| walker.answer(bytes, outline))
+}
+
+/// Walks one JPEG stream inside another file: a strip or tile of TIFF, DNG or another raw format, a preview.
+///
+/// `tables` is an abbreviated stream with tables only (TIFF's JPEGTables, tag 347), used where `bytes` does not bring its own.
+/// All that [`walk`] follows is followed, lossless JPEG (SOF3) too, with 2 to 16 bits per sample. Bytes behind the EOI marker
+/// are ignored, and a missing one is no flaw when all data is there. Makers' formats that only look like lossless JPEG
+/// (Hasselblad's, with pairs of interleaved codes) give a wrong answer: know the maker.
+pub fn walk_stream(tables: Option<&[u8]>, bytes: &[u8]) -> Answer {
+    let outline = jpeg::walk(bytes);
+    let answer = match Walker::new(&outline, bytes.len()) {
+        Err(why) => Answer::NotFollowed(why),
+        Ok(mut walker) => {
+            walker.abbreviated = true;
+            if let Some(tables) = tables {
+                walker.take_tables(tables);
+            }
+            walker.answer(bytes, &outline)
+        }
+    };
+    match (answer, outline.problem) {
+        (Answer::Wrong(flaw), _) => Answer::Wrong(flaw),
+        (_, Some(error)) if error.damage().is_some() => Answer::Wrong(Flaw { error, sound_until: None }),
+        (answer, _) => answer,
+    }
+}
+
+/// What can go wrong inside a unit; the scan gives it a place.
+enum Slip {
+    /// The data of the segment is used up.
+    Ended,
+    /// A code that does not exist, or that cannot be here.
+    Wrong(&'static str),
+}
+
+impl Slip {
+    const PAST_BLOCK: Self = Self::Wrong("a coefficient past the end of its block");
+    const PAST_BAND: Self = Self::Wrong("a coefficient past the end of its band");
+}
+
+/// How the units of a scan are coded.
+trait Coding {
+    /// Forgets what restart markers make forget. Also called at the end of the scan.
+    fn restart(&mut self) -> Result<(), Slip>;
+
+    /// Follows one unit (MCU).
+    fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip>;
+}
+
+/// Follows all units of a scan and the restart markers between them; gives the number of the unit that is wrong.
+fn follow<C: Coding>(
+    bits: &mut Bits<'_>,
+    coding: &mut C,
+    units: usize,
+    interval: usize,
+) -> Result<(), (usize, Slip)> {
+    let interval = if interval == 0 { units } else { interval };
+    let mut done = 0;
+    let mut number = 0;
+    while done < units {
+        let end = units.min(done.saturating_add(interval));
+        for unit in done..end {
+            let result = coding.unit(bits);
+            // What was read past the end of the data is no code.
+            if bits.exhausted() {
+                return Err((unit, Slip::Ended));
+            }
+            result.map_err(|slip| (unit, slip))?;
+        }
+        done = end;
+        coding.restart().map_err(|slip| (done, slip))?;
+        if done < units {
+            bits.restart(number).map_err(|slip| (done, slip))?;
+            number = (number + 1) % 8;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Blocks of sequential pictures (ITU-T T.81 F.2.2): DC and all AC coefficients together.
+
+use super::bits::Bits;
+use super::tables::{Huffman, Range, Runs};
+use super::{Coding, Slip};
+
+/// One component of a sequential scan.
+pub struct Part<'t> {
+    /// Blocks of each unit.
+    pub blocks: usize,
+    pub dc: &'t Huffman,
+    pub ac: &'t Huffman,
+    /// The fast way through `ac`.
+    pub runs: &'t Runs,
+    pub range: &'t Range,
+    /// The DC coefficient of the block before.
+    pub last: i32,
+}
+
+/// A scan of one or more components.
+pub struct Sequential<'t> {
+    pub parts: Vec<Part<'t>>,
+}
+
+impl Coding for Sequential<'_> {
+    fn restart(&mut self) -> Result<(), Slip> {
+        for part in &mut self.parts {
+            part.last = 0;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        for part in &mut self.parts {
+            for _ in 0..part.blocks {
+                part.block(bits)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Part<'_> {
+    #[inline]
+    fn block(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        bits.refill();
+        self.range.read_dc(bits, self.dc, &mut self.last, 0)?;
+        let mut index = 1;
+        while index < 64 {
+            bits.refill();
+            let run = self.runs.next(bits);
+            let next = index + run.passed();
+            // What begins behind the last coefficient belongs to the next block.
+            if run.known() && next + run.ends() <= 64 {
+                bits.skip(run.bits());
+                if run.ends() == 1 {
+                    break;
+                }
+                index = next;
+            } else {
+                index = self.coefficient(bits, index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One symbol and its value; gives the index of the coefficient behind it, 64 at the end of the block.
+    fn coefficient(&self, bits: &mut Bits<'_>, index: u32) -> Result<u32, Slip> {
+        let symbol = self.ac.symbol(bits)?;
+        let (zeros, size) = (u32::from(symbol >> 4), symbol & 15);
+        match symbol {
+            0x00 => return Ok(64),
+            0xF0 if index + 16 <= 64 => return Ok(index + 16),
+            0xF0 => return Err(Slip::PAST_BLOCK),
+            _ if size == 0 => return Err(Slip::Wrong("a code that sequential pictures do not have")),
+            _ => {}
+        }
+        let index = index + zeros;
+        if index > 63 {
+            return Err(Slip::PAST_BLOCK);
+        }
+        self.range.read_ac(bits, index, size, 0)?;
+        Ok(index + 1)
+    }
+}

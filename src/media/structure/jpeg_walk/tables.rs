@@ -1,0 +1,297 @@
+//! Huffman tables (ITU-T T.81 annex C) and quantisation tables as the walk needs them.
+
+use super::Slip;
+use super::bits::Bits;
+
+/// Codes of up to so many bits are found by one look-up.
+const FAST_BITS: u32 = 9;
+/// Window of the look-up that passes over several coefficients at once.
+const RUN_BITS: u32 = 11;
+
+/// One Huffman table.
+pub struct Huffman {
+    /// Symbol and length of the code that these bits begin with; length 0: longer, or none.
+    fast: [(u8, u8); 1 << FAST_BITS],
+    /// Per length: codes of at most this length are below this, when written with 16 bits.
+    limit: [u32; 17],
+    /// Per length: what to add to a code of this length for the index of its symbol.
+    offset: [i32; 17],
+    symbols: [u8; 256],
+    /// A code has only ones: no DCT encoder does it, and common decoders refuse it (the code is reserved as a prefix).
+    pub all_ones: bool,
+}
+
+impl Huffman {
+    /// From the counts of codes per length and the symbols of a DHT segment. `None` when there are more codes than fit.
+    pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Box<Self>> {
+        let mut table = Box::new(Self {
+            fast: [(0, 0); 1 << FAST_BITS],
+            limit: [0; 17],
+            offset: [0; 17],
+            symbols: [0; 256],
+            all_ones: false,
+        });
+        table.symbols.get_mut(..symbols.len())?.copy_from_slice(symbols);
+        let (mut code, mut index) = (0u32, 0usize);
+        for (length, &count) in (1u32..).zip(counts) {
+            *table.offset.get_mut(length as usize)? = i32::try_from(index).ok()? - code.cast_signed();
+            for _ in 0..count {
+                if length <= FAST_BITS {
+                    let shift = FAST_BITS - length;
+                    let from = (code << shift) as usize;
+                    let entry = (*symbols.get(index)?, u8::try_from(length).ok()?);
+                    table.fast.get_mut(from..from + (1 << shift))?.fill(entry);
+                }
+                code += 1;
+                index += 1;
+            }
+            if code > 1 << length {
+                return None;
+            }
+            table.all_ones |= count > 0 && code == 1 << length;
+            *table.limit.get_mut(length as usize)? = code << (16 - length);
+            code <<= 1;
+        }
+        Some(table)
+    }
+
+    /// Symbol and length of the code at the top of 16 bits.
+    #[inline]
+    fn find(&self, ahead: u32) -> Option<(u8, u32)> {
+        let (symbol, length) = self.fast.get((ahead >> (16 - FAST_BITS)) as usize).copied()?;
+        if length > 0 { Some((symbol, length.into())) } else { self.find_long(ahead) }
+    }
+
+    fn find_long(&self, ahead: u32) -> Option<(u8, u32)> {
+        (FAST_BITS + 1..=16).find_map(|length| {
+            let limit = self.limit.get(length as usize).copied()?;
+            let offset = self.offset.get(length as usize).copied()?;
+            let index = (ahead >> (16 - length)).cast_signed() + offset;
+            (ahead < limit)
+                .then(|| self.symbols.get(usize::try_from(index).ok()?).copied())?
+                .map(|symbol| (symbol, length))
+        })
+    }
+
+    /// The next symbol. Takes at most 16 bits.
+    #[inline]
+    pub fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Slip> {
+        let (symbol, length) = self.find(bits.peek(16)).ok_or(Slip::Wrong("a code that does not exist"))?;
+        bits.skip(length);
+        Ok(symbol)
+    }
+}
+
+/// Look-ups that pass over as many whole AC coefficients of a sequential block as the window shows, as long as none of them
+/// can be out of range. 0: the next symbol has to be looked at alone.
+pub struct Runs([u16; 1 << RUN_BITS]);
+
+/// One entry: bits to skip, coefficients passed, and whether the block ends.
+#[derive(Clone, Copy)]
+pub struct Run(u16);
+
+impl Run {
+    pub const fn known(self) -> bool {
+        self.0 != 0
+    }
+
+    pub fn bits(self) -> u32 {
+        u32::from(self.0 & 31)
+    }
+
+    pub fn passed(self) -> u32 {
+        u32::from(self.0 >> 5 & 63)
+    }
+
+    /// 1 if the block ends, else 0.
+    pub fn ends(self) -> u32 {
+        u32::from(self.0 >> 15)
+    }
+}
+
+impl Runs {
+    /// For coefficients of at most `safe` bits.
+    pub fn new(huffman: &Huffman, safe: u8) -> Box<Self> {
+        let mut runs = Box::new(Self([0; 1 << RUN_BITS]));
+        for (window, entry) in (0u32..).zip(runs.0.iter_mut()) {
+            let (mut bits, mut passed, mut ends) = (0u32, 0u32, 0u32);
+            while bits < RUN_BITS && ends == 0 {
+                let ahead = (window << bits & ((1 << RUN_BITS) - 1)) << (16 - RUN_BITS);
+                let Some((symbol, length)) = huffman.find(ahead) else { break };
+                if bits + length > RUN_BITS {
+                    break;
+                }
+                let (zeros, size) = (u32::from(symbol >> 4), symbol & 15);
+                match symbol {
+                    0 => ends = 1,
+                    0xF0 if passed < 32 => passed += 16,
+                    _ if size == 0 || size > safe || passed > 32 => break,
+                    _ => passed += zeros + 1,
+                }
+                bits += length + u32::from(size);
+            }
+            *entry = u16::try_from(ends << 15 | passed << 5 | bits).unwrap_or(0);
+        }
+        runs
+    }
+
+    #[inline]
+    pub fn next(&self, bits: &Bits<'_>) -> Run {
+        Run(self.0.get(bits.peek(RUN_BITS) as usize).copied().unwrap_or(0))
+    }
+}
+
+/// A quantisation table, in zig-zag order.
+pub type Steps = [u16; 64];
+
+/// The largest quantised coefficients that samples of a precision can give.
+///
+/// A dequantised coefficient of 8-bit samples lies between -1024 and 1024 (A.3.3); an encoder that rounds as it likes
+/// comes out less than one quantisation step above.
+pub struct Range {
+    /// Magnitudes in zig-zag order.
+    most: [i32; 64],
+    /// Per coefficient: every number of so many bits is inside.
+    safe: [u8; 64],
+    /// Magnitude categories (table F.1 and F.2, for 8 and 12 bits).
+    pub dc_sizes: u8,
+    ac_sizes: u8,
+}
+
+impl Range {
+    /// Without a table only the magnitude categories are limits.
+    pub fn new(steps: Option<&Steps>, precision: u8) -> Self {
+        let extra = precision.saturating_sub(8).min(8);
+        let (dc_sizes, ac_sizes) = (11 + extra, 10 + extra);
+        let (mut most, mut safe) = ([i32::MAX; 64], [ac_sizes; 64]);
+        if let Some(steps) = steps {
+            for ((most, safe), &step) in most.iter_mut().zip(&mut safe).zip(steps) {
+                let step = i32::from(step);
+                // A step of 0 makes everything 0.
+                let Some(value) = ((1024 << extra) + step).checked_div(step) else { continue };
+                *most = value;
+                // The category of a number is its length in bits.
+                *safe = ac_sizes.min((value + 1).ilog2().try_into().unwrap_or(0));
+            }
+        }
+        Self { most, safe, dc_sizes, ac_sizes }
+    }
+
+    /// Every AC coefficient of so many bits is inside.
+    pub fn safe_size(&self) -> u8 {
+        self.safe.iter().skip(1).copied().min().unwrap_or(0)
+    }
+
+    /// Reads the value of an AC coefficient, which lacks `shift` bits. Takes at most 16 bits.
+    #[inline]
+    pub fn read_ac(&self, bits: &mut Bits<'_>, index: u32, size: u8, shift: u8) -> Result<(), Slip> {
+        let at = index as usize;
+        if shift == 0 && self.safe.get(at).is_some_and(|&safe| size <= safe) {
+            bits.skip(size.into());
+            return Ok(());
+        }
+        if size > self.ac_sizes {
+            return Err(Slip::Wrong("an AC coefficient out of range"));
+        }
+        let value = bits.signed(size.into()) << shift;
+        if value.abs() > self.most.get(at).copied().unwrap_or(i32::MAX) {
+            return Err(Slip::Wrong("an AC coefficient out of range"));
+        }
+        Ok(())
+    }
+
+    /// Reads a DC difference of coefficients that lack `shift` bits and adds it. Takes at most 32 bits.
+    #[inline]
+    pub fn read_dc(&self, bits: &mut Bits<'_>, table: &Huffman, dc: &mut i32, shift: u8) -> Result<(), Slip> {
+        let size = table.symbol(bits)?;
+        if size > self.dc_sizes {
+            return Err(Slip::Wrong("a DC difference out of range"));
+        }
+        *dc += bits.signed(size.into());
+        // The bits that are lacking may bring a negative value nearer to zero.
+        let lowest = (*dc << shift) + (1 << shift) - 1;
+        let [most, ..] = self.most;
+        if *dc << shift > most || lowest < -most {
+            return Err(Slip::Wrong("a DC coefficient out of range"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+    use super::*;
+
+    /// Codes 0, 10, 110, 1110 for these symbols.
+    fn four(symbols: [u8; 4]) -> Box<Huffman> {
+        let mut counts = [0; 16];
+        counts[..4].fill(1);
+        Huffman::new(&counts, &symbols).unwrap()
+    }
+
+    #[test]
+    fn overfull_codes_are_refused_and_codes_of_ones_noticed() {
+        let mut counts = [0; 16];
+        counts[0] = 2;
+        assert!(Huffman::new(&counts, &[1, 2]).unwrap().all_ones);
+        counts[1] = 1;
+        assert!(Huffman::new(&counts, &[1, 2, 3]).is_none());
+        assert!(!four([1, 2, 3, 4]).all_ones);
+    }
+
+    #[test]
+    fn short_and_long_codes() {
+        let mut counts = [1; 16];
+        counts[15] = 2;
+        let symbols: Vec<u8> = (0..17).collect();
+        let table = Huffman::new(&counts, &symbols).unwrap();
+        assert_eq!(table.find(0b0111_1111_1111_1111), Some((0, 1)));
+        assert_eq!(table.find(0b1111_1111_1101_0000), Some((10, 11)));
+        assert_eq!(table.find(0xFFFE), Some((15, 16)));
+        assert_eq!(table.find(0xFFFF), Some((16, 16)));
+        let table = four([9, 8, 7, 6]);
+        assert_eq!(table.find(0b1110 << 12), Some((6, 4)));
+        assert_eq!(table.find(0b1111 << 12), None);
+    }
+
+    #[test]
+    fn several_coefficients_in_one_look_up() {
+        // 0: one bit after no zeros; 10: end of block; 110: two bits after three zeros.
+        let table = four([0x01, 0x00, 0x32, 0xF0]);
+        let runs = Runs::new(&table, 4);
+        let look = |byte: u8| {
+            let mut bits = Bits::new(std::slice::from_ref(&byte));
+            bits.refill();
+            let run = runs.next(&bits);
+            (run.bits(), run.passed(), run.ends())
+        };
+        // 0 1, 0 0, 10.
+        assert_eq!(look(0b0100_1000), (6, 2, 1));
+        // 110 11, 10.
+        assert_eq!(look(0b1101_1100), (7, 4, 1));
+        // With a limit of one bit the second kind is to be looked at alone.
+        let narrow = Runs::new(&table, 1);
+        let mut bits = Bits::new(&[0b1101_1100]);
+        bits.refill();
+        assert!(!narrow.next(&bits).known());
+    }
+
+    #[test]
+    fn ranges_follow_the_quantisation() {
+        let mut steps = [1; 64];
+        steps[5] = 100;
+        let range = Range::new(Some(&steps), 8);
+        assert_eq!(range.most[5], 11);
+        assert_eq!((range.safe[1], range.safe[5], range.safe_size()), (10, 3, 3));
+        // 11 is inside, 12 is not.
+        for (data, sound) in
+            [([0b1011_0000], true), ([0b1100_0000], false), ([0b0011_0000], false), ([0b0100_0000], true)]
+        {
+            let mut bits = Bits::new(&data);
+            bits.refill();
+            assert_eq!(range.read_ac(&mut bits, 5, 4, 0).is_ok(), sound, "{data:?}");
+        }
+    }
+}
