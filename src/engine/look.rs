@@ -131,6 +131,9 @@ impl<'a> Examiner<'a> {
             Ok(opened) => opened,
             Err(error) => return Ok(not_opened(expected, &error, start)),
         };
+        if let Some(stored) = open::hollow(&file, identity.size) {
+            return Ok(hollow(expected, identity, stored, start));
+        }
         if fresh {
             open::forget_cached(&file);
         }
@@ -203,6 +206,22 @@ fn unknown_beginning(expected: &Expectation, promised: Option<MediaFormat>) -> O
         format!("named like {promised}, and the signature of {promised} is not there"),
         0,
     ))
+}
+
+/// A giant that is nearly all hole is not read.
+fn hollow(expected: &Expectation, identity: FileIdentity, stored: u64, start: Instant) -> Look {
+    let problem = DecodeError::unsupported(format!(
+        "nearly all of it is a hole: {} bytes long, {stored} of them stored",
+        identity.size
+    ));
+    let mut report = MediaReport::failed(0, problem);
+    report.bytes = identity.size;
+    Look {
+        judgement: judge::judge(expected, &report),
+        report: Some(report),
+        identity: Some(identity),
+        elapsed: start.elapsed(),
+    }
 }
 
 fn not_opened(expected: &Expectation, error: &OpenError, start: Instant) -> Look {

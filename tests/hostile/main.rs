@@ -10,6 +10,8 @@
 )]
 
 mod bombs;
+#[cfg(feature = "faulty-decoder")]
+mod crash;
 mod library;
 mod run;
 

@@ -132,7 +132,13 @@ impl Told {
         self.of_type("finding").map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Findings about a file.
+    /// The first finding about a file.
+    pub fn finding(&self, path: &Path) -> &Value {
+        let path = path.to_string_lossy();
+        self.of_type("finding").find(|finding| finding["path"] == *path).expect("a finding")
+    }
+
+    /// Codes of the findings about a file.
     pub fn codes_of(&self, path: &Path) -> Vec<&str> {
         let path = path.to_string_lossy();
         let about = self.of_type("finding").filter(|finding| finding["path"] == *path);
