@@ -60,7 +60,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("gif", structure::gif, &["gif"]).memory(4096, 4 << 20),
     Target::new("heif", structure::heif, &["heif"]),
     Target::new("jp2", structure::jp2, &["jp2"]),
-    Target::new("jpeg", structure::jpeg, &["jpeg"]),
+    // A bit may stand for a block, of which eight bytes are remembered, for each component.
+    Target::new("jpeg", structure::jpeg, &["jpeg"]).memory(512, 4 << 20),
     Target::new("mp4", structure::mp4, &["mp4", "heif"]),
     Target::new("png", structure::png, &["png"]),
     // FFmpeg and libheif are asked for the size of some; what they hold is bounded by the worker's limits.

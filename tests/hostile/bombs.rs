@@ -252,11 +252,10 @@ fn webps() -> Vec<Bomb> {
     ]
 }
 
-/// Puts `new` at `offset` behind the first `kind`.
-fn patched(mut bytes: Vec<u8>, kind: &[u8], offset: usize, new: &[u8]) -> Vec<u8> {
-    let at = bytes.windows(kind.len()).position(|window| window == kind).expect("the box is there")
-        + kind.len()
-        + offset;
+/// Puts `new` so many bytes behind the first `kind`.
+fn patched(mut bytes: Vec<u8>, kind: &[u8], offset: isize, new: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(kind.len()).position(|window| window == kind).expect("the box is there");
+    let at = (at + kind.len()).checked_add_signed(offset).unwrap();
     bytes[at..at + new.len()].copy_from_slice(new);
     bytes
 }
@@ -275,7 +274,7 @@ fn heifs() -> Vec<Bomb> {
         bomb(
             "endless-tiles.avif",
             NEVER_FINE,
-            patched(grid(), &[0, 0, 1, 1, 0, 128, 0, 128], 0usize.wrapping_sub(6), &[0xff; 6]),
+            patched(grid(), &[0, 0, 1, 1, 0, 128, 0, 128], -6, &[0xff; 6]),
         ),
         bomb(
             "nested.heic",
