@@ -74,7 +74,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("tiff", structure::tiff, &["tiff"]),
     Target::new("webp", structure::webp, &["webp"]),
     Target::new("xml", structure::xml, &["svg", "xmp"]),
-    Target::new("compose", records::compose, &["compose"]).rounds(2_000),
+    Target::new("compose", records::compose, &["compose"]).rounds(1_000),
     Target::new("configuration", records::configuration, &["configuration"]).rounds(100),
     Target::new("dump", records::dump, &["dump"]).rounds(5_000),
     Target::new("layout", records::layout, &["layout"]),

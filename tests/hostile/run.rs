@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_mins(20);
 /// What the front end itself may hold, bytes.
 const FRONT_END: u64 = 96 << 20;
 
+/// A worker that grows past what it was granted is noticed at the next look, and killed.
+const OVERSHOOT: u64 = 128 << 20;
+
 /// What a run told.
 pub struct Told {
     /// The NDJSON report.
@@ -70,7 +73,7 @@ pub fn watched(mut command: Command, budget: u64) -> Told {
     };
     eprintln!("front end {} MiB, workers {} MiB at most", front >> 20, workers >> 20);
     assert!(front < FRONT_END, "the front end holds {} MiB", front >> 20);
-    assert!(workers < budget, "the workers hold {} MiB of {}", workers >> 20, budget >> 20);
+    assert!(workers < budget + OVERSHOOT, "the workers hold {} MiB of {}", workers >> 20, budget >> 20);
     let text = String::from_utf8_lossy(&fs::read(&output).unwrap()).into_owned();
     let lines = fs::read_to_string(&report).unwrap_or_default();
     let lines = lines.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
