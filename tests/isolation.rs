@@ -48,6 +48,7 @@ fn job(id: u64) -> Job {
         hashes: HashWish { sha1: true, blake3: true },
         render: None,
         render_damaged: false,
+        direct: false,
         limits: Limits { max_seconds: 60, ..Limits::default() },
     }
 }

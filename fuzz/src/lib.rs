@@ -58,7 +58,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("exif", structure::exif, &["tiff", "raw"]).made(structure::exif_seeds),
     // A code of a few bits may stand for thousands of pixels.
     Target::new("gif", structure::gif, &["gif"]).memory(4096, 4 << 20),
-    Target::new("heif", structure::heif, &["heif"]),
+    Target::new("heif", structure::heif, &["heif"]).memory(64, 64 << 20),
+    // A few bits may name the largest picture there is.
+    Target::new("hevc", structure::hevc, &[]).made(structure::hevc_seeds).memory(64, 64 << 20),
     Target::new("jp2", structure::jp2, &["jp2"]),
     // A bit may stand for a block, of which eight bytes are remembered, for each component.
     Target::new("jpeg", structure::jpeg, &["jpeg"]).memory(512, 4 << 20),

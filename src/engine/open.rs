@@ -61,6 +61,15 @@ pub fn open_read(path: &Path) -> Result<(File, FileIdentity), OpenError> {
     Ok((file, FileIdentity::from(&metadata)))
 }
 
+/// Opens the same state of a file once more, so that reads come past the page cache; `None` where the file system
+/// does not offer that, or the file is not the same any more.
+pub fn open_direct(path: &Path, identity: &FileIdentity) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::DIRECT;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    (FileIdentity::from(&metadata) == *identity).then_some(file)
+}
+
 /// Tells the kernel to forget what it has of the file, so that the next read comes from the disk.
 /// Best effort: a file system may ignore it.
 pub fn forget_cached(file: impl AsFd) {
@@ -98,6 +107,21 @@ pub fn hollow(file: impl AsFd, size: u64) -> Option<u64> {
         }
     }
     None
+}
+
+/// Whether the kernel still has the file's beginning, middle or end in memory; `None` where it does not say.
+pub fn is_cached(file: impl AsFd, size: u64) -> Option<bool> {
+    let mut byte = [0];
+    let mut cached = false;
+    for offset in [0, size / 2, size.saturating_sub(1)] {
+        let mut target = [std::io::IoSliceMut::new(&mut byte)];
+        match rustix::io::preadv2(&file, &mut target, offset, rustix::io::ReadWriteFlags::NOWAIT) {
+            Ok(_) => cached = true,
+            Err(rustix::io::Errno::AGAIN) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(cached)
 }
 
 fn kind_of(metadata: &std::fs::Metadata) -> &'static str {

@@ -162,8 +162,10 @@ impl Orientation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Depth {
-    /// Header and structure only (`--quick`, `--video structure`).
+    /// Header and structure only (`--quick`).
     Structure,
+    /// Whole stills; of videos the framing of every sample, without decoding (`--video structure`).
+    Samples,
     /// Everything that decodes at reasonable cost: whole stills, the keyframes of videos.
     Keyframes,
     /// Every frame of every video too.

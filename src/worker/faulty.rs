@@ -7,6 +7,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::net::{SendFlags, send};
@@ -18,6 +19,8 @@ use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize};
 
 const MAGIC: &[u8] = b"PHOTOFSCK-FAULTY:";
 static FAULTY: Faulty = Faulty;
+/// Whether this process has not yet been asked for `once`.
+static FIRST: AtomicBool = AtomicBool::new(true);
 
 struct Faulty;
 
@@ -84,6 +87,9 @@ impl Format for Faulty {
             "other-job" => answer(MediaReport::new(u64::MAX)),
             "greedy" => ask(u64::MAX),
             "flood" => flood(number),
+            "once" if FIRST.swap(false, Ordering::Relaxed) => {
+                examined.problem = Some(DecodeError::malformed("wrong the first time", 22));
+            }
             "escape" => examined.problem = Some(DecodeError::unsupported(escape())),
             "thread" => examined.problem = thread().err().map(|error| DecodeError::io(&error, None)),
             _ => {}

@@ -12,7 +12,7 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 use crate::render::{RenderError, RenderJob, RenderOutput};
 
 /// Raised with every change of these types; parent and worker of different versions refuse each other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes of a text in a report: the last words of a decoder fit.
 const MAX_TEXT: usize = 4000;
 /// Oddities in a report.
@@ -42,6 +42,8 @@ pub struct Job {
     pub render: Option<RenderJob>,
     /// Make the pictures even if the file is damaged (never for repair; Immich's own lenient mode).
     pub render_damaged: bool,
+    /// The descriptor bypasses the page cache (`O_DIRECT`): everything is read at once, in whole blocks.
+    pub direct: bool,
     /// What it may cost.
     pub limits: Limits,
 }
@@ -120,6 +122,8 @@ pub struct MediaReport {
     pub bytes: u64,
     /// Bytes read from it.
     pub bytes_read: u64,
+    /// The bytes came past the page cache, as [`Job::direct`] asked.
+    pub direct: bool,
     /// SHA-1 of the whole file.
     pub sha1: Option<[u8; 20]>,
     /// BLAKE3 of the whole file.
@@ -155,6 +159,7 @@ impl MediaReport {
             sound_until: None,
             bytes: 0,
             bytes_read: 0,
+            direct: false,
             sha1: None,
             blake3: None,
             rendered: None,

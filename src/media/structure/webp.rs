@@ -311,3 +311,6 @@ fn animation_frame(bytes: &[u8], frame: &Chunk, canvas: PixelSize) -> Result<Pic
     }
     Err(wrong("an ANMF chunk without a picture"))
 }
+
+#[cfg(test)]
+mod tests;
