@@ -111,14 +111,20 @@ fn walk_boxes(source: &Source<'_>, examined: &mut Examined) -> Result<(), Decode
     for found in bmff::top_level(source) {
         match found {
             Ok(found) => has_codestream |= matches!(&found.kind, b"jxlc" | b"jxlp"),
-            Err(error @ (DecodeError::Truncated { .. } | DecodeError::Io { .. })) => return Err(error),
-            Err(error) if has_codestream => {
+            Err(error @ DecodeError::Io { .. }) => return Err(error),
+            Err(error) if has_codestream && !names_known_box(&error) => {
                 examined.faults.push(Fault { error, by: examined.decoder.clone() });
             }
             Err(error) => return Err(error),
         }
     }
     if has_codestream { Ok(()) } else { Err(DecodeError::malformed("no codestream box", None)) }
+}
+
+/// Whether a box of JPEG XL (ISO/IEC 18181-2 9) is the one that is cut off; any other is text or a file that was appended.
+fn names_known_box(error: &DecodeError) -> bool {
+    const KNOWN: [&str; 8] = ["jxlc", "jxlp", "jxli", "jxll", "jbrd", "Exif", "xml ", "brob"];
+    matches!(error, DecodeError::Truncated { what, .. } if KNOWN.iter().any(|kind| what.contains(&format!("'{kind}'"))))
 }
 
 /// Feeds all bytes; `None` when they end inside the header.
