@@ -17,6 +17,8 @@ use super::tools;
 pub struct Case {
     pub group: Group,
     pub source: String,
+    /// A copy of a drawn file, not of a real one.
+    pub drawn: bool,
     pub operator: Operator,
     pub seed: u64,
     pub round: u32,
@@ -124,6 +126,7 @@ pub fn measure(
             Some(Case {
                 group,
                 source: source.name.clone(),
+                drawn: source.origin == Origin::Drawn,
                 operator,
                 seed,
                 round,

@@ -138,8 +138,8 @@ pub fn main_table(measured: &Measured, good: Option<&Good>) -> String {
 /// One line a format: cases, and every answer to them.
 pub fn formats_table(measured: &Measured) -> String {
     let mut out = String::from(
-        "| format | sources | visibly damaged | found | unverifiable | called sound | hardly visible | of these flagged | \
-         harmless | flagged | other name or picture | flagged | labels by |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| format | sources | visibly damaged | found | of real files alone | unverifiable | called sound | hardly visible | of these flagged | \
+         harmless | flagged | other name or picture | flagged | labels by |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for group in measured.sources.keys() {
         let origins: Vec<String> = measured
@@ -153,6 +153,13 @@ pub fn formats_table(measured: &Measured) -> String {
         };
         let count =
             |label: Label, verdict: Verdict| of(label).filter(|case| case.answer.verdict == verdict).count();
+        let (found, visible) =
+            caught(measured.cases.iter().filter(|case| case.group == *group && !case.drawn));
+        let real = if visible == 0 {
+            "-".to_owned()
+        } else {
+            format!("{found} / {visible} ({:.1} %)", 100.0 * found as f64 / visible as f64)
+        };
         let judges: Vec<String> = measured
             .judges
             .iter()
@@ -161,7 +168,7 @@ pub fn formats_table(measured: &Measured) -> String {
             .collect();
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {real} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             group.title(),
             origins.join(", "),
             of(Label::Must).count(),
