@@ -61,6 +61,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("heif", structure::heif, &["heif"]),
     Target::new("jp2", structure::jp2, &["jp2"]),
     Target::new("jpeg", structure::jpeg, &["jpeg"]),
+    // Decodes too, up to the limit of the oracle.
+    Target::new("jpeg_walk", media::jpeg_walk, &["jpeg"]).memory(64, 64 << 20).rounds(5_000),
     Target::new("mp4", structure::mp4, &["mp4", "heif"]),
     Target::new("png", structure::png, &["png"]),
     // FFmpeg and libheif are asked for the size of some; what they hold is bounded by the worker's limits.

@@ -21,6 +21,8 @@ pub struct Lossless<'t> {
 }
 
 impl Coding for Lossless<'_> {
+    const TELLING: bool = false;
+
     fn restart(&mut self) -> Result<(), Slip> {
         if let Some(picture) = &mut self.picture {
             picture.restart();
