@@ -74,6 +74,25 @@ fn resident_children() -> u64 {
     sum
 }
 
+/// How many files the manifest says are sound, of all formats and also those that no family recognises, and which of them are
+/// called damaged.
+fn accused(folder: &Path, reports: &BTreeMap<PathBuf, MediaReport>) -> (usize, Vec<String>) {
+    let manifest = std::fs::read_to_string(folder.join("manifest.tsv")).unwrap();
+    let mut lines = manifest.lines().map(|line| line.split('\t').collect::<Vec<&str>>());
+    let header = lines.next().unwrap();
+    let column = |name: &str| header.iter().position(|cell| *cell == name).unwrap();
+    let (path, expected) = (column("path"), column("expected"));
+    let sound: Vec<_> = lines
+        .filter(|cells| cells.get(expected) == Some(&"ok"))
+        .filter_map(|cells| reports.get_key_value(&folder.join(cells.get(path)?)))
+        .collect();
+    let accused = sound.iter().filter_map(|(path, report)| {
+        let problem = report.problem.as_ref()?;
+        problem.damage().map(|_| format!("{}: {problem}", path.display()))
+    });
+    (sound.len(), accused.collect())
+}
+
 #[test]
 fn the_corpus_goes_through_workers() {
     let Some(folder) = corpus() else { return };
@@ -115,6 +134,9 @@ fn the_corpus_goes_through_workers() {
     let reports = reports.into_inner().unwrap();
     assert_eq!(reports.len(), files.len());
     assert!(files.len() > 1000 || std::env::var_os("PHOTOFSCK_CORPUS_ONLY").is_some(), "{}", files.len());
+    let (sound, accused) = accused(&folder, &reports);
+    assert_eq!(accused, Vec::<String>::new(), "sound files called damaged, of {sound}");
+    assert!(sound > 1000 || std::env::var_os("PHOTOFSCK_CORPUS_ONLY").is_some(), "only {sound} sound files");
     let mut unsettled = Vec::new();
     for (path, report) in &reports {
         assert_eq!(report.bytes, path.metadata().unwrap().len(), "{}", path.display());

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use super::damage::{Difference, Label, Nature, Operator, Rng, Sound};
 use super::group::Group;
@@ -12,6 +10,7 @@ use super::labels::Reference;
 use super::peers::{self, Peer};
 use super::product::{Answer, Product, Verdict};
 use super::sources::Source;
+use super::store::Store;
 use super::tools;
 
 /// One damaged or odd copy, and what was said of it.
@@ -58,8 +57,10 @@ pub struct Measured {
 
 /// How to measure.
 pub struct Settings {
-    /// Only these; all when empty.
+    /// Only these, in every size; all when empty.
     pub operators: Vec<Operator>,
+    /// Every damaged block in every size, not in one.
+    pub all_sizes: bool,
     pub rounds: u32,
     pub peers: bool,
     pub jobs: usize,
@@ -69,56 +70,13 @@ pub struct Settings {
     pub keep: bool,
 }
 
-/// Labels that were found in an earlier run over the same copies: decoding is most of the work.
-pub struct LabelStore {
-    known: HashMap<String, Difference>,
-    file: Option<Mutex<fs::File>>,
-}
-
-impl LabelStore {
-    /// Reads what is in `folder`, and adds to it.
-    pub fn open(folder: Option<&Path>) -> Self {
-        let path = folder.map(|folder| folder.join("labels.tsv"));
-        let text = path.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
-        let known = text.lines().filter_map(|line| {
-            let (key, value) = line.split_once('\t')?;
-            let difference = match value {
-                "undecodable" => Difference::Undecodable,
-                "shape" => Difference::Shape,
-                psnr => Difference::Psnr(psnr.parse().ok()?),
-            };
-            Some((key.to_owned(), difference))
-        });
-        let known = known.collect();
-        let file = path.and_then(|path| fs::OpenOptions::new().create(true).append(true).open(path).ok());
-        Self { known, file: file.map(Mutex::new) }
-    }
-
-    fn get(&self, key: &str, look: impl FnOnce() -> Difference) -> Difference {
-        if let Some(known) = self.known.get(key) {
-            return *known;
-        }
-        let difference = look();
-        if let Some(file) = &self.file {
-            let value = match difference {
-                Difference::Undecodable => "undecodable".to_owned(),
-                Difference::Shape => "shape".to_owned(),
-                Difference::Psnr(psnr) => psnr.to_string(),
-            };
-            let mut file = file.lock().expect("no panic while writing");
-            let _ = writeln!(file, "{key}\t{value}");
-        }
-        difference
-    }
-}
-
 /// Measures one group and adds to what is measured. A failure of the product is one of the measure.
 pub fn measure(
     group: Group,
     sources: &[Source],
     settings: &Settings,
     product: &Product,
-    store: &LabelStore,
+    store: &Store,
     measured: &mut Measured,
 ) -> Result<(), String> {
     let folder = settings.folder.join(group.key());
@@ -140,7 +98,7 @@ pub fn measure(
         let sound =
             Sound::new(&source.name, &source.bytes, &donor, twin.map(|(twin, _)| twin.bytes.as_slice()));
         let seed = source.seed;
-        let todo = operators(group, settings);
+        let todo = operators(source, settings);
         let key = blake3::hash(&source.bytes).to_hex();
         let made = tools::in_parallel(settings.jobs, &todo, |&(operator, round)| {
             let bytes = operator.apply(&sound, seed, round)?;
@@ -150,7 +108,10 @@ pub fn measure(
             let difference = if operator.nature() == Nature::Reference {
                 Difference::Shape
             } else {
-                store.get(&key, || reference.compare(group, &path))
+                store
+                    .get(&key, || reference.compare(group, &path).to_string())
+                    .parse()
+                    .unwrap_or(Difference::Shape)
             };
             Some(Case {
                 group,
@@ -172,7 +133,7 @@ pub fn measure(
     }
     fs::remove_dir_all(folder.join("sound")).map_err(|error| error.to_string())?;
     ask_product(group, &folder, product, &mut cases)?;
-    ask_peers(&peers, &fit, &folder, settings.jobs, &mut cases);
+    ask_peers(&peers, &fit, &folder, settings.jobs, store, &mut cases);
     measured.peers.insert(group, peers);
     measured.absent.insert(group, absent);
     measured.cases.extend(cases);
@@ -215,15 +176,22 @@ fn fit_sources<'a>(
     Ok(fit)
 }
 
-/// The operators for a group, with their repetitions.
-fn operators(group: Group, settings: &Settings) -> Vec<(Operator, u32)> {
-    let hard = group == Group::JpegHard;
-    let operators = if hard { Operator::hard() } else { Operator::all() };
+/// The operators for a source, with their repetitions.
+fn operators(source: &Source, settings: &Settings) -> Vec<(Operator, u32)> {
+    let hard = source.group == Group::JpegHard;
     let rounds = if hard { 3 } else { settings.rounds };
-    operators
-        .into_iter()
-        .filter(|operator| settings.operators.is_empty() || settings.operators.contains(operator))
-        .flat_map(|operator| (0..rounds).map(move |round| (operator, round)))
+    let of_round = |round: u32| {
+        if hard {
+            Operator::hard()
+        } else if settings.all_sizes || !settings.operators.is_empty() {
+            Operator::all()
+        } else {
+            Operator::each_kind(&source.name, source.bytes.len(), source.seed, round)
+        }
+    };
+    (0..rounds)
+        .flat_map(|round| of_round(round).into_iter().map(move |operator| (operator, round)))
+        .filter(|(operator, _)| settings.operators.is_empty() || settings.operators.contains(operator))
         .collect()
 }
 
@@ -256,7 +224,14 @@ fn ask_product(group: Group, folder: &Path, product: &Product, cases: &mut [Case
     Ok(())
 }
 
-fn ask_peers(peers: &[Peer], fit: &[(&Source, Reference)], folder: &Path, jobs: usize, cases: &mut [Case]) {
+fn ask_peers(
+    peers: &[Peer],
+    fit: &[(&Source, Reference)],
+    folder: &Path,
+    jobs: usize,
+    store: &Store,
+    cases: &mut [Case],
+) {
     if peers.is_empty() {
         return;
     }
@@ -266,7 +241,7 @@ fn ask_peers(peers: &[Peer], fit: &[(&Source, Reference)], folder: &Path, jobs: 
         .map(|(source, _)| {
             let path = folder.join(format!("{}.{}", source.name, source.extension));
             fs::write(&path, &source.bytes).expect("the folder can be written");
-            let usable = peers.iter().map(|peer| !peer.flags(&path)).collect();
+            let usable = peers.iter().map(|&peer| !flags(peer, &path, store)).collect();
             let _ = fs::remove_file(path);
             (source.name.as_str(), usable)
         })
@@ -276,10 +251,19 @@ fn ask_peers(peers: &[Peer], fit: &[(&Source, Reference)], folder: &Path, jobs: 
         peers
             .iter()
             .enumerate()
-            .map(|(index, peer)| usable.is_some_and(|usable| usable[index]).then(|| peer.flags(&case.path)))
+            .map(|(index, peer)| {
+                usable.is_some_and(|usable| usable[index]).then(|| flags(*peer, &case.path, store))
+            })
             .collect()
     });
     for (case, answers) in cases.iter_mut().zip(answers) {
         case.peers = answers;
     }
+}
+
+fn flags(peer: Peer, path: &Path, store: &Store) -> bool {
+    let hash = fs::read(path).map(|bytes| blake3::hash(&bytes).to_hex());
+    let extension = path.extension().unwrap_or_default().display();
+    let key = hash.map(|hash| format!("{hash}.{extension}.{}", peer.name)).unwrap_or_default();
+    store.get(&key, || if peer.flags(path) { "flagged" } else { "fine" }.to_owned()) == "flagged"
 }

@@ -26,6 +26,7 @@ mod page;
 mod peers;
 mod product;
 mod sources;
+mod store;
 mod table;
 mod tools;
 
@@ -34,12 +35,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cases::{LabelStore, Measured, Settings};
+use cases::{Measured, Settings};
 use damage::Operator;
 use group::Group;
 use made::Encoders;
 use product::{Product, Verdict};
 use sources::Source;
+use store::Store;
 use table::Good;
 
 /// Measures how much visible damage is found.
@@ -60,6 +62,9 @@ pub struct Options {
     /// Only these ways of damage, separated by commas
     #[arg(long, value_delimiter = ',')]
     operators: Vec<String>,
+    /// Blocks of every size for every source, not each kind in one size
+    #[arg(long)]
+    all_sizes: bool,
     /// Repetitions of every operator
     #[arg(long, default_value_t = 1)]
     rounds: u32,
@@ -78,7 +83,7 @@ pub struct Options {
     /// Write docs/detection.md
     #[arg(long)]
     write: bool,
-    /// Keep the damaged copies, and take their labels from there the next time
+    /// Keep the damaged copies and what other programs said of them: the next run over the same copies takes it from there
     #[arg(long)]
     keep: Option<PathBuf>,
     /// Folder for lists of what was missed and what was accused, one for each format
@@ -122,13 +127,14 @@ fn run(options: &Options) -> Result<bool, String> {
     let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let settings = Settings {
         operators: wanted_operators(&options.operators)?,
+        all_sizes: options.all_sizes,
         rounds: options.rounds,
         peers: options.peers,
         jobs: options.jobs,
         folder: options.keep.clone().unwrap_or_else(|| scratch.path().to_owned()),
         keep: options.keep.is_some(),
     };
-    let store = LabelStore::open(options.keep.as_deref());
+    let store = Store::open(options.keep.as_deref());
     let mut measured = Measured::default();
     for &group in &groups {
         if sources.iter().any(|source| source.group == group) {

@@ -17,7 +17,7 @@ const METHOD: &str = "\
   project draws itself through the encoders that are linked or installed; and previews and thumbnails as Immich makes them, by
   photofsck's own renderer. The corpus is not part of the project; without one the drawn files are measured alone.
 - **Damage** (`tests/damage`): truncations; zeroed, 0xFF, random, foreign, swapped, lost, doubled and overwritten blocks of
-  512 bytes, 4, 16 and 64 KiB, aligned; zero and 0xFF tails; one flipped bit; 16 random bytes; line ends converted both ways; an HTML
+  512 bytes, 4, 16 and 64 KiB, aligned, of each kind one for each source, in a size that the seed chooses; zero and 0xFF tails; one flipped bit; 16 random bytes; line ends converted both ways; an HTML
   page; all zero; empty; hit headers; EXIF zeroed or random. Seven hits of eight are inside the picture data, one is anywhere.
 - **Harmless**: appended zeros, text, pictures, videos; spare bytes before JPEG markers, fill bytes, comments; odd EXIF and another
   orientation; text and unknown chunks in PNG; unknown RIFF chunks; comments in GIF; `free` and `uuid` boxes; Void elements; null packets.
@@ -111,6 +111,9 @@ fn command(options: &Options) -> String {
     }
     if !options.formats.is_empty() {
         words.push(format!("--formats {}", options.formats.join(",")));
+    }
+    if options.all_sizes {
+        words.push("--all-sizes".to_owned());
     }
     if options.peers {
         words.push("--peers".to_owned());

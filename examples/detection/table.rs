@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::cases::{Case, Measured};
-use super::damage::{Difference, Label, Operator};
+use super::damage::{Label, Operator};
 use super::group::Group;
 use super::product::{Answer, Verdict};
 
@@ -274,11 +274,7 @@ fn cell(cases: &[&&Case], flags: &dyn Fn(&Case) -> Option<bool>, label: Label) -
 pub fn misses(measured: &Measured, group: Group) -> String {
     let mut out = String::new();
     let line = |case: &Case, what: &str, answer: &Answer| {
-        let psnr = match case.difference {
-            Difference::Undecodable => "undecodable".to_owned(),
-            Difference::Shape => "other size".to_owned(),
-            Difference::Psnr(psnr) => format!("{psnr:.1} dB"),
-        };
+        let psnr = case.difference;
         let (source, operator, seed, round) = (&case.source, case.operator.name(), case.seed, case.round);
         let path = case.path.display();
         format!(
@@ -296,12 +292,11 @@ pub fn misses(measured: &Measured, group: Group) -> String {
                 }
             }
             Label::MustNot => {
-                for answer in [Some(&case.answer), case.keyframes.as_ref(), structure].into_iter().flatten() {
-                    match answer.verdict {
-                        Verdict::Damaged => out += &line(case, "ACCUSED", answer),
-                        Verdict::Unverifiable => out += &line(case, "harmless, unverifiable", answer),
-                        _ => {}
-                    }
+                let depths = [Some(&case.answer), case.keyframes.as_ref(), structure];
+                let accused = depths.into_iter().flatten().filter(|answer| damaged(answer));
+                out.extend(accused.map(|answer| line(case, "ACCUSED", answer)));
+                if case.answer.verdict == Verdict::Unverifiable {
+                    out += &line(case, "harmless, unverifiable", &case.answer);
                 }
             }
             _ => {}

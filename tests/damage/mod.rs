@@ -167,6 +167,21 @@ impl Operator {
         all
     }
 
+    /// Every operator once for this source, seed and round: of damaged blocks, each kind in one size that fits the file. Other
+    /// seeds and rounds take other sizes, so that blocks do not outweigh everything else.
+    pub fn each_kind(name: &str, len: usize, seed: u64, round: u32) -> Vec<Self> {
+        let fitting = BLOCK_SIZES.iter().filter(|&&size| 2 * size <= len).count();
+        let size = |block: Block| {
+            let mut rng = Rng::new(seed, &[name, block.name(), &round.to_string()]);
+            BLOCK_SIZES[rng.below(fitting)]
+        };
+        let keep = |operator: &Self| match operator {
+            Self::Block(block, wanted) => size(*block) == *wanted,
+            _ => true,
+        };
+        Self::all().into_iter().filter(keep).collect()
+    }
+
     /// The operators that leave the least trace in a JPEG: small and inside the entropy-coded data.
     pub fn hard() -> Vec<Self> {
         let mut hard = vec![Self::BitFlip, Self::Random16];
@@ -269,6 +284,28 @@ pub enum Difference {
     Shape,
     /// Peak signal to noise ratio of the worst frame, in dB; infinite when all pixels are equal.
     Psnr(f64),
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Undecodable => f.write_str("undecodable"),
+            Self::Shape => f.write_str("other size"),
+            Self::Psnr(psnr) => write!(f, "{psnr:.1} dB"),
+        }
+    }
+}
+
+impl std::str::FromStr for Difference {
+    type Err = std::num::ParseFloatError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "undecodable" => Self::Undecodable,
+            "other size" => Self::Shape,
+            psnr => Self::Psnr(psnr.trim_end_matches(" dB").parse()?),
+        })
+    }
 }
 
 /// What a check has to say of a copy.

@@ -169,3 +169,30 @@ fn kinds_by_content() {
     assert_eq!(Kind::of(b"\0\0\0\x0cJXL \r\n\x87\n"), Kind::BoxedCodestream);
     assert_eq!(Kind::of(b""), Kind::Other);
 }
+
+#[test]
+fn differences_are_read_as_they_are_written() {
+    for difference in
+        [Difference::Undecodable, Difference::Shape, Difference::Psnr(39.9), Difference::Psnr(f64::INFINITY)]
+    {
+        assert_eq!(difference.to_string().parse(), Ok(difference));
+    }
+    assert!("unheard of".parse::<Difference>().is_err());
+}
+
+#[test]
+fn each_kind_of_block_once_in_a_size_that_fits() {
+    let blocks = |len: usize, seed: u64| -> Vec<(Block, usize)> {
+        let all = Operator::each_kind("source", len, seed, 0).into_iter();
+        all.filter_map(
+            |operator| if let Operator::Block(block, size) = operator { Some((block, size)) } else { None },
+        )
+        .collect()
+    };
+    assert_eq!(blocks(1 << 20, 1).len(), 8);
+    assert_eq!(blocks(1 << 20, 1), blocks(1 << 20, 1));
+    assert_ne!(blocks(1 << 20, 1), blocks(1 << 20, 2));
+    assert!(blocks(9000, 1).iter().all(|(_, size)| *size <= 4096));
+    let all = Operator::all().into_iter().filter(|operator| !matches!(operator, Operator::Block(..)));
+    assert_eq!(Operator::each_kind("source", 5000, 3, 1).len(), all.count() + 8);
+}

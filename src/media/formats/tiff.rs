@@ -1,20 +1,24 @@
 //! TIFF and BigTIFF.
 //!
-//! All directories are checked by our own walk: every strip and tile must lie inside the file. The `tiff` crate decodes
-//! the first page, the one that Immich shows.
+//! All directories are checked by our own walk: every strip and tile must lie inside the file and unpack to exactly what
+//! its rows need. The `tiff` crate makes the pixels of the first page, the one that Immich shows; what it cannot show is
+//! put together from the walk. A picture that only cannot be shown is sound.
 
 mod convert;
+mod raster;
 
 use std::io::{Cursor, ErrorKind};
 
 use tiff::decoder::{Decoder, DecodingResult};
 use tiff::{ColorType, TiffError};
 
-use crate::media::structure::tiff::{self as structure, Outline, Page};
-use crate::media::{Limits, Pixels, Source, exif};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
+use raster::Raster;
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use crate::media::structure::tiff::{self as structure, Answer, Layout, Outline, Page, Wrong};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
+
+use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
 
 /// The family.
 pub struct Tiff;
@@ -24,8 +28,8 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "TIFF, BigTIFF",
     extensions: &["tif", "tiff"],
     recognised_by: "byte order mark and version 42 or 43, and no camera raw format",
-    proves: "every strip and tile of all pages inside the file; the first page decodes",
-    blind_to: "wrong samples in uncompressed strips; damage inside JPEG strips; compressed data of later pages",
+    proves: "every strip and tile of all pages lies inside the file and unpacks to exactly what its rows need; no block that begins and ends with disk sectors breaks the picture of uncompressed ones",
+    blind_to: "other wrong samples in uncompressed strips; ZSTD, LZMA and WebP data of later pages",
     preview: true,
 }];
 
@@ -45,10 +49,7 @@ impl Format for Tiff {
     fn estimate(&self, _format: MediaFormat, source: &Source<'_>, _target: Target) -> u64 {
         // The directory often stands at the end of the file, so the walk needs all of it.
         match source.bytes() {
-            Some(bytes) => {
-                let outline = structure::walk(bytes);
-                outline.pages.first().map_or(1 << 20, needs)
-            }
+            Some(bytes) => needs(&structure::walk(bytes)),
             // 16 bytes a pixel, and at least a bit of the file for each.
             None => source.len().saturating_mul(8).max(64 << 20),
         }
@@ -70,12 +71,23 @@ impl Format for Tiff {
     }
 }
 
-/// The decoded samples and the converted ones beside them, at most 16 bits each, and one strip.
-fn needs(page: &Page) -> u64 {
-    let samples = u64::from(page.samples.clamp(1, 64));
-    let decoded = samples * u64::from(page.bits.clamp(8, 64)).div_ceil(8);
-    let strip = page.extents.iter().map(|extent| extent.end - extent.start).max().unwrap_or(0);
-    page.size.pixels().saturating_mul(decoded * 2 + samples.max(3) * 2).saturating_add(strip) + (4 << 20)
+/// The decoded samples of the first page and the converted ones beside them, and the largest strip of all pages, packed
+/// and unpacked.
+fn needs(outline: &Outline) -> u64 {
+    let picture = outline.pages.first().map_or(0, |page| {
+        let samples = u64::from(page.samples.clamp(1, 64));
+        let decoded = samples * u64::from(page.first_bits().clamp(8, 64)).div_ceil(8);
+        page.size.pixels().saturating_mul(decoded * 2 + samples.max(3) * 2)
+    });
+    let strip = outline.pages.iter().map(strip).max().unwrap_or(0);
+    picture.saturating_add(strip) + (4 << 20)
+}
+
+/// The largest strip or tile of a page, packed and unpacked.
+fn strip(page: &Page) -> u64 {
+    let packed = page.extents.iter().map(|extent| extent.end - extent.start).max().unwrap_or(0);
+    let unpacked = Layout::of(page).ok().and_then(|layout| layout.chunk(page, 0));
+    packed.saturating_add(unpacked.map_or(0, |chunk| chunk.due.most as u64))
 }
 
 fn examine(
@@ -92,16 +104,34 @@ fn examine(
     if let Some(size) = first.map(|page| page.size).filter(|size| size.pixels() > 0) {
         examined.size = Some(if examined.orientation.transposes() { size.transposed() } else { size });
     }
-    if let Some(problem) = outline.problem {
-        return Err(problem);
+    if let Some(problem) = &outline.problem {
+        examined.accuser = Some(own_check("TIFF walk"));
+        if let Some((page, row)) = outline.spoilt {
+            spoil(examined, &outline, page, Some(row));
+        }
+        return Err(problem.clone());
     }
     let Some(page) = first.filter(|_| depth != Depth::Structure) else { return Ok(()) };
-    within_limits(page.size, needs(page), limits)?;
-    let (color, samples) = decode_or_panic(bytes, limits)?;
-    if target == Target::None {
-        return Ok(());
-    }
-    let (model, samples) = convert::to_samples(page, color, samples)?;
+    within_limits(page.size, needs(&outline), limits)?;
+    let wanted = target != Target::None;
+    let mut raster = if wanted && !matches!(page.compression, 6 | 7) {
+        Raster::new(page, outline.big_endian).ok()
+    } else {
+        None
+    };
+    let followed = walk_pages(bytes, &outline, &mut raster, examined)?;
+    let shown = if wanted || !followed { Some(shown(bytes, page, limits, wanted)) } else { None };
+    let (model, samples) = match (shown, raster) {
+        (None | Some(Ok(None)), _) => return Ok(()),
+        (Some(Ok(Some(shown))), _) => shown,
+        (Some(Err(_)), Some(raster)) if followed => raster.finish(),
+        // Sound all the same: that it cannot be shown says nothing about the bytes.
+        (Some(Err(error)), None) if followed => {
+            examined.faults.push(Fault { error, by: examined.decoder.clone() });
+            return Ok(());
+        }
+        (Some(Err(error)), _) => return Err(error),
+    };
     examined.pixels = Some(Pixels {
         size: page.size,
         full_size: page.size,
@@ -110,10 +140,67 @@ fn examine(
         orientation: examined.orientation,
         icc: page.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
         exif_colorspace: facts.colorspace,
-        bits_per_sample: u8::try_from(page.bits).unwrap_or(u8::MAX),
+        bits_per_sample: u8::try_from(page.first_bits()).unwrap_or(u8::MAX),
         video_frame: false,
     });
     Ok(())
+}
+
+/// Walks the data of all pages, and fills the picture of the first. Tells whether that of the first could be followed.
+fn walk_pages(
+    bytes: &[u8],
+    outline: &Outline,
+    raster: &mut Option<Raster<'_>>,
+    examined: &mut Examined,
+) -> Result<bool, DecodeError> {
+    let mut followed = outline.pages.first().is_some_and(Page::has_picture);
+    for (index, page) in outline.pages.iter().enumerate().filter(|(_, page)| page.has_picture()) {
+        let answer = structure::walk_page(bytes, page, |chunk, unpacked| {
+            if let Some(raster) = raster.as_mut().filter(|_| index == 0) {
+                raster.place(chunk, unpacked);
+            }
+        });
+        match answer {
+            Answer::Sound => {
+                if let Some(Wrong { error, row }) = structure::foreign_block(bytes, page, outline.big_endian)
+                {
+                    examined.accuser = Some(own_check("search for foreign blocks"));
+                    spoil(examined, outline, index, row);
+                    return Err(error);
+                }
+            }
+            Answer::NotFollowed(_) if index == 0 => followed = false,
+            Answer::NotFollowed(why) => examined.faults.push(Fault {
+                error: DecodeError::unsupported(format!("page {}: {why}", index + 1)),
+                by: own_check("TIFF walk"),
+            }),
+            Answer::Wrong(Wrong { error, row }) => {
+                examined.accuser = Some(own_check("TIFF walk"));
+                spoil(examined, outline, index, row);
+                return Err(error);
+            }
+        }
+    }
+    Ok(followed)
+}
+
+/// Notes how much of the picture is sound. What is wrong with a later page leaves the first whole.
+fn spoil(examined: &mut Examined, outline: &Outline, page: usize, row: Option<u32>) {
+    let height = outline.pages.first().map_or(0, |page| page.size.height);
+    if let Some(row) = row.filter(|_| page == 0 && height > 0) {
+        examined.sound_until = Some(row.min(height) as f32 / height as f32);
+    }
+}
+
+/// What the crate makes of the first page; no picture where none is wanted.
+fn shown(
+    bytes: &[u8],
+    page: &Page,
+    limits: &Limits,
+    wanted: bool,
+) -> Result<Option<(ColorModel, Samples)>, DecodeError> {
+    let (color, samples) = decode_or_panic(bytes, limits)?;
+    if wanted { convert::to_samples(page, color, samples).map(Some) } else { Ok(None) }
 }
 
 /// Decodes the first page. The crate asserts things that odd files break: that says nothing about the bytes.

@@ -1,22 +1,17 @@
 //! WebP, lossy, lossless, with alpha, animated.
 //!
-//! libwebp decodes. It notices when a picture's data is too short, not when data is left over: a sound picture must still
-//! be incomplete shortly before the end of its chunk, and complete at the end.
+//! Walks of ours read the data of every picture to the last symbol and judge how it ends; they refuse whatever libwebp
+//! refuses, and see what it does not. libwebp makes the pixels where they are wanted, and says what it thinks of a picture
+//! that a walk finds wrong.
 
 mod ffi;
 
 use crate::media::structure::webp::{self as structure, Outline, Picture};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
 use ffi::{Decoder, Progress};
-
-/// Encoders leave at most a few unused bytes at the end of a chunk: a decoder that is content without the last so many
-/// has lost its way.
-const LAST_BYTES: usize = 16;
-/// Chunks shorter than this are not asked that question.
-const SHORT_CHUNK: usize = 64;
 
 /// The family.
 pub struct Webp;
@@ -26,8 +21,10 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "WebP",
     extensions: &["webp"],
     recognised_by: "RIFF container of kind WEBP",
-    proves: "container sound; every frame decodes and uses the whole of its chunk",
-    blind_to: "damage that leaves the coded data in step, such as single flipped bits",
+    proves: "container sound; the coded data of every frame, alpha included, is complete and ends exactly where its encoder \
+             ended, in every partition",
+    blind_to: "lossless pictures: damage after which the codes fall into step again at the same pixel, such as single \
+               flipped bits; metadata",
     preview: true,
 }];
 
@@ -90,30 +87,51 @@ fn examine(
         examined.size = Some(if examined.orientation.transposes() { size.transposed() } else { size });
     }
     let structural = outline.problem.take();
+    if let (Some(_), Some(cut)) = (&structural, &outline.cut) {
+        examined.sound_until = cut.walk(bytes).err().and_then(|(_, flaw)| flaw.sound_until);
+    }
     if depth == Depth::Structure {
         return structural.map_or(Ok(()), Err);
     }
     within_limits(outline.canvas, 0, limits)?;
     for (number, picture) in outline.pictures.iter().enumerate() {
-        let wanted = number == 0 && target != Target::None;
         within_limits(picture.size, needs(outline.canvas, picture.size, target), limits)?;
-        let (samples, alpha, problem) = decode(bytes, picture)?;
-        if wanted {
-            let (samples, model) = place(&outline, picture, samples, alpha);
-            examined.pixels = Some(Pixels {
-                size: outline.canvas,
-                full_size: outline.canvas,
-                model,
-                samples: Samples::U8(samples),
-                orientation: examined.orientation,
-                icc: outline.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
-                exif_colorspace: facts.colorspace.clone(),
-                bits_per_sample: 8,
-                video_frame: false,
-            });
+        let walked = picture.walk(bytes);
+        let wanted = number == 0 && target != Target::None;
+        let mut second = None;
+        if wanted || walked.is_err() {
+            let (samples, alpha, problem) = decode(bytes, picture)?;
+            second = problem;
+            if wanted {
+                let (samples, model) = place(&outline, picture, samples, alpha);
+                examined.pixels = Some(Pixels {
+                    size: outline.canvas,
+                    full_size: outline.canvas,
+                    model,
+                    samples: Samples::U8(samples),
+                    orientation: examined.orientation,
+                    icc: outline.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
+                    exif_colorspace: facts.colorspace.clone(),
+                    bits_per_sample: 8,
+                    video_frame: false,
+                });
+            }
         }
-        if let Some(problem) = problem {
-            return Err(structural.unwrap_or(problem));
+        if let Some(problem) = structural.clone().filter(|_| walked.is_err() || second.is_some()) {
+            return Err(problem);
+        }
+        match (walked, second) {
+            // A limit of ours is no evidence: the decoder alone has judged.
+            (Err((_, flaw)), problem) if flaw.error.damage().is_none() => problem.map_or(Ok(()), Err)?,
+            (Err((check, flaw)), problem) => {
+                examined.accuser = Some(own_check(check));
+                examined.sound_until = flaw.sound_until.filter(|_| !outline.animated);
+                let by = examined.decoder.clone();
+                examined.faults.extend(problem.map(|error| Fault { error, by }));
+                return Err(flaw.error);
+            }
+            (Ok(()), Some(problem)) => return Err(problem),
+            (Ok(()), None) => {}
         }
     }
     structural.map_or(Ok(()), Err)
@@ -124,30 +142,18 @@ type Decoded = (Vec<u8>, bool, Option<DecodeError>);
 
 fn decode(bytes: &[u8], picture: &Picture) -> Result<Decoded, DecodeError> {
     let data = bytes.get(picture.data.clone()).unwrap_or_default();
-    let payload = bytes.get(picture.payload.clone()).unwrap_or_default();
     // VP8L tells in its header; the alpha of VP8 is a chunk before it.
     let alpha = if picture.lossless {
-        payload.get(4).is_some_and(|byte| byte & 0x10 != 0)
+        bytes.get(picture.payload.start + 4).is_some_and(|byte| byte & 0x10 != 0)
     } else {
-        memchr::memmem::find(
-            bytes.get(picture.data.start..picture.payload.start).unwrap_or_default(),
-            b"ALPH",
-        )
-        .is_some()
+        picture.alpha.is_some()
     };
     let (width, height) = (picture.size.width as usize, picture.size.height as usize);
     let mut samples = vec![0u8; width * height * if alpha { 4 } else { 3 }];
     let memory = || DecodeError::limit("a WebP picture", "memory");
     let mut decoder = Decoder::new(data, &mut samples, width, height, alpha).ok_or_else(memory)?;
     let at = picture.payload.start as u64;
-    let mut surplus = false;
-    if payload.len() >= SHORT_CHUNK {
-        surplus = decoder.feed(data.len().saturating_sub(LAST_BYTES)) == Progress::Done;
-    }
     let problem = match decoder.feed(data.len()) {
-        Progress::Done if surplus => {
-            Some(DecodeError::malformed("the picture is complete before its data ends", at))
-        }
         Progress::Done => None,
         Progress::Hungry => Some(DecodeError::malformed("the data ends before the picture is complete", at)),
         Progress::Wrong => Some(DecodeError::malformed("libwebp cannot decode the picture's data", at)),
@@ -255,6 +261,6 @@ mod tests {
         let body = length - u32::try_from(chunk).unwrap() - 8;
         bytes[chunk + 4..chunk + 8].copy_from_slice(&body.to_le_bytes());
         let error = examine_bytes(&Webp, &bytes, Target::None).unwrap_err();
-        assert!(error.to_string().contains("complete before"), "{error}");
+        assert!(error.to_string().contains("left over"), "{error}");
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod bmff;
 pub mod ebml;
+mod flaw;
 pub mod gif;
 pub mod heif;
+pub mod holes;
 pub mod jp2;
 pub mod jpeg;
 pub mod jpeg_walk;
@@ -12,5 +14,9 @@ pub mod png;
 pub mod raw;
 pub mod streams;
 pub mod tiff;
+pub mod vp8;
+pub mod vp8l;
 pub mod webp;
 pub mod xml;
+
+pub use flaw::{Flaw, equal_run};

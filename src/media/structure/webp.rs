@@ -1,8 +1,10 @@
-//! WebP files chunk by chunk (RIFF, and the WebP container specification).
+//! WebP files chunk by chunk (RIFF, and the WebP container specification, RFC 9649 section 2).
 
 use std::ops::Range;
 
 use crate::model::{DecodeError, PixelSize};
+
+use super::{Flaw, vp8, vp8l};
 
 /// More frames than any animation has.
 const MAX_FRAMES: usize = 100_000;
@@ -14,6 +16,8 @@ pub struct Picture {
     pub data: Range<usize>,
     /// Contents of its VP8 or VP8L chunk.
     pub payload: Range<usize>,
+    /// Contents of the ALPH chunk before it.
+    pub alpha: Option<Range<usize>>,
     /// Columns to the left of it on the canvas.
     pub left: u32,
     /// Rows above it.
@@ -22,6 +26,45 @@ pub struct Picture {
     pub size: PixelSize,
     /// Coded without loss.
     pub lossless: bool,
+}
+
+/// A flaw, and the name of the check that found it.
+pub type Finding = (&'static str, Flaw);
+
+impl Picture {
+    /// Walks the coded data to the end, as far as they are there.
+    pub fn walk(&self, bytes: &[u8]) -> Result<(), Finding> {
+        let data = bytes.get(self.payload.start..self.payload.end.min(bytes.len())).unwrap_or_default();
+        let whole = data.len() == self.payload.len();
+        let at = self.payload.start as u64;
+        if self.lossless {
+            return vp8l::walk(data, at, whole).map_err(|flaw| ("VP8L walk", flaw));
+        }
+        vp8::walk(data, at, whole).map_err(|flaw| ("VP8 walk", flaw))?;
+        let Some(alpha) = &self.alpha else { return Ok(()) };
+        let data = bytes.get(alpha.clone()).unwrap_or_default();
+        walk_alpha(data, alpha.start as u64, self.size).map_err(|flaw| ("WebP alpha walk", flaw))
+    }
+}
+
+/// The alpha plane of a lossy picture (RFC 9649 section 2.7.1.2).
+fn walk_alpha(data: &[u8], at: u64, size: PixelSize) -> Result<(), Flaw> {
+    let wrong = |what| Err(DecodeError::malformed(what, at).into());
+    let Some((header, data)) = data.split_first() else { return wrong("an empty ALPH chunk") };
+    // Preprocessing above 1 and the reserved bits.
+    if header & 0b1110_0000 != 0 {
+        return wrong("an ALPH chunk of a kind that does not exist");
+    }
+    match header & 0b11 {
+        // A writer may count the byte that fills up to an even length.
+        0 => match (data.len() as u64).checked_sub(size.pixels()) {
+            None => wrong("the alpha plane is too short"),
+            Some(0 | 1) => Ok(()),
+            Some(_) => wrong("data is left over behind the alpha plane"),
+        },
+        1 => vp8l::walk_alpha(data, at + 1, size.width, size.height),
+        _ => wrong("an ALPH chunk of a compression that does not exist"),
+    }
 }
 
 /// The outline of a file.
@@ -37,6 +80,8 @@ pub struct Outline {
     pub icc: Option<Range<usize>>,
     /// EXIF block.
     pub exif: Option<Range<usize>>,
+    /// The picture in whose data the file ends, which is not among the others.
+    pub cut: Option<Picture>,
     /// The first thing that is wrong.
     pub problem: Option<DecodeError>,
 }
@@ -56,7 +101,7 @@ pub fn canvas(head: &[u8]) -> Option<PixelSize> {
     let data = head.get(20..)?;
     if &kind == b"VP8X" {
         let mut outline = Outline::default();
-        outline.extended(data, 12).ok()?;
+        outline.extended(data.get(..10)?, 12).ok()?;
         return Some(outline.canvas);
     }
     picture(head, &Chunk { kind, at: 12, body: 20..head.len() }).ok().map(|picture| picture.size)
@@ -76,6 +121,7 @@ impl Outline {
             return Err(DecodeError::truncated("the RIFF header", bytes.len() as u64));
         }
         let mut extended = false;
+        let mut alpha = None;
         let mut at = 12;
         let result = loop {
             if at + 8 > end.min(bytes.len()) {
@@ -83,11 +129,19 @@ impl Outline {
             }
             let chunk = match chunk(bytes, at, end) {
                 Ok(chunk) => chunk,
-                Err(error) => break Err(error),
+                Err(error) => {
+                    if !self.animated && self.pictures.is_empty() {
+                        self.cut = cut_picture(bytes, at, alpha);
+                    }
+                    break Err(error);
+                }
             };
+            if at == 12 && !matches!(&chunk.kind, b"VP8 " | b"VP8L" | b"VP8X") {
+                break Err(DecodeError::malformed("the first chunk is neither a picture nor VP8X", 12));
+            }
             let data = bytes.get(chunk.body.clone()).unwrap_or_default();
             match &chunk.kind {
-                b"VP8X" => {
+                b"VP8X" if at == 12 => {
                     extended = true;
                     if let Err(error) = self.extended(data, chunk.at) {
                         break Err(error);
@@ -95,6 +149,7 @@ impl Outline {
                 }
                 b"ICCP" => self.icc = Some(chunk.body.clone()),
                 b"EXIF" => self.exif = Some(chunk.body.clone()),
+                b"ALPH" => alpha = Some(chunk.body.clone()),
                 // The alpha of a still stands before its picture.
                 b"VP8 " | b"VP8L" if !self.animated && self.pictures.is_empty() => {
                     match picture(bytes, &chunk) {
@@ -102,12 +157,20 @@ impl Outline {
                             if !extended {
                                 self.canvas = picture.size;
                             }
-                            self.pictures.push(Picture { data: 0..chunk.body.end, ..picture });
+                            if self.canvas != picture.size {
+                                let what = "the canvas and its only picture differ in size";
+                                break Err(DecodeError::malformed(what, chunk.at as u64));
+                            }
+                            self.pictures.push(Picture {
+                                data: 0..chunk.body.end,
+                                alpha: alpha.take(),
+                                ..picture
+                            });
                         }
                         Err(error) => break Err(error),
                     }
                 }
-                b"ANMF" => match animation_frame(bytes, &chunk) {
+                b"ANMF" if self.animated => match animation_frame(bytes, &chunk, self.canvas) {
                     Ok(picture) if self.pictures.len() < MAX_FRAMES => self.pictures.push(picture),
                     Ok(_) => break Err(DecodeError::limit("frames", format!("{MAX_FRAMES} frames"))),
                     Err(error) => break Err(error),
@@ -133,11 +196,14 @@ impl Outline {
     }
 
     fn extended(&mut self, data: &[u8], at: usize) -> Result<(), DecodeError> {
-        let Some(&[flags, _, _, _, w0, w1, w2, h0, h1, h2]) = data.get(..10) else {
-            return Err(DecodeError::malformed("the VP8X chunk is too short", at as u64));
+        let &[flags, _, _, _, w0, w1, w2, h0, h1, h2] = data else {
+            return Err(DecodeError::malformed("the VP8X chunk is not 10 bytes long", at as u64));
         };
         self.animated = flags & 2 != 0;
         self.canvas = PixelSize::new(le24(w0, w1, w2) + 1, le24(h0, h1, h2) + 1);
+        if self.canvas.pixels() > u64::from(u32::MAX) {
+            return Err(DecodeError::malformed("a canvas larger than any can be", at as u64));
+        }
         Ok(())
     }
 }
@@ -199,22 +265,47 @@ fn picture(bytes: &[u8], chunk: &Chunk) -> Result<Picture, DecodeError> {
         DecodeError::malformed("no picture header in the VP8 or VP8L chunk", chunk.body.start as u64)
     })?;
     let data = chunk.at..chunk.body.end;
-    Ok(Picture { data, payload: chunk.body.clone(), left: 0, top: 0, size, lossless })
+    Ok(Picture { data, payload: chunk.body.clone(), alpha: None, left: 0, top: 0, size, lossless })
 }
 
-fn animation_frame(bytes: &[u8], frame: &Chunk) -> Result<Picture, DecodeError> {
+/// The picture whose chunk begins at `at` and goes past the end of the file.
+fn cut_picture(bytes: &[u8], at: usize, alpha: Option<Range<usize>>) -> Option<Picture> {
+    let kind: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+    let length = u32_at(bytes, at + 4)? as usize;
+    let here = picture(bytes, &Chunk { kind, at, body: at + 8..bytes.len() }).ok();
+    here.filter(|_| matches!(&kind, b"VP8 " | b"VP8L")).map(|picture| Picture {
+        payload: at + 8..(at + 8).saturating_add(length),
+        alpha,
+        ..picture
+    })
+}
+
+fn animation_frame(bytes: &[u8], frame: &Chunk, canvas: PixelSize) -> Result<Picture, DecodeError> {
     let wrong = |what: &str| DecodeError::malformed(what, frame.at as u64);
-    let header = bytes.get(frame.body.clone()).and_then(|body| body.get(..16));
-    let Some(&[x0, x1, x2, y0, y1, y2, ..]) = header else {
+    let header = bytes.get(frame.body.clone()).and_then(|body| body.first_chunk::<16>());
+    let Some(&[x0, x1, x2, y0, y1, y2, w0, w1, w2, h0, h1, h2, ..]) = header else {
         return Err(wrong("an ANMF chunk is too short"));
     };
+    let (left, top) = (le24(x0, x1, x2) * 2, le24(y0, y1, y2) * 2);
+    let size = PixelSize::new(le24(w0, w1, w2) + 1, le24(h0, h1, h2) + 1);
+    if left + size.width > canvas.width || top + size.height > canvas.height {
+        return Err(wrong("an animation's frame outside the canvas"));
+    }
     let start = frame.body.start + 16;
+    let mut alpha = None;
     let mut at = start;
     while at + 8 <= frame.body.end {
         let inner = chunk(bytes, at, frame.body.end)?;
-        if matches!(&inner.kind, b"VP8 " | b"VP8L") {
-            let (left, top) = (le24(x0, x1, x2) * 2, le24(y0, y1, y2) * 2);
-            return Ok(Picture { data: start..inner.body.end, left, top, ..picture(bytes, &inner)? });
+        match &inner.kind {
+            b"VP8 " | b"VP8L" => {
+                let found = picture(bytes, &inner)?;
+                if found.size != size {
+                    return Err(wrong("an animation's frame and its picture differ in size"));
+                }
+                return Ok(Picture { data: start..inner.body.end, alpha, left, top, ..found });
+            }
+            b"ALPH" => alpha = Some(inner.body.clone()),
+            _ => {}
         }
         at = inner.body.end + (inner.body.len() & 1);
     }

@@ -1,0 +1,355 @@
+//! Foreign blocks in uncompressed pictures.
+//!
+//! Nothing in uncompressed samples can be malformed. But what a disk or a copy loses or mixes up are whole sectors: blocks
+//! that begin and end at multiples of [`GRID`] bytes of the file, wherever that is in the picture. A row of a picture
+//! resembles the row above; a block that does not belong there breaks this from one sample to the next, at a place that
+//! means nothing to the picture, and right up to another such place.
+//!
+//! **Derivation.** With `e(i) = |v(i) - v(i above)|`, three things are asked of a sector boundary `s` before it is called
+//! the edge of a foreign block, all with margins of a factor of [`JUMP`]:
+//!
+//! 1. at `s` itself, `e` jumps: it is small for the last [`FINE`] samples before and large for the first behind;
+//! 2. along the whole first row of the block, `e` is large against the same columns of the row before, in at least three
+//!    of four windows, while the row before the block is sound in nine of ten;
+//! 3. the same upside down at the end, where the block is shorter than a row: there it is a feature one row high, and both
+//!    ends must be right. Where it is longer, its first row runs from `s` to the same column one row below: no object of a
+//!    picture has such an edge, so one end is enough.
+//!
+//! Rules 2 and 3 ask the picture to have some texture (noise) nearby: drawings, whose lines may well follow round numbers,
+//! are left alone. How often photographs fulfil the rules by chance was measured by shifting the grid through all 512
+//! phases, which only one of would be that of the disk: see `docs/tiff-raw.md`.
+//!
+//! Runs of one value (zeros, FF) have rule 4: the run itself must begin and end within [`SLACK`] bytes of the grid, or reach
+//! the end of the data, while the rows above and below clearly hold something else there.
+
+use std::ops::Range;
+
+/// Sectors of disks.
+pub const GRID: usize = 512;
+/// Samples at each side of an edge.
+const FINE: usize = 24;
+/// Samples of a window along a row.
+const WINDOW: usize = 48;
+/// How much larger differences to the row above must be than the usual ones.
+const JUMP: u64 = 4;
+/// Windows between an edge and the end of a row.
+const MARGIN: usize = 3;
+/// Bytes by which a run of zeros may be longer than the block: dark samples beside it.
+const SLACK: usize = 8;
+/// A run that reaches the end of the data, and begins anywhere.
+const LONG: usize = 4096;
+
+/// How one number is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sample {
+    /// The first byte of every `unit` bytes: 8-bit samples, or the upper bits of packed ones.
+    High,
+    /// Two bytes, low one first.
+    Little,
+    /// Two bytes, high one first.
+    Big,
+}
+
+/// Uncompressed rows, one behind the other.
+#[derive(Clone, Debug)]
+pub struct Field<'b> {
+    /// The whole file.
+    pub bytes: &'b [u8],
+    /// Where the rows stand.
+    pub range: Range<usize>,
+    /// Bytes from a sample to the one like it above: one row, or two on sensors with a colour mosaic.
+    pub above: usize,
+    /// Bytes of one row.
+    pub row: usize,
+    /// Bytes from sample to sample.
+    pub unit: usize,
+    /// How they are read.
+    pub sample: Sample,
+    /// Where the grid stands; 0 but in tests.
+    pub phase: usize,
+}
+
+/// A block that does not belong where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// Where it begins in the file.
+    pub at: usize,
+    /// What is seen.
+    pub what: &'static str,
+}
+
+impl Field<'_> {
+    /// The first foreign block.
+    pub fn hole(&self) -> Option<Hole> {
+        let fits = self.unit > 0 && self.row >= self.unit && self.above >= self.row;
+        let fits = fits && self.above.is_multiple_of(self.unit) && self.row.is_multiple_of(self.unit);
+        if !fits || self.bytes.get(self.range.clone()).is_none() || self.len() < self.above.saturating_mul(4)
+        {
+            return None;
+        }
+        let first = self.first_boundary();
+        for boundary in (first..self.range.end).step_by(GRID) {
+            if let Some(hole) = self.run_at(boundary).or_else(|| self.edge_at(boundary)) {
+                return Some(hole);
+            }
+        }
+        self.tail()
+    }
+
+    fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    fn first_boundary(&self) -> usize {
+        (self.range.start + GRID - self.phase).next_multiple_of(GRID) + self.phase - GRID
+    }
+
+    /// Samples in the field.
+    fn samples(&self) -> usize {
+        self.len() / self.unit
+    }
+
+    /// Samples from one to the one above it.
+    fn span(&self) -> usize {
+        self.above / self.unit
+    }
+
+    fn value(&self, index: usize) -> u16 {
+        let at = self.range.start + index * self.unit;
+        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(0);
+        match self.sample {
+            Sample::High => byte(at).into(),
+            Sample::Little => u16::from_le_bytes([byte(at), byte(at + 1)]),
+            Sample::Big => u16::from_be_bytes([byte(at), byte(at + 1)]),
+        }
+    }
+
+    /// What counts as no difference at all.
+    const fn floor(&self) -> u64 {
+        match self.sample {
+            Sample::High => 2,
+            Sample::Little | Sample::Big => 48,
+        }
+    }
+
+    /// Sum of the differences between `count` samples and those `above` of them.
+    fn roughness(&self, from: usize, count: usize) -> u64 {
+        let span = self.span();
+        (from..from + count)
+            .map(|index| u64::from(self.value(index).abs_diff(self.value(index.saturating_sub(span)))))
+            .sum()
+    }
+
+    /// The first whole sample behind a place of the file.
+    fn index(&self, at: usize) -> usize {
+        (at - self.range.start).div_ceil(self.unit)
+    }
+
+    /// Whether a boundary is so near to the end of a row that the picture itself may have an edge there.
+    fn near_row_end(&self, at: usize) -> bool {
+        let column = (at - self.range.start) % self.row;
+        let margin = MARGIN * WINDOW * self.unit;
+        column < margin || column + margin > self.row
+    }
+
+    /// Rule 2 for a stretch of samples. Where it goes over the end of a row, each part must be right by itself: lines that
+    /// a picture has end with the row.
+    fn all(&self, samples: Range<usize>, side: Side, right: fn(Share) -> bool) -> bool {
+        let row = self.row / self.unit;
+        let mut from = samples.start;
+        while from < samples.end {
+            let to = ((from / row + 1) * row).min(samples.end);
+            if !right(self.share(from..to, side)) {
+                return false;
+            }
+            from = to;
+        }
+        true
+    }
+
+    /// Rules 1 to 3 at a sector boundary.
+    fn edge_at(&self, boundary: usize) -> Option<Hole> {
+        if boundary <= self.range.start || self.near_row_end(boundary) {
+            return None;
+        }
+        let (at, span, end) = (self.index(boundary), self.span(), self.samples());
+        // Two rows before, for what is usual there.
+        if at >= span * 2 + FINE && at + FINE <= end && self.jumps(at, Side::Begin) {
+            let stop = (at + span).min(end);
+            if self.all(at..stop, Side::Begin, Share::is_foreign)
+                && stop - at >= span
+                && self.all(at - span..at, Side::Begin, Share::is_sound)
+            {
+                return Some(Hole { at: boundary, what: "a block of other content that begins at a sector" });
+            }
+            if let Some(hole) = self.short_block(boundary, at) {
+                return Some(hole);
+            }
+        }
+        if at >= span + FINE && at + span * 2 + FINE <= end && self.jumps(at, Side::End) {
+            let start = at - span;
+            if self.all(start..at, Side::End, Share::is_foreign)
+                && self.all(at..at + span, Side::End, Share::is_sound)
+            {
+                return Some(Hole { at: boundary, what: "a block of other content that ends at a sector" });
+            }
+        }
+        None
+    }
+
+    /// A block shorter than a row: both its ends are edges, and all around is sound.
+    fn short_block(&self, boundary: usize, at: usize) -> Option<Hole> {
+        let (span, end) = (self.span(), self.samples());
+        for stop in (boundary + GRID..boundary + self.above).step_by(GRID) {
+            let to = self.index(stop);
+            if to + span * 2 + FINE > end {
+                return None;
+            }
+            if self.near_row_end(stop) || !self.jumps(to, Side::End) {
+                continue;
+            }
+            let foreign = self.all(at..to, Side::Begin, Share::is_foreign)
+                && self.all(at..to, Side::End, Share::is_foreign);
+            let sound = self.all(at - span..at, Side::Begin, Share::is_sound)
+                && self.all(to..at + span, Side::Begin, Share::is_sound)
+                && self.all(to..to + span, Side::End, Share::is_sound)
+                && self.all(to - span..at, Side::End, Share::is_sound);
+            if foreign && sound {
+                return Some(Hole { at: boundary, what: "a block of other content between two sectors" });
+            }
+        }
+        None
+    }
+
+    /// Rule 1.
+    fn jumps(&self, at: usize, side: Side) -> bool {
+        let span = self.span();
+        let (inside, outside) = match side {
+            Side::Begin => (at, at - FINE),
+            Side::End => (at + span - FINE, at + span),
+        };
+        let near = FINE / 4;
+        let (nearest_inside, nearest_outside) = match side {
+            Side::Begin => (at, at - near),
+            Side::End => (at + span - near, at + span),
+        };
+        let jump = |inside: usize, outside: usize, count: usize| {
+            self.roughness(inside, count)
+                > JUMP * (self.roughness(outside, count) + self.floor() * count as u64)
+        };
+        jump(inside, outside, FINE) && jump(nearest_inside, nearest_outside, near)
+    }
+
+    /// Rule 2: windows along the samples that differ more than usual from those above (or below).
+    fn share(&self, samples: Range<usize>, side: Side) -> Share {
+        let span = self.span();
+        let mut share = Share::default();
+        for from in samples.clone().step_by(WINDOW) {
+            let count = WINDOW.min(samples.end - from);
+            // Seen from below, the difference between a row and the next is that row's.
+            let (own, usual) = match side {
+                Side::Begin => (from, from - span),
+                Side::End => (from + span, from + span * 2),
+            };
+            let (own, usual) = (self.roughness(own, count), self.roughness(usual, count));
+            let floor = self.floor() * count as u64;
+            share.windows += 1;
+            share.rough += usize::from(own > JUMP * (usual + floor));
+            share.sound += usize::from(own <= 2 * (usual + floor));
+            share.alive += usize::from(usual * 4 >= count as u64);
+        }
+        share
+    }
+
+    /// Rule 4: a run of zeros or ones that begins at a boundary.
+    fn run_at(&self, boundary: usize) -> Option<Hole> {
+        let value = *self.bytes.get(boundary)?;
+        if !matches!(value, 0 | 0xFF) || self.bytes.get(boundary + GRID - 1) != Some(&value) {
+            return None;
+        }
+        let inside = self.bytes.get(boundary..self.range.end)?;
+        let before = self.bytes.get(self.range.start..boundary)?;
+        let back = before.iter().rev().take_while(|&&byte| byte == value).count();
+        if back > SLACK || before.len() < self.above {
+            return None;
+        }
+        let len = inside.iter().take_while(|&&byte| byte == value).count();
+        let at_end = len == inside.len();
+        let block = if at_end { len } else { len / GRID * GRID };
+        if block < GRID || (at_end && len < LONG) || (!at_end && len - block > SLACK) {
+            return None;
+        }
+        if self.near_row_end(boundary) || (!at_end && self.near_row_end(boundary + block)) {
+            return None;
+        }
+        let at = self.index(boundary);
+        let to = (boundary + block - self.range.start) / self.unit;
+        let (span, count) = (self.span(), (to - at).min(self.span()));
+        let above = self.is_other(at - span, count, value);
+        let below = at_end || (to + span <= self.samples() && self.is_other(to + span - count, count, value));
+        let what = if value == 0 {
+            "a block of zeros between two sectors"
+        } else {
+            "a block of FF between two sectors"
+        };
+        (above && below).then_some(Hole { at: boundary, what })
+    }
+
+    /// Zeros up to the end that begin anywhere inside a row.
+    fn tail(&self) -> Option<Hole> {
+        let data = self.bytes.get(self.range.clone())?;
+        let value = *data.last()?;
+        let len = data.iter().rev().take_while(|&&byte| byte == value).count();
+        let start = self.range.end - len;
+        if !matches!(value, 0 | 0xFF) || len < LONG.max(self.above) || data.len() - len < self.above * 2 {
+            return None;
+        }
+        let at = self.index(start);
+        let torn = !self.near_row_end(start) && self.is_other(at - self.span(), self.span(), value);
+        torn.then_some(Hole { at: start, what: "nothing but one value up to the end" })
+    }
+
+    /// Whether samples clearly hold something else than one byte again and again, and have some texture.
+    fn is_other(&self, from: usize, count: usize, value: u8) -> bool {
+        let flat = match self.sample {
+            Sample::High => value.into(),
+            Sample::Little | Sample::Big => u16::from_be_bytes([value, value]),
+        };
+        let clear = u64::from(flat.abs_diff(0)).min(1) + self.floor() * JUMP;
+        let other =
+            (from..from + count).filter(|&index| u64::from(self.value(index).abs_diff(flat)) > clear).count();
+        let changes =
+            (from + 1..from + count).filter(|&index| self.value(index) != self.value(index - 1)).count();
+        count > 0 && other * 10 >= count * 9 && changes * 2 >= count
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Against the row above.
+    Begin,
+    /// Against the row below.
+    End,
+}
+
+/// Windows of a stretch of samples.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    windows: usize,
+    /// Far more different from their neighbours than those are from theirs.
+    rough: usize,
+    /// As different as usual.
+    sound: usize,
+    /// With any difference around: not drawn.
+    alive: usize,
+}
+
+impl Share {
+    const fn is_foreign(self) -> bool {
+        self.windows > 0 && self.rough * 4 >= self.windows * 3 && self.alive * 2 >= self.windows
+    }
+
+    const fn is_sound(self) -> bool {
+        self.sound * 10 >= self.windows * 9
+    }
+}
