@@ -87,7 +87,7 @@ mod tests {
         // White, black, and an edge between them.
         assert!(possible(&block(508, 0), &steps, 128.0));
         assert!(possible(&block(-512, 0), &steps, 128.0));
-        assert!(possible(&block(0, 460), &steps, 128.0));
+        assert!(possible(&block(0, 350), &steps, 128.0));
         // A strong edge in white.
         assert!(!possible(&block(500, 200), &steps, 128.0));
         // With coarse steps one cannot know.

@@ -394,9 +394,10 @@ impl<'a> Walker<'a> {
                     .push(lossless::Part { samples: self.in_unit(plan, plane), table: table(&self.dc, dc)? });
             }
             let (across, _) = self.units(plan);
-            let picture = (parts.iter().all(|part| part.samples == 1) && self.interval % across.max(1) == 0)
-                .then(|| Picture::new(plan.from, self.frame.precision, plan.shift, across, parts.len()))
-                .flatten();
+            let picture = (parts.iter().all(|part| part.samples == 1)
+                && self.interval.is_multiple_of(across.max(1)))
+            .then(|| Picture::new(plan.from, self.frame.precision, plan.shift, across, parts.len()))
+            .flatten();
             self.run(bytes, scan, plan, &mut Lossless { parts, long_16, picture })
         };
         match attempt(false) {
