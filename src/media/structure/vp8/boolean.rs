@@ -81,6 +81,23 @@ impl<'a> BoolDecoder<'a> {
         self.get(128)
     }
 
+    /// One boolean of even chances that no one wants to know. Without a branch: nothing predicts signs.
+    #[inline]
+    pub fn skip_flag(&mut self) {
+        if self.bits < 0 {
+            self.load();
+        }
+        let split = self.range.div_ceil(2);
+        let bottom = u64::from(split) << self.bits;
+        // All ones where the boolean is false; the value has less than 63 bits.
+        let mask = (self.value.wrapping_sub(bottom).cast_signed() >> 63).cast_unsigned();
+        self.value -= bottom & !mask;
+        self.range = self.range - split + ((2 * split - self.range) & u32::from(mask != 0));
+        let shift = self.range.leading_zeros() - 24;
+        self.range <<= shift;
+        self.bits -= shift.cast_signed();
+    }
+
     /// An unsigned number, its highest bit first.
     pub fn literal(&mut self, bits: u32) -> u32 {
         (0..bits).fold(0, |value, _| value << 1 | u32::from(self.flag()))
