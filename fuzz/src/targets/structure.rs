@@ -145,10 +145,11 @@ pub fn raw(data: &[u8]) {
     answer(raw::check_mrw(data));
     answer(raw::check_crw(data));
     answer(raw::check_x3f(data));
-    let _ = raw::raf_jpeg(data);
+    let _ = (raw::raf_jpeg(data), raw::check_mrw_data(data), raw::check_raf_data(data));
     let inner = raw::mrw_tiff(data).and_then(raw::Tiff::new);
     for tiff in raw::Tiff::new(data).into_iter().chain(inner) {
         answer(tiff.check());
+        let _ = tiff.check_data();
         answer(tiff.directories());
         let _ = (tiff.is_raw(), tiff.has_make(), tiff.orientation(), tiff.largest(), tiff.jpegs());
     }
@@ -191,7 +192,18 @@ pub fn streams(data: &[u8]) {
 
 pub fn tiff(data: &[u8]) {
     let _ = tiff::recognise(data);
-    let _ = tiff::walk(data);
+    let outline = tiff::walk(data);
+    // The program refuses pictures beyond its memory before it walks them.
+    let small = |page: &&tiff::Page| {
+        page.size.pixels() < 1 << 20
+            && page.tile.is_none_or(|tile| tile.pixels() < 1 << 20)
+            && page.samples <= 16
+            && page.bits().iter().all(|&bits| bits <= 64)
+    };
+    for page in outline.pages.iter().filter(small) {
+        let _ = tiff::walk_page(data, page, |_, _| {});
+        let _ = tiff::foreign_block(data, page, outline.big_endian);
+    }
 }
 
 pub fn webp(data: &[u8]) {
