@@ -54,6 +54,7 @@ fn job(id: u64, path: &Path) -> Job {
         hashes: HashWish { sha1: true, blake3: true },
         render: Some(RenderJob::new(&settings, &[Role::Preview, Role::Thumbnail], true)),
         render_damaged: false,
+        direct: false,
         limits: Limits { max_seconds: 120, ..Limits::default() },
     }
 }

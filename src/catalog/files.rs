@@ -284,6 +284,7 @@ fn word<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
 const fn depth_word(depth: Depth) -> &'static str {
     match depth {
         Depth::Structure => "structure",
+        Depth::Samples => "samples",
         Depth::Keyframes => "keyframes",
         Depth::Full => "full",
     }

@@ -293,7 +293,7 @@ fn selection(only: &[OnlyArg]) -> Selection {
 
 const fn video(video: Option<VideoArg>) -> Depth {
     match video {
-        Some(VideoArg::Structure) => Depth::Structure,
+        Some(VideoArg::Structure) => Depth::Samples,
         None | Some(VideoArg::Keyframes) => Depth::Keyframes,
         Some(VideoArg::Full) => Depth::Full,
     }

@@ -128,7 +128,7 @@ pub struct CheckConfig {
     pub only: Selection,
     /// Presence, size, header and structure only.
     pub quick: bool,
-    /// How thoroughly videos are looked at when not `quick`: [`Depth::Structure`], `Keyframes` or `Full`.
+    /// How thoroughly videos are looked at when not `quick`: [`Depth::Samples`], `Keyframes` or `Full`.
     pub video: Depth,
     /// The folder of the catalog; made when it is not there.
     pub state: PathBuf,

@@ -3,10 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use crate::model::{
-    AssetId, Code, DamageClass, DecodeError, Depth, Evidence, Finding, MediaFormat, Role, Severity, Verdict,
-    What,
+    AssetId, Code, Colorspace, DamageClass, DecodeError, Depth, Evidence, Finding, MediaFormat, Role,
+    Severity, Verdict, What,
 };
+use crate::render::Impression;
 use crate::worker::protocol::MediaReport;
+
+use super::content;
+
+/// With what a file's picture is compared, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// The thumbhash in the records, if it is of this picture.
+    pub recorded: Option<Vec<u8>>,
+    /// On every look; else only on the second one, before the file is accused.
+    pub always: bool,
+    /// The colour space that Immich gives to pictures that are not sRGB.
+    pub colorspace: Colorspace,
+}
 
 /// What is known about a file before it is opened.
 #[derive(Clone, Debug)]
@@ -29,6 +43,8 @@ pub struct Expectation {
     pub last_sound: Option<[u8; 32]>,
     /// How thoroughly the file was looked at.
     pub depth: Depth,
+    /// Whether what it shows is to be compared.
+    pub shows: Option<Comparison>,
 }
 
 impl Expectation {
@@ -44,6 +60,7 @@ impl Expectation {
             lowered: false,
             last_sound: None,
             depth,
+            shows: None,
         }
     }
 }
@@ -80,15 +97,24 @@ pub fn judge_failure(expected: &Expectation, error: &DecodeError) -> Judgement {
     Judgement { verdict, reason, findings: case.findings }
 }
 
-/// The finding for a file that was bad on the first and good on the second read.
-pub fn passed_on_retry(expected: &Expectation, first: &Judgement) -> Finding {
+/// The finding for a file that was bad on the first and good on the second read, which went `way`.
+pub fn passed_on_retry(expected: &Expectation, first: &Judgement, way: &str) -> Finding {
     let mut case = Case { expected, report: None, findings: Vec::new() };
     case.push(
         What::PassedOnRetry,
-        Evidence::new().with("first_read", first.reason.clone()),
+        Evidence::new().with("first_read", first.reason.clone()).with("second_read", way),
         "read it again later; if this repeats, test the memory, the cable and the disk",
     );
     case.findings.pop().unwrap_or_else(|| Finding::new(Code::File(expected.role, What::PassedOnRetry)))
+}
+
+/// What a file shows, as far as it was decoded; nothing of pictures so small that their thumbhash is chance.
+pub fn shown(report: &MediaReport) -> Option<Impression> {
+    /// Shorter side in pixels. Down from here roundings move whole parts of a thumbhash.
+    const LEAST: u32 = 64;
+    let made = report.rendered.as_ref()?.as_ref().ok()?;
+    report.size.filter(|size| size.short_side() >= LEAST)?;
+    Impression::of(made.thumbhash.as_deref()?)
 }
 
 struct Case<'a> {
@@ -136,7 +162,7 @@ impl Case<'_> {
     /// The checksum matches: nothing happened to the bytes here, even if they do not decode.
     fn as_recorded(&mut self, report: &MediaReport) -> (Verdict, String) {
         if let Some((class, text)) = self.damage_in(report) {
-            let evidence = Self::damage_evidence(report, &text).with("as_recorded", true);
+            let evidence = self.damage_evidence(report, &text).with("as_recorded", true);
             self.push(
                 What::from(class),
                 evidence,
@@ -158,15 +184,28 @@ impl Case<'_> {
         if let Some(size) = self.expected.recorded_size {
             evidence = evidence.with("recorded_size", size);
         }
-        let advice = if damage.is_none() && report.problem.is_none() {
-            "it still decodes: compare it with a backup; a program that edits metadata in place also causes this"
-        } else {
-            self.damage_advice()
+        let picture = self.against_the_records(report);
+        if let Some((distance, differs)) = picture {
+            evidence = evidence
+                .with("thumbhash_distance", content::rounded(distance))
+                .with("picture", if differs { "another than recorded" } else { "as recorded" });
+        }
+        let advice = match picture {
+            _ if damage.is_some() || report.problem.is_some() => self.damage_advice(),
+            Some((_, true)) => {
+                "it is sound and shows another picture than Immich took in: restore it from a backup"
+            }
+            Some((_, false)) => {
+                "it shows the same picture: a program that edits metadata in place does this; else compare it with a backup"
+            }
+            None => {
+                "it still decodes: compare it with a backup; a program that edits metadata in place also causes this"
+            }
         };
         self.push(What::ChecksumMismatch, evidence, advice);
         let mut reason = "the bytes differ from the recorded checksum".to_owned();
         if let Some((class, text)) = damage {
-            let evidence = Self::damage_evidence(report, &text);
+            let evidence = self.damage_evidence(report, &text);
             let advice = self.damage_advice();
             self.push(What::from(class), evidence, advice);
             reason = format!("{reason}; {text}");
@@ -187,7 +226,7 @@ impl Case<'_> {
 
     fn without_checksum(&mut self, report: &MediaReport) -> (Verdict, String) {
         if let Some((class, text)) = self.damage_in(report) {
-            let evidence = Self::damage_evidence(report, &text);
+            let evidence = self.damage_evidence(report, &text);
             let advice = self.damage_advice();
             self.push(What::from(class), evidence, advice);
             return (Verdict::Damaged, text);
@@ -211,6 +250,9 @@ impl Case<'_> {
             Some(error) => self.not_looked_at(error),
             None if self.expected.depth == Depth::Structure => {
                 (Verdict::Unverifiable, "only presence, size and structure were asked for".to_owned())
+            }
+            None if self.expected.depth == Depth::Samples && report.format.is_video() => {
+                (Verdict::Unverifiable, "only the video's structure was asked for".to_owned())
             }
             None => (Verdict::Decodable, String::new()),
         }
@@ -248,7 +290,14 @@ impl Case<'_> {
         })
     }
 
-    fn damage_evidence(report: &MediaReport, text: &str) -> Evidence {
+    /// How far the picture is from the records' thumbhash, and whether that makes it another one.
+    fn against_the_records(&self, report: &MediaReport) -> Option<(f32, bool)> {
+        let recorded = self.expected.shows.as_ref()?.recorded.as_deref()?;
+        let (recorded, shown) = (Impression::of(recorded)?, shown(report)?);
+        Some((shown.distance(&recorded), content::differ(&shown, &recorded)))
+    }
+
+    fn damage_evidence(&self, report: &MediaReport, text: &str) -> Evidence {
         let mut evidence = Evidence::new().with("seen", text).with("format", report.format.as_str());
         if let Some(by) = report.accuser.as_ref().or(report.decoder.as_ref()) {
             evidence = evidence.with("by", by.to_string());
@@ -271,6 +320,9 @@ impl Case<'_> {
         }
         if let Some(looks_like) = &report.looks_like {
             evidence = evidence.with("content", looks_like.clone());
+        }
+        if let Some((distance, _)) = self.against_the_records(report) {
+            evidence = evidence.with("thumbhash_distance", content::rounded(distance));
         }
         evidence.with("size", report.bytes)
     }
@@ -506,6 +558,95 @@ mod tests {
         expected.last_sound = Some([7; 32]);
         let told = judge(&expected, &report(None));
         assert_eq!(codes(&told), ["original.changed error"]);
+    }
+
+    /// Every way in which a look can end, with the only codes that may be told for it besides those of a checksum.
+    fn problems() -> Vec<(Option<DecodeError>, Option<What>)> {
+        vec![
+            (None, None),
+            (Some(DecodeError::truncated("scan", 90)), Some(What::Truncated)),
+            (Some(DecodeError::malformed("scan", 12)), Some(What::Malformed)),
+            (Some(DecodeError::malformed("scan", None)), Some(What::Malformed)),
+            (Some(DecodeError::unsupported("x")), Some(What::Unverifiable)),
+            (Some(DecodeError::limit("x", "1 GiB")), Some(What::Unverifiable)),
+            (Some(DecodeError::Crashed { what: "SIGSEGV".into() }), Some(What::Unverifiable)),
+            (Some(DecodeError::TimedOut { seconds: 9 }), Some(What::Unverifiable)),
+            (
+                Some(DecodeError::Io { what: "I/O error".into(), errno: Some(5), offset: Some(4096) }),
+                Some(What::Unreadable),
+            ),
+        ]
+    }
+
+    #[test]
+    fn classes_never_mix_and_every_finding_about_bytes_says_who_saw_what_and_where() {
+        let roles =
+            [Role::Original, Role::Preview, Role::Thumbnail, Role::Person, Role::Video, Role::Sidecar];
+        let checksums = [None, Some([1; 20]), Some([9; 20])];
+        let mut looked = 0;
+        for role in roles {
+            for checksum in checksums {
+                for (problem, code) in problems() {
+                    let mut expected = original(checksum);
+                    expected.role = role;
+                    let told = judge(&expected, &report(problem.clone()));
+                    let what = |finding: &Finding| match finding.code {
+                        Code::File(of, what) => {
+                            assert_eq!(of, role);
+                            what
+                        }
+                        Code::Run(code) => unreachable!("{code:?}"),
+                    };
+                    for finding in &told.findings {
+                        let found = what(finding);
+                        let io = code == Some(What::Unreadable);
+                        let mismatch = found == What::ChecksumMismatch && checksum == Some([9; 20]) && !io;
+                        assert!(mismatch || Some(found) == code, "{problem:?} is told as {}", finding.code);
+                        assert!(!finding.advice.is_empty());
+                        if matches!(found, What::Truncated | What::Malformed) {
+                            let seen = finding.evidence.get("seen").and_then(serde_json::Value::as_str);
+                            assert!(seen.is_some_and(|seen| seen.contains("scan")), "{finding:?}");
+                            assert_eq!(finding.evidence.get("by"), Some(&"test 1".into()));
+                            let offset = problem.as_ref().and_then(DecodeError::offset);
+                            assert_eq!(
+                                finding.evidence.get("offset").and_then(serde_json::Value::as_u64),
+                                offset
+                            );
+                        }
+                        if found == What::Unreadable {
+                            assert_eq!(finding.evidence.get("errno"), Some(&5.into()));
+                            assert_eq!(finding.evidence.get("offset"), Some(&4096.into()));
+                        }
+                        looked += 1;
+                    }
+                    let damage = problem.as_ref().is_some_and(|problem| problem.damage().is_some());
+                    let io = code == Some(What::Unreadable);
+                    let verdict = match checksum {
+                        _ if io => Verdict::Unverifiable,
+                        Some(recorded) if recorded == [1; 20] => Verdict::Verified,
+                        Some(_) => Verdict::Damaged,
+                        None if damage => Verdict::Damaged,
+                        None if problem.is_some() => Verdict::Unverifiable,
+                        None => Verdict::Decodable,
+                    };
+                    assert_eq!(told.verdict, verdict, "{role} {checksum:?} {problem:?}");
+                    let reasonless = matches!(verdict, Verdict::Verified | Verdict::Decodable);
+                    assert!(reasonless || !told.reason.is_empty());
+                }
+            }
+        }
+        assert!(looked > 100, "{looked}");
+    }
+
+    #[test]
+    fn a_check_of_ours_is_named_before_the_decoder_and_the_damaged_part_is_told() {
+        let mut seen = report(Some(DecodeError::malformed("scan", 12)));
+        seen.accuser = Some(DecoderId { name: "photofsck JPEG walk".into(), version: "1".into() });
+        seen.sound_until = Some(0.62);
+        let told = judge(&original(None), &seen);
+        let evidence = &told.findings[0].evidence;
+        assert_eq!(evidence.get("by"), Some(&"photofsck JPEG walk 1".into()));
+        assert_eq!(evidence.get("damaged_part"), Some(&"lower 38 %".into()));
     }
 
     #[test]

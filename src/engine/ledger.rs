@@ -53,20 +53,38 @@ impl<'a> Ledger<'a> {
         Ok(Earlier::Due { last_sound: known.blake3.filter(|_| claims_unchanged) })
     }
 
+    /// Notes that a file is sound, and that it has to be looked at again all the same: `why`.
+    pub fn distrust(&self, expected: &Expectation, look: &Look, why: &str) -> Result<(), RunError> {
+        if !look.judgement.verdict.is_sound() {
+            return Ok(());
+        }
+        self.write(expected, look, Verdict::Unverifiable, why)
+    }
+
     /// Notes what one look told. Nothing is noted of a file that could not be opened.
     pub fn note(&self, expected: &Expectation, look: &Look) -> Result<(), RunError> {
+        self.write(expected, look, look.judgement.verdict, &look.judgement.reason)
+    }
+
+    fn write(
+        &self,
+        expected: &Expectation,
+        look: &Look,
+        verdict: Verdict,
+        why: &str,
+    ) -> Result<(), RunError> {
         let (Some(report), Some(identity)) = (&look.report, look.identity) else { return Ok(()) };
         let knowledge = Knowledge {
             identity,
             format: report.format,
             size: report.size,
-            verdict: look.judgement.verdict,
+            verdict,
             damage: report
                 .problem
                 .as_ref()
-                .filter(|_| look.judgement.verdict == Verdict::Damaged)
+                .filter(|_| verdict == Verdict::Damaged)
                 .and_then(crate::model::DecodeError::damage),
-            reason: look.judgement.reason.clone(),
+            reason: why.to_owned(),
             sha1: report.sha1,
             blake3: report.blake3,
             decoder: report.decoder.clone(),

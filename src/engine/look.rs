@@ -9,6 +9,37 @@ use crate::model::{DecodeError, Depth, FileIdentity, ItemReport, MediaFormat, Ve
 use crate::render::{RenderError, RenderJob, RenderOutput};
 use crate::worker::{HashWish, Job, MediaReport, MemoryGrant, Worker, WorkerFailure};
 
+/// Longer files are not read past the page cache: a worker would hold them whole for that.
+const DIRECT_AT_MOST: u64 = 256 << 20;
+
+/// Which way the bytes of a look came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// As any program reads.
+    Usual,
+    /// Past the page cache.
+    Direct,
+    /// From the disk, since the page cache was told to forget the file, and did.
+    Dropped,
+    /// The page cache was told to forget the file; whether it did is not known.
+    Asked,
+    /// From the page cache again: the file system keeps everything there.
+    Cached,
+}
+
+impl Way {
+    /// In evidence.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usual => "as usual",
+            Self::Direct => "fresh, past the page cache (O_DIRECT)",
+            Self::Dropped => "fresh, page cache dropped",
+            Self::Asked => "page cache asked to forget the file",
+            Self::Cached => "same page cache: the file system keeps it",
+        }
+    }
+}
+
 use super::cancel::Cancel;
 use super::judge::{self, Expectation, Judgement};
 use super::open::{self, OpenError};
@@ -52,6 +83,15 @@ impl Look {
         item
     }
 
+    /// Notes in the evidence how the second read went.
+    fn tell_second_read(&mut self, words: &str) {
+        for finding in &mut self.judgement.findings {
+            if finding.code.role().is_some() {
+                finding.evidence = std::mem::take(&mut finding.evidence).with("second_read", words);
+            }
+        }
+    }
+
     /// Whether the walk saw a file that is no longer there.
     pub fn is_gone(&self) -> bool {
         self.report.is_none() && self.identity.is_none() && self.judgement.reason.is_empty()
@@ -84,20 +124,54 @@ impl<'a> Examiner<'a> {
         expected: &Expectation,
         render: Option<&RenderJob>,
     ) -> Result<Look, WorkerFailure> {
-        let mut first = self.look_once(expected, render, false)?;
+        let mut first = self.look_once(expected, render)?;
         if !first.judgement.accuses() || first.report.as_ref().is_some_and(|report| report.bytes == 0) {
             return Ok(first);
         }
-        let second = self.look_once(expected, render, true)?;
-        if second.judgement.accuses() || !second.judgement.verdict.is_sound() {
+        let (mut second, way) = self.look_again(expected, render)?;
+        if !second.judgement.accuses() && !second.judgement.verdict.is_sound() {
             first.elapsed += second.elapsed;
+            first.tell_second_read(&format!("{}: {}", way.as_str(), second.judgement.reason));
             return Ok(first);
         }
-        let told = judge::passed_on_retry(expected, &first.judgement);
-        let mut second = second;
         second.elapsed += first.elapsed;
-        second.judgement.findings.push(told);
+        if second.judgement.accuses() {
+            second.tell_second_read(way.as_str());
+        } else {
+            let told = judge::passed_on_retry(expected, &first.judgement, way.as_str());
+            second.judgement.findings.push(told);
+        }
         Ok(second)
+    }
+
+    /// A second look, at bytes that come from the disk where that can be had.
+    fn look_again(
+        &mut self,
+        expected: &Expectation,
+        render: Option<&RenderJob>,
+    ) -> Result<(Look, Way), WorkerFailure> {
+        let start = Instant::now();
+        let (file, identity) = match open::open_read(&expected.path) {
+            Ok(opened) => opened,
+            Err(error) => return Ok((not_opened(expected, &error, start), Way::Usual)),
+        };
+        open::forget_cached(&file);
+        // The worker holds all of it, beside what decoding takes.
+        if identity.size <= DIRECT_AT_MOST.min(self.limits.max_memory / 4)
+            && let Some(direct) = open::open_direct(&expected.path, &identity)
+        {
+            let opened = (direct, identity);
+            let look = self.look_at(expected, render, opened, Some(Way::Direct), start)?;
+            if look.report.as_ref().is_some_and(|report| report.direct) {
+                return Ok((look, Way::Direct));
+            }
+        }
+        let way = match open::is_cached(&file, identity.size) {
+            Some(true) => Way::Cached,
+            Some(false) => Way::Dropped,
+            None => Way::Asked,
+        };
+        Ok((self.look_at(expected, render, (file, identity), Some(way), start)?, way))
     }
 
     /// Whether a picture that was just written decodes and has the size it should have.
@@ -124,18 +198,36 @@ impl<'a> Examiner<'a> {
         &mut self,
         expected: &Expectation,
         render: Option<&RenderJob>,
-        fresh: bool,
     ) -> Result<Look, WorkerFailure> {
         let start = Instant::now();
-        let (file, identity) = match open::open_read(&expected.path) {
-            Ok(opened) => opened,
-            Err(error) => return Ok(not_opened(expected, &error, start)),
-        };
-        if fresh {
-            open::forget_cached(&file);
+        match open::open_read(&expected.path) {
+            Ok((file, identity)) => match open::hollow(&file, identity.size) {
+                Some(stored) => Ok(hollow(expected, identity, stored, start)),
+                None => self.look_at(expected, render, (file, identity), None, start),
+            },
+            Err(error) => Ok(not_opened(expected, &error, start)),
         }
+    }
+
+    /// Has a worker look at an open file; `second` is the way of a second read.
+    fn look_at(
+        &mut self,
+        expected: &Expectation,
+        render: Option<&RenderJob>,
+        (file, identity): (File, FileIdentity),
+        second: Option<Way>,
+        start: Instant,
+    ) -> Result<Look, WorkerFailure> {
         let extension = extension_of(&expected.path);
-        let job = self.job(&extension, expected.depth, render.cloned(), self.hashes);
+        let mut job = self.job(&extension, expected.depth, None, self.hashes);
+        job.direct = second == Some(Way::Direct);
+        job.render = render.cloned();
+        if let Some(shows) = expected.shows.as_ref().filter(|shows| shows.always || second.is_some()) {
+            // Of a damaged file what can be seen of it is evidence too.
+            job.render_damaged = job.render.is_none();
+            let render = job.render.get_or_insert_with(|| RenderJob::impression(shows.colorspace));
+            render.thumbhash = true;
+        }
         let mut report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
         if !same_state(&file, &identity) && report.problem.is_some() {
             report.problem = Some(DecodeError::Io {
@@ -161,6 +253,7 @@ impl<'a> Examiner<'a> {
             hashes,
             render,
             render_damaged: false,
+            direct: false,
             limits: self.limits,
         }
     }
@@ -203,6 +296,22 @@ fn unknown_beginning(expected: &Expectation, promised: Option<MediaFormat>) -> O
         format!("named like {promised}, and the signature of {promised} is not there"),
         0,
     ))
+}
+
+/// A giant that is nearly all hole is not read.
+fn hollow(expected: &Expectation, identity: FileIdentity, stored: u64, start: Instant) -> Look {
+    let problem = DecodeError::unsupported(format!(
+        "nearly all of it is a hole: {} bytes long, {stored} of them stored",
+        identity.size
+    ));
+    let mut report = MediaReport::failed(0, problem);
+    report.bytes = identity.size;
+    Look {
+        judgement: judge::judge(expected, &report),
+        report: Some(report),
+        identity: Some(identity),
+        elapsed: start.elapsed(),
+    }
 }
 
 fn not_opened(expected: &Expectation, error: &OpenError, start: Instant) -> Look {

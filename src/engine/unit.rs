@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::path::Path;
 
+use crate::catalog::Knowledge;
 use crate::immich::records::{AssetIdx, AssetView, Records};
 use crate::model::{
     CheckedCount, Code, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, RepairStatus,
-    Role, SkipReason, Stage, Verdict, What,
+    Role, Severity, SkipReason, Stage, Verdict, What,
 };
 use crate::render::Rendered;
 use crate::repair::apply::{self, Applied};
@@ -14,6 +15,7 @@ use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalS
 use crate::repair::store::FileStore;
 
 use super::crew::Halt;
+use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
 use super::judge::Expectation;
 use super::ledger::{Earlier, Ledger};
@@ -64,6 +66,8 @@ struct Turn<'a, 'b> {
     told: u64,
     /// Those of them that nobody wants to hear of one by one.
     checked: CheckedCount,
+    /// What is told of the files of an asset when all of them have been compared.
+    items: Vec<ItemReport>,
     /// Findings about generated pictures: what to do about them depends on the original, which is looked at last.
     held: Vec<Finding>,
     /// Why `repair` cannot make this unit's pictures again, as advice.
@@ -75,7 +79,7 @@ enum Outcome {
     /// Looked at now.
     Looked(Box<Look>),
     /// Sound in an earlier run, unchanged since.
-    Trusted,
+    Trusted(Box<Knowledge>),
     /// Not there any more.
     Gone,
 }
@@ -83,8 +87,14 @@ enum Outcome {
 impl Desk<'_> {
     /// Does everything about one thing. What it could not come to is told as not reached.
     pub fn work(&self, examiner: &mut Examiner<'_>, work: &Work) -> Result<(), Halt> {
-        let mut turn =
-            Turn { examiner, told: 0, checked: CheckedCount::default(), held: Vec::new(), obstacle: None };
+        let mut turn = Turn {
+            examiner,
+            told: 0,
+            checked: CheckedCount::default(),
+            items: Vec::new(),
+            held: Vec::new(),
+            obstacle: None,
+        };
         let (entries, done) = match work {
             Work::Asset(asset) => {
                 let unit = self.reconciler.unit(*asset);
@@ -97,6 +107,7 @@ impl Desk<'_> {
             }
             Work::Loose(loose) => (1, self.loose(&mut turn, loose)),
         };
+        self.release(&mut turn);
         if !turn.checked.files.is_empty() {
             self.sink.send(Event::CheckedMany(turn.checked));
         }
@@ -142,18 +153,29 @@ impl Desk<'_> {
         unit: &AssetUnit,
         view: &AssetView<'_>,
     ) -> Result<(AssetState, Option<Look>), Halt> {
-        let mut files = Vec::with_capacity(unit.files.len());
+        let mut gallery = Gallery::new(unit, view, &self.records.image);
+        let mut state = AssetState {
+            asset: unit.id,
+            hidden: view.hidden,
+            original: OriginalState::Sound,
+            files: Vec::new(),
+        };
         for file in unit.files.iter().filter(|file| file.selected) {
-            if let Some(state) = self.generated(turn, unit, view, file)? {
-                files.push(state);
-            }
+            let number = state.files.len();
+            state.files.extend(self.generated(turn, unit, file, (number, &mut gallery))?);
         }
-        let mut state =
-            AssetState { asset: unit.id, hidden: view.hidden, original: OriginalState::Sound, files };
         let settings = &self.records.image;
-        let hoped = if self.repair.is_some() { plan::plan(&state, settings) } else { AssetPlan::default() };
+        let plan = |state: &AssetState| match self.repair {
+            Some(_) => plan::plan(state, settings),
+            None => AssetPlan::default(),
+        };
+        let hoped = plan(&suspecting(&state, &gallery.suspects()));
         let mut look = None;
-        state.original = self.original(turn, unit, view, &hoped, &mut look)?;
+        state.original = self.original(turn, unit, &hoped, &mut gallery, &mut look)?;
+        self.compare(turn, &gallery, look.as_ref(), &mut state)?;
+        if plan(&state).repairs.iter().any(|repair| !hoped.repairs.contains(repair)) {
+            self.look_for_more(turn, unit, &gallery, &plan(&state), &mut look)?;
+        }
         match state.original {
             OriginalState::Damaged(_) => {
                 turn.obstacle =
@@ -167,13 +189,63 @@ impl Desk<'_> {
         Ok((state, look))
     }
 
+    /// Holds the pictures of a unit against each other, the original and the records, and tells what does not fit.
+    fn compare(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        gallery: &Gallery<'_>,
+        original: Option<&Look>,
+        state: &mut AssetState,
+    ) -> Result<(), Halt> {
+        let contents = gallery.contents();
+        if let (Some(ledger), false) = (&self.ledger, contents.is_empty()) {
+            const WHY: &str = "sound by itself; what it shows does not fit the other files or the records";
+            for (expected, look) in gallery.looks().chain(gallery.original_look(original)) {
+                ledger.distrust(expected, look, WHY)?;
+            }
+        }
+        for Told { number, finding, wrong } in contents.into_iter().chain(gallery.sizes()) {
+            let file = number.and_then(|number| state.files.get_mut(number));
+            if let Some(wrong) = wrong
+                && let Some(file) = file
+            {
+                file.wrong.get_or_insert(wrong);
+            } else if number.is_none() && finding.severity > Severity::Info {
+                // Whatever is made of it would not be what the records mean.
+                state.original =
+                    OriginalState::Damaged("it is not the picture that Immich took in".to_owned());
+            }
+            self.tell_late(turn, finding);
+        }
+        Ok(())
+    }
+
+    /// What turned out to be wrong only beside the original is made from a second look at it.
+    fn look_for_more(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        unit: &AssetUnit,
+        gallery: &Gallery<'_>,
+        plan: &AssetPlan,
+        look: &mut Option<Look>,
+    ) -> Result<(), Halt> {
+        let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
+        let Some(file) = unit.original.as_ref().filter(|file| file.is_present() && !dry_run) else {
+            return Ok(());
+        };
+        let mut expected = self.expectation(unit, file, gallery);
+        expected.depth = expected.depth.max(Depth::Keyframes);
+        *look = Some(turn.examiner.look(&expected, plan.render_job(&self.records.image).as_ref())?);
+        Ok(())
+    }
+
     /// Looks at one file of a unit that is not its original, and says what a repair has to know of it.
     fn generated(
         &self,
         turn: &mut Turn<'_, '_>,
         unit: &AssetUnit,
-        view: &AssetView<'_>,
         file: &UnitFile,
+        (number, gallery): (usize, &mut Gallery<'_>),
     ) -> Result<Option<GeneratedState>, Halt> {
         let row = match (file.record, &file.path) {
             (None, _) => Row::Absent,
@@ -185,17 +257,22 @@ impl Desk<'_> {
             GeneratedState { role: file.role, edited: file.edited, path, row, wrong: None, seen: None };
         match file.presence {
             Presence::Present => {
-                let expected = self.expectation(unit, view, file);
+                let expected = self.expectation(unit, file, gallery);
                 let before = turn.held.len();
                 match self.look(turn, &expected, file.counted)? {
                     Outcome::Gone => state.wrong = Some(What::Missing),
-                    Outcome::Trusted => self.sound(unit, file),
+                    Outcome::Trusted(known) => {
+                        state.seen = Some(known.identity);
+                        gallery.hang_trusted(number, file.edited, expected, known.size);
+                        self.sound(unit, file);
+                    }
                     Outcome::Looked(look) => {
                         state.seen = look.identity;
                         state.wrong = wrong_with(&look);
                         if look.judgement.verdict.is_sound() || self.quickly_sound(&look) {
                             self.sound(unit, file);
                         }
+                        gallery.hang(number, file.edited, expected, look);
                     }
                 }
                 if file.edited {
@@ -225,8 +302,8 @@ impl Desk<'_> {
         &self,
         turn: &mut Turn<'_, '_>,
         unit: &AssetUnit,
-        view: &AssetView<'_>,
         hoped: &AssetPlan,
+        gallery: &mut Gallery<'_>,
         look: &mut Option<Look>,
     ) -> Result<OriginalState, Halt> {
         let Some(file) = &unit.original else { return Ok(OriginalState::Missing) };
@@ -243,10 +320,11 @@ impl Desk<'_> {
                 return Ok(OriginalState::Unverifiable("it cannot be read".to_owned()));
             }
         }
-        if !file.selected && !needed {
+        let disputed = gallery.is_disputed();
+        if !file.selected && !needed && !disputed {
             return Ok(OriginalState::NotChecked);
         }
-        let mut expected = self.expectation(unit, view, file);
+        let mut expected = self.expectation(unit, file, gallery);
         let counted = file.counted && file.selected;
         if needed {
             // Pictures are made of what was decoded whole, whatever the run's own depth is.
@@ -256,7 +334,7 @@ impl Desk<'_> {
             let job = hoped.render_job(&self.records.image);
             let told = turn.examiner.look(&expected, job.as_ref())?;
             self.tell(turn, &expected, told, counted, file.selected)?
-        } else if needed && self.depth == Depth::Structure {
+        } else if disputed || (needed && self.depth == Depth::Structure) {
             let told = turn.examiner.look(&expected, None)?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else {
@@ -264,8 +342,12 @@ impl Desk<'_> {
         };
         Ok(match outcome {
             Outcome::Gone => OriginalState::Missing,
-            Outcome::Trusted => OriginalState::Sound,
+            Outcome::Trusted(known) => {
+                gallery.original_trusted(&expected, known.size);
+                OriginalState::Sound
+            }
             Outcome::Looked(told) => {
+                gallery.original(&expected, &told);
                 let state = match told.judgement.verdict {
                     Verdict::Verified | Verdict::Decodable => OriginalState::Sound,
                     Verdict::Damaged => OriginalState::Damaged(told.judgement.reason.clone()),
@@ -404,7 +486,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn expectation(&self, unit: &AssetUnit, view: &AssetView<'_>, file: &UnitFile) -> Expectation {
+    fn expectation(&self, unit: &AssetUnit, file: &UnitFile, gallery: &Gallery<'_>) -> Expectation {
+        let view = self.records.index.asset(unit.asset);
         let path = file.path.as_deref().unwrap_or(Path::new(""));
         let mut expected = Expectation::unrecorded(path, file.role, self.depth);
         expected.record_path.clone_from(&file.record_path);
@@ -413,6 +496,9 @@ impl Desk<'_> {
         if file.role == Role::Original {
             expected.checksum = view.checksum;
             expected.recorded_size = view.size.filter(|_| view.checksum.is_some());
+        }
+        if self.depth > Depth::Structure {
+            expected.shows = gallery.comparison(file.role, file.edited);
         }
         expected
     }
@@ -444,7 +530,7 @@ impl Desk<'_> {
                     });
                     self.sink.send(Event::Skipped { reason: SkipReason::VerifiedBefore, count: 1 });
                 }
-                return Ok(Outcome::Trusted);
+                return Ok(Outcome::Trusted(Box::new(known)));
             }
             Earlier::Due { last_sound } => expected.last_sound = last_sound,
         }
@@ -489,7 +575,7 @@ impl Desk<'_> {
     fn checked(&self, turn: &mut Turn<'_, '_>, item: ItemReport) {
         turn.told += 1;
         if self.sink.wants_items() {
-            self.sink.send(Event::Checked(Box::new(item)));
+            turn.items.push(item);
             return;
         }
         *turn.checked.files.entry((item.role, item.verdict)).or_default() += 1;
@@ -509,8 +595,18 @@ impl Desk<'_> {
         }
     }
 
+    /// Tells of a file what was found after its own look.
+    fn tell_late(&self, turn: &mut Turn<'_, '_>, finding: Finding) {
+        let item = turn.items.iter_mut().find(|item| finding.path.as_ref() == Some(&item.path));
+        item.into_iter().for_each(|item| item.codes.push(finding.code));
+        self.hold(turn, finding);
+    }
+
     /// Tells what was held, with advice that fits the original.
     fn release(&self, turn: &mut Turn<'_, '_>) {
+        for item in turn.items.drain(..) {
+            self.sink.send(Event::Checked(Box::new(item)));
+        }
         for mut finding in turn.held.drain(..) {
             if let Some(obstacle) = turn.obstacle {
                 advise(&mut finding, obstacle);
@@ -523,9 +619,20 @@ impl Desk<'_> {
 /// Another advice for a picture that would have to be made again.
 fn advise(finding: &mut Finding, advice: &str) {
     let Code::File(_, what) = finding.code else { return };
-    if matches!(what, What::Missing | What::Empty | What::Truncated | What::Malformed) {
+    let again = matches!(what, What::Missing | What::Empty | What::Truncated | What::Malformed)
+        || (matches!(what, What::WrongContent | What::WrongSize) && finding.severity > Severity::Info);
+    if again {
         advice.clone_into(&mut finding.advice);
     }
+}
+
+/// The unit's state if everything that is suspected turns out to be wrong.
+fn suspecting(state: &AssetState, suspects: &[usize]) -> AssetState {
+    let mut state = state.clone();
+    for (_, file) in state.files.iter_mut().enumerate().filter(|(number, _)| suspects.contains(number)) {
+        file.wrong.get_or_insert(What::WrongContent);
+    }
+    state
 }
 
 /// Walked entries that are accounted for with a unit.

@@ -162,8 +162,10 @@ impl Orientation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Depth {
-    /// Header and structure only (`--quick`, `--video structure`).
+    /// Header and structure only (`--quick`).
     Structure,
+    /// Whole stills; of videos the framing of every sample, without decoding (`--video structure`).
+    Samples,
     /// Everything that decodes at reasonable cost: whole stills, the keyframes of videos.
     Keyframes,
     /// Every frame of every video too.
@@ -289,6 +291,19 @@ impl DecodeError {
             Self::Truncated { .. } => Some(DamageClass::Truncated),
             Self::Malformed { .. } => Some(DamageClass::Malformed),
             _ => None,
+        }
+    }
+
+    /// Its texts, to be cut.
+    pub fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Truncated { what, .. }
+            | Self::Malformed { what, .. }
+            | Self::Unsupported { what }
+            | Self::Io { what, .. }
+            | Self::Crashed { what } => vec![what],
+            Self::LimitExceeded { what, limit } => vec![what, limit],
+            Self::TimedOut { .. } => Vec::new(),
         }
     }
 

@@ -21,8 +21,11 @@ use serde::{Deserialize, Serialize};
 use crate::media::Pixels;
 use crate::model::{Colorspace, ImageSettings, Orientation, OutputSettings, PixelSize, Role};
 
+pub use thumbhash::Impression;
+
 use colour::Colour;
 use encode::Chroma;
+use geometry::THUMBHASH_SIDE;
 use raster::{Picture, Raster};
 use resize::{Fit, Resizer};
 
@@ -71,6 +74,24 @@ impl RenderJob {
             colorspace: settings.colorspace,
             thumbhash,
             prefer_embedded: settings.extract_embedded,
+        }
+    }
+}
+
+/// Shorter side of the buffer that a thumbhash is made from where it is all that is wanted.
+const IMPRESSION_SIZE: u32 = THUMBHASH_SIDE;
+
+impl RenderJob {
+    /// The job that makes the thumbhash and nothing else, for comparison: cheap, since decoders reduce on their own.
+    ///
+    /// Of a generated picture, whose colours are what they are, `colorspace` is P3: that changes nothing.
+    pub fn impression(colorspace: Colorspace) -> Self {
+        Self {
+            outputs: Vec::new(),
+            preview_size: IMPRESSION_SIZE,
+            colorspace,
+            thumbhash: true,
+            prefer_embedded: false,
         }
     }
 }

@@ -117,6 +117,8 @@ const TAIL: &str = "
 - An original that the records call offline is `original.missing` with severity `info`.
 - An original whose bytes match the recorded checksum and which does not decode came in broken: severity `warning`,
   evidence `as_recorded: true`. Nothing happened to it here.
+- `wrong-content` is `info` where it is a hint: the thumbhash in the records is out of date, or only a part of a picture
+  is not as it should be.
 - A pixel size that only another setting of Immich explains is `wrong-size` with severity `info`.
 ";
 

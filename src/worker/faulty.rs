@@ -7,6 +7,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::net::{SendFlags, send};
@@ -18,6 +19,8 @@ use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize};
 
 const MAGIC: &[u8] = b"PHOTOFSCK-FAULTY:";
 static FAULTY: Faulty = Faulty;
+/// Whether this process has not yet been asked for `once`.
+static FIRST: AtomicBool = AtomicBool::new(true);
 
 struct Faulty;
 
@@ -70,6 +73,8 @@ impl Format for Faulty {
             "panic" => trouble(),
             "abort" => std::process::abort(),
             "segv" => touch_nothing(),
+            "throw" => throw(),
+            "double-free" => free_twice(),
             "overflow" => overflow_stack(number),
             "exit" => std::process::exit(i32::try_from(number).unwrap_or(1)),
             "hang" => spin(),
@@ -82,6 +87,9 @@ impl Format for Faulty {
             "other-job" => answer(MediaReport::new(u64::MAX)),
             "greedy" => ask(u64::MAX),
             "flood" => flood(number),
+            "once" if FIRST.swap(false, Ordering::Relaxed) => {
+                examined.problem = Some(DecodeError::malformed("wrong the first time", 22));
+            }
             "escape" => examined.problem = Some(DecodeError::unsupported(escape())),
             "thread" => examined.problem = thread().err().map(|error| DecodeError::io(&error, None)),
             _ => {}
@@ -99,6 +107,25 @@ fn touch_nothing() {
     let nowhere = std::hint::black_box(8) as *const u8;
     // SAFETY: there is none, and that is the point: the first page is never mapped, the process dies here.
     std::hint::black_box(unsafe { nowhere.read_volatile() });
+}
+
+/// What a C++ library does that gets no memory.
+fn throw() {
+    let _ = std::io::stderr().write_all(
+        b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n",
+    );
+    std::process::abort();
+}
+
+fn free_twice() {
+    // SAFETY: there is none: the C library notices that its heap is broken and ends the process.
+    unsafe {
+        let block = std::hint::black_box(libc::malloc(40));
+        libc::free(block);
+        libc::free(std::hint::black_box(block));
+    }
+    // Where it does not notice.
+    std::process::abort();
 }
 
 /// `number` keeps the compiler from seeing the end.

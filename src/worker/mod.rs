@@ -4,6 +4,7 @@
 //! renders inside its [`sandbox`] and answers with small typed values ([`protocol`]). A child that dies, hangs
 //! or grows past its grant costs one file its verdict and nobody else anything.
 
+mod direct;
 #[cfg(feature = "faulty-decoder")]
 mod faulty;
 mod looks;

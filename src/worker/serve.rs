@@ -14,6 +14,7 @@ use std::time::{Instant, UNIX_EPOCH};
 use rustix::net::AddressFamily;
 use rustix::net::sockopt::socket_domain;
 
+use super::direct;
 use super::looks::looks_like;
 use super::protocol::{self, Job, MediaReport, Reply, Request};
 use super::sandbox::Protections;
@@ -209,7 +210,9 @@ impl Server<'_> {
         self.buffer = buffer;
         match looked {
             Ok(Ok(())) => {}
-            Ok(Err(Stop::Problem(problem))) => report.problem = Some(problem),
+            Ok(Err(Stop::Problem(problem))) => {
+                report.problem = Some(direct::locate(file, report.bytes, problem));
+            }
             Ok(Err(Stop::Wire(error))) => return Err(error),
             Err(_) => report.problem = Some(take_panic()),
         }
@@ -230,7 +233,12 @@ impl Server<'_> {
         report.bytes = length;
         let mut reading = Reading { file, before, job, whole: false };
         buffer.clear();
-        if length <= SMALL {
+        if job.direct {
+            // Such a descriptor takes no other reads: everything is fetched before anything is asked of it.
+            self.ask(length)?;
+            reading.whole(buffer, report)?;
+            report.direct = true;
+        } else if length <= SMALL {
             reading.whole(buffer, report)?;
         }
         let source = reading.source(buffer);
@@ -354,7 +362,11 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         let mut hasher = Hasher::new(self.job.hashes.sha1, self.job.hashes.blake3);
-        hash::read_whole(self.file, self.before.length, buffer, &mut hasher)?;
+        if self.job.direct {
+            direct::read_whole(self.file, self.before.length, buffer, &mut hasher)?;
+        } else {
+            hash::read_whole(self.file, self.before.length, buffer, &mut hasher)?;
+        }
         self.whole = true;
         self.take(hasher.finish(), report)
     }

@@ -193,8 +193,8 @@ impl Making<'_> {
         }
         let _ = writeln!(
             self.facts,
-            "INSERT INTO facts.assets (id, owner, type, path, name, checksum, size, thumbhash{columns}) VALUES \
-             ('{}', '{}', '{kind}', '{}', '{}', '\\x{hex}', {}, '\\x0102030405060708090a0b0c0d0e0f1011'{values});",
+            "INSERT INTO facts.assets (id, owner, type, path, name, checksum, size{columns}) VALUES \
+             ('{}', '{}', '{kind}', '{}', '{}', '\\x{hex}', {}{values});",
             id(asset.n),
             owner(asset.n),
             asset.path,

@@ -195,6 +195,8 @@ fn plain(evidence: &Value) -> Map<String, Value> {
     let evidence = evidence.as_object().cloned().unwrap_or_default();
     evidence
         .into_iter()
+        // Depends on the file system that the test runs on.
+        .filter(|(key, _)| key != "second_read")
         .map(|(key, value)| if hidden(&key, &value) { (key, Value::from("...")) } else { (key, value) })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
 use photofsck::media::structure::{
-    bmff, ebml, gif, heif, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
+    av1, bmff, ebml, gif, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
 };
 use photofsck::media::{Source, exif, quick};
 use photofsck::model::DecodeError;
@@ -30,7 +30,7 @@ fn answer<T>(result: Result<T, DecodeError>) -> Option<T> {
 }
 
 pub fn ebml(data: &[u8]) {
-    answer(ebml::walk(&source(data)));
+    answer(ebml::walk(&source(data), true, &mut || Ok(())));
 }
 
 pub fn exif(data: &[u8]) {
@@ -55,8 +55,41 @@ pub fn gif(data: &[u8]) {
 }
 
 pub fn heif(data: &[u8]) {
-    answer(heif::walk(&source(data)));
-    let _ = heif::impossible_bytes(data);
+    let source = source(data);
+    if let Some(layout) = answer(heif::walk(&source)) {
+        answer(heif::pictures(&source, &layout.index, true));
+        for item in &layout.index.items {
+            answer(heif::plain_stream(&source, &layout.index, item.id));
+        }
+    }
+    let _ = av1::walk(data);
+}
+
+/// Units behind start codes.
+pub fn hevc(data: &[u8]) {
+    let starts: Vec<usize> =
+        data.windows(3).enumerate().filter(|(_, code)| code == b"\0\0\x01").map(|(at, _)| at + 3).collect();
+    let mut sets = hevc::ParameterSets::of_configuration(data);
+    let mut units = Vec::new();
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).map_or(data.len(), |next| next - 3);
+        // Start codes may share zeros.
+        let unit = data.get(start..end).unwrap_or_default();
+        sets.add(unit);
+        units.push(unit);
+    }
+    let _ = hevc::walk_intra(&sets, &units);
+}
+
+/// The pictures of the unit tests.
+pub fn hevc_seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../../testdata/hevc/plain.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/wavefronts.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/slices.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/full.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/lossless.hevc").to_vec(),
+    ]
 }
 
 pub fn jp2(data: &[u8]) {
@@ -84,7 +117,9 @@ pub fn jpeg(data: &[u8]) {
 }
 
 pub fn mp4(data: &[u8]) {
-    answer(mp4::walk(&source(data)));
+    if let Some(layout) = answer(mp4::walk(&source(data))) {
+        answer(layout.check_samples(&source(data), &mut || Ok(())));
+    }
     let _ = bmff::brands(data);
     for found in bmff::top_level(&source(data)).flatten() {
         assert!(found.start < found.end && found.end <= data.len() as u64);
@@ -110,10 +145,11 @@ pub fn raw(data: &[u8]) {
     answer(raw::check_mrw(data));
     answer(raw::check_crw(data));
     answer(raw::check_x3f(data));
-    let _ = raw::raf_jpeg(data);
+    let _ = (raw::raf_jpeg(data), raw::check_mrw_data(data), raw::check_raf_data(data));
     let inner = raw::mrw_tiff(data).and_then(raw::Tiff::new);
     for tiff in raw::Tiff::new(data).into_iter().chain(inner) {
         answer(tiff.check());
+        let _ = tiff.check_data();
         answer(tiff.directories());
         let _ = (tiff.is_raw(), tiff.has_make(), tiff.orientation(), tiff.largest(), tiff.jpegs());
     }
@@ -144,15 +180,30 @@ pub fn raw_seeds() -> Vec<Vec<u8>> {
 }
 
 pub fn streams(data: &[u8]) {
-    answer(streams::walk_avi(&source(data)));
-    answer(streams::walk_asf(&source(data)));
-    answer(streams::walk_flv(&source(data)));
+    let on = &mut || Ok(());
+    answer(streams::walk_avi(&source(data), true, on));
+    answer(streams::walk_asf(&source(data), on));
+    answer(streams::walk_flv(&source(data), true, on));
+    answer(streams::walk_mxf(&source(data), on));
+    answer(streams::walk_program(&source(data), on));
+    answer(streams::walk_transport(&source(data), true, on));
     let _ = streams::ts_packet(data);
 }
 
 pub fn tiff(data: &[u8]) {
     let _ = tiff::recognise(data);
-    let _ = tiff::walk(data);
+    let outline = tiff::walk(data);
+    // The program refuses pictures beyond its memory before it walks them.
+    let small = |page: &&tiff::Page| {
+        page.size.pixels() < 1 << 20
+            && page.tile.is_none_or(|tile| tile.pixels() < 1 << 20)
+            && page.samples <= 16
+            && page.bits().iter().all(|&bits| bits <= 64)
+    };
+    for page in outline.pages.iter().filter(small) {
+        let _ = tiff::walk_page(data, page, |_, _| {});
+        let _ = tiff::foreign_block(data, page, outline.big_endian);
+    }
 }
 
 pub fn webp(data: &[u8]) {

@@ -101,6 +101,7 @@ pub fn request_seeds() -> Vec<Vec<u8>> {
         hashes: HashWish { sha1: true, blake3: false },
         render: Some(RenderJob::new(&ImageSettings::default(), &[Role::Preview, Role::Thumbnail], true)),
         render_damaged: false,
+        direct: false,
         limits: Limits::default(),
     };
     frames(&[Request::Examine { job, announce: true }, Request::Granted, Request::Refused { ceiling: 3 }])

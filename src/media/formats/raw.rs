@@ -15,13 +15,14 @@ use rawler::rawimage::{BlackLevel, RawPhotometricInterpretation, WhiteLevel};
 use rawler::rawsource::RawSource;
 use rawler::{RawImage, RawImageData, RawlerError};
 
+use crate::media::structure::jpeg_walk::Flaw;
 use crate::media::structure::raw::{self, Tiff};
 use crate::media::structure::{bmff, mp4};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, magic};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
 use super::jpeg::Jpeg;
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
 
 /// All camera raws.
 pub struct Raw;
@@ -35,8 +36,8 @@ static SPECS: [FormatSpec; 1] = [FormatSpec {
         "x3f", "gpr",
     ],
     recognised_by: "the makers' magic numbers; TIFF structure with a DNG version, sensor data, or a raw's name and a camera's",
-    proves: "every strip, tile and preview lies inside the file, JPEG-coded ones begin and end as such, the sensor data decodes",
-    blind_to: "wrong bytes in uncompressed or loosely coded sensor data",
+    proves: "every strip, tile and preview lies inside the file; JPEG data, lossless too, is right to its end; Sony's blocks keep to their limits; no disk sector breaks uncompressed data; the sensor data decodes",
+    blind_to: "other wrong samples in uncompressed data; damage inside the makers' own codes (NEF, RW2, ORF, CR3, CRW, X3F) that the decoder accepts, but for zeroed sectors of the TIFF-based ones",
     preview: true,
 }];
 
@@ -153,7 +154,10 @@ fn examine(
 ) -> Result<(), DecodeError> {
     let bytes = source.load(limits)?;
     let found = family(&bytes).ok_or_else(|| DecodeError::unsupported("unknown raw"))?;
-    check(found, source, &bytes)?;
+    if let Err(problem) = check(found, source, &bytes) {
+        examined.accuser = Some(own_check("raw walk"));
+        return Err(problem);
+    }
     let described = described(found, source, &bytes);
     let tiff = described.as_deref().and_then(Tiff::new);
     examined.orientation = tiff.as_ref().and_then(Tiff::orientation).unwrap_or(Orientation::UPRIGHT);
@@ -162,6 +166,11 @@ fn examine(
         examined.size =
             size.map(|size| if examined.orientation.transposes() { size.transposed() } else { size });
         return Ok(());
+    }
+    if let Err(Flaw { error, sound_until }) = check_data(found, &bytes) {
+        examined.accuser = Some(own_check("raw data walk"));
+        examined.sound_until = sound_until;
+        return Err(error);
     }
     let image = decode(&bytes)?;
     let full = shown(&image);
@@ -195,6 +204,16 @@ fn check(found: Family, source: &Source<'_>, bytes: &[u8]) -> Result<(), DecodeE
         Family::Crw => raw::check_crw(bytes),
         Family::X3f => raw::check_x3f(bytes),
         Family::Arri => Ok(()),
+    }
+}
+
+/// Follows the data that the structure names.
+fn check_data(found: Family, bytes: &[u8]) -> Result<(), Flaw> {
+    match found {
+        Family::Tiff => Tiff::new(bytes).map_or(Ok(()), |tiff| tiff.check_data()),
+        Family::Raf => raw::check_raf_data(bytes),
+        Family::Mrw => raw::check_mrw_data(bytes),
+        Family::Cr3 | Family::Crw | Family::X3f | Family::Arri => Ok(()),
     }
 }
 

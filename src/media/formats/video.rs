@@ -1,22 +1,25 @@
-//! Films through FFmpeg: container structure by walkers of ours, then every packet, then keyframes or all frames.
+//! Films: the container and the framing of every frame by walkers of ours, then keyframes or all frames through FFmpeg.
 
 mod frame;
-mod input;
+pub(super) mod input;
+mod messages;
 mod verify;
 
 use crate::media::structure::{bmff, ebml, mp4, streams};
 use crate::media::{Limits, Source, magic};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
 
 pub use frame::preview_frame;
 
 /// All containers that FFmpeg opens for us.
 pub struct Video;
 
-const PROVES: &str = "structure lies inside the file, every packet can be read, keyframes decode (all frames with `--video full`)";
-const BLIND: &str = "wrong bytes between keyframes unless all frames are decoded; sound tracks";
+const PROVES: &str = "the container is whole, every frame has the framing that its codec demands, keyframes decode (all frames and the sound \
+     with `--video full`)";
+const BLIND: &str =
+    "wrong bytes inside a frame that still decodes; between keyframes unless all frames are decoded";
 
 const fn row(
     format: MediaFormat,
@@ -58,11 +61,7 @@ impl Format for Video {
     }
 
     fn decoder(&self) -> DecoderId {
-        let version = ffmpeg_next::codec::version();
-        decoder_id(
-            "FFmpeg libavcodec",
-            &format!("{}.{}.{}", version >> 16, version >> 8 & 255, version & 255),
-        )
+        ffmpeg_id("FFmpeg libavcodec")
     }
 
     fn prepare(&self) {
@@ -119,6 +118,12 @@ impl Format for Video {
     }
 }
 
+/// One of FFmpeg's decoders, with the version of libavcodec.
+pub(super) fn ffmpeg_id(name: &str) -> DecoderId {
+    let version = ffmpeg_next::codec::version();
+    decoder_id(name, &format!("{}.{}.{}", version >> 16, version >> 8 & 255, version & 255))
+}
+
 fn recognise_bmff(head: &[u8]) -> Option<MediaFormat> {
     let brands = bmff::brands(head);
     if let Some(major) = brands.first() {
@@ -142,13 +147,58 @@ fn recognise_bmff(head: &[u8]) -> Option<MediaFormat> {
 fn memory(size: PixelSize, depth: Depth, target: Target) -> u64 {
     let decoding = if depth == Depth::Full { 12 } else { 4 } * 3;
     let choosing = if target == Target::None { 0 } else { choosing_memory(size) };
-    size.pixels().saturating_mul(decoding).saturating_add(choosing).saturating_add(64 << 20)
+    size.pixels().saturating_mul(decoding).saturating_add(choosing).saturating_add(96 << 20)
 }
 
 /// Bytes that choosing the shown frame holds at most.
 pub(super) fn choosing_memory(size: PixelSize) -> u64 {
     size.pixels().saturating_mul(17 * 3)
 }
+
+/// Walks the container; with `samples` down into the frames. Gives what is odd, but no proof of damage.
+fn walk(
+    format: MediaFormat,
+    source: &Source<'_>,
+    samples: bool,
+    pulse: &mut dyn FnMut() -> Result<(), DecodeError>,
+) -> streams::Answer {
+    match format {
+        MediaFormat::Mp4 | MediaFormat::Mov => {
+            let layout = mp4::walk(source)?;
+            if samples {
+                layout.check_samples(source, pulse)?;
+            }
+            Ok(layout.oddities)
+        }
+        MediaFormat::Matroska => {
+            ebml::walk(source, samples, pulse).map(|layout| layout.trailing.into_iter().collect())
+        }
+        MediaFormat::Avi => streams::walk_avi(source, samples, pulse),
+        MediaFormat::Flv => streams::walk_flv(source, samples, pulse),
+        MediaFormat::Asf if samples => streams::walk_asf(source, pulse),
+        MediaFormat::MpegTs if samples => streams::walk_transport(source, true, pulse),
+        MediaFormat::MpegPs if samples => streams::walk_program(source, pulse),
+        MediaFormat::Mxf if samples => streams::walk_mxf(source, pulse),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// What our walk of this container is called in evidence.
+const fn check_name(format: MediaFormat) -> &'static str {
+    match format {
+        MediaFormat::Mp4 | MediaFormat::Mov => "MP4 walk",
+        MediaFormat::Matroska => "Matroska walk",
+        MediaFormat::Avi => "AVI walk",
+        MediaFormat::MpegTs => "transport stream walk",
+        MediaFormat::MpegPs => "program stream walk",
+        MediaFormat::Asf => "ASF walk",
+        MediaFormat::Flv => "FLV walk",
+        _ => "MXF walk",
+    }
+}
+
+/// Oddities that are told of one file.
+const MAX_FAULTS: usize = 8;
 
 fn examine(
     format: MediaFormat,
@@ -158,28 +208,28 @@ fn examine(
     limits: &Limits,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
-    let by = examined.decoder.clone();
-    let mut oddity = |error: Option<DecodeError>| {
-        examined.faults.extend(error.map(|error| Fault { error, by: by.clone() }));
+    let deadline = input::Deadline::of(limits);
+    let odd = match walk(format, source, depth != Depth::Structure, &mut || deadline.check()) {
+        Ok(odd) => odd,
+        Err(error) => {
+            examined.accuser = error.damage().map(|_| own_check(check_name(format)));
+            return Err(error);
+        }
     };
-    let structure = match format {
-        MediaFormat::Mp4 | MediaFormat::Mov => mp4::walk(source).map(|layout| oddity(layout.trailing)),
-        MediaFormat::Matroska => ebml::walk(source).map(|layout| oddity(layout.trailing)),
-        MediaFormat::Avi => streams::walk_avi(source),
-        MediaFormat::Asf => streams::walk_asf(source),
-        MediaFormat::Flv => streams::walk_flv(source),
-        _ => Ok(()),
-    };
-    structure?;
+    let by = own_check(check_name(format));
+    // What a transport stream finds odd are packets that never came: decoders then complain with good reason.
+    let forgiving = format == MediaFormat::MpegTs && !odd.is_empty();
+    examined.faults.extend(odd.into_iter().take(MAX_FAULTS).map(|error| Fault { error, by: by.clone() }));
     let mut session = input::Session::open(source, format, input::Deadline::of(limits))?;
     if let Some(shape) = session.shape() {
         let turned = shape.orientation.transposes();
         examined.size = Some(if turned { shape.size.transposed() } else { shape.size });
         within_limits(shape.size, memory(shape.size, depth, target), limits)?;
     }
-    if depth != Depth::Structure {
-        let outcome = verify::read_all(&mut session, format, depth, limits)?;
-        oddity(outcome.oddity);
+    if depth > Depth::Samples {
+        let outcome = verify::read_all(&mut session, format, depth, forgiving, limits)?;
+        let by = examined.decoder.clone();
+        examined.faults.extend(outcome.oddity.map(|error| Fault { error, by }));
         if let Some(damage) = outcome.damage {
             return Err(damage);
         }

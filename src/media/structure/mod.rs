@@ -1,10 +1,13 @@
 //! Walkers of container and stream structure, without pixels.
 
+pub mod av1;
 pub mod bmff;
+pub mod codec;
 pub mod ebml;
 mod flaw;
 pub mod gif;
 pub mod heif;
+pub mod hevc;
 pub mod holes;
 pub mod jp2;
 pub mod jpeg;

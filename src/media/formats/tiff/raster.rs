@@ -193,6 +193,7 @@ fn from_ycbcr(luma: u16, blue: u16, red: u16) -> [u16; 3] {
 }
 
 /// CIE L*a*b* under D50 to sRGB. `a` and `b` are in 256ths.
+#[allow(clippy::many_single_char_names, reason = "the colour spaces' own names")]
 fn from_lab(l: u16, a: f32, b: f32) -> [u16; 3] {
     let y = (f32::from(l) / 655.35 + 16.0) / 116.0;
     let cube = |t: f32| if t > 6.0 / 29.0 { t.powi(3) } else { (t - 4.0 / 29.0) * 108.0 / 841.0 };

@@ -18,6 +18,8 @@ use ffmpeg_next::{Dictionary, Error, Packet, codec, decoder, ffi, format, log, m
 use crate::media::{Limits, Source};
 use crate::model::{DecodeError, MediaFormat, Orientation, PixelSize};
 
+use super::messages;
+
 /// How far the demuxer may look before it must know the streams, in bytes and microseconds.
 const PROBE_SIZE: &str = "10000000";
 const ANALYZE_MICROSECONDS: &str = "10000000";
@@ -26,12 +28,13 @@ const ANALYZE_MICROSECONDS: &str = "10000000";
 const BLOCK: usize = 64 << 10;
 
 /// Silences FFmpeg, which would write to standard error, and prepares its tables. Cheap after the first time.
-pub(super) fn init() {
+pub(in crate::media::formats) fn init() {
     static READY: Once = Once::new();
     READY.call_once(|| {
         // Cannot fail in the FFmpeg versions supported; older ones registered their codecs here.
         let _ = ffmpeg_next::init();
         log::set_level(log::Level::Quiet);
+        messages::listen();
     });
 }
 
@@ -206,6 +209,35 @@ impl<'s> Session<'s> {
         let mut options = Dictionary::new();
         options.set("max_pixels", &limits.max_pixels.min(i32::MAX as u64).to_string());
         decoder.open_as_with(codec, options).and_then(decoder::Opened::video).map_err(in_words)
+    }
+
+    /// Indices of the sound tracks.
+    pub(super) fn sounds(&self) -> impl Iterator<Item = usize> + use<> {
+        let sounds: Vec<usize> = self
+            .input
+            .streams()
+            .filter(|stream| stream.parameters().medium() == media::Type::Audio)
+            .map(|stream| stream.index())
+            .collect();
+        sounds.into_iter()
+    }
+
+    /// A decoder of a sound track; none if there is none here, or it does not open.
+    pub(super) fn sound_decoder(&self, stream: usize, check: decoder::Check) -> Option<decoder::Audio> {
+        let stream = self.input.stream(stream)?;
+        let parameters = stream.parameters();
+        let codec = decoder::find(parameters.id())?;
+        let mut context = codec::context::Context::from_parameters(parameters).ok()?;
+        context.set_threading(codec::threading::Config::count(1));
+        let mut decoder = context.decoder();
+        decoder.set_packet_time_base(stream.time_base());
+        decoder.check(check);
+        decoder.open_as(codec).and_then(decoder::Opened::audio).ok()
+    }
+
+    /// Seconds of one time unit of a stream.
+    pub(super) fn time_base(&self, stream: usize) -> Option<f64> {
+        self.input.stream(stream).map(|stream| f64::from(stream.time_base()))
     }
 
     /// Size and orientation from the container and codec headers.

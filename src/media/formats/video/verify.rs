@@ -1,4 +1,6 @@
-//! Reading a video to its end: every packet, and the keyframes or all frames.
+//! Reading a video to its end: every packet, and the keyframes or all frames; with all frames the sound too.
+
+use std::collections::BTreeMap;
 
 use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::frame::decode_error::DecodeError as FrameError;
@@ -8,9 +10,12 @@ use crate::media::Limits;
 use crate::model::{DecodeError, Depth, MediaFormat};
 
 use super::input::Session;
+use super::messages;
 
 /// After so many places that the demuxer had to step over, reading on tells nothing new.
 const MAX_STEPS: u32 = 1000;
+/// Sound tracks that are decoded.
+const MAX_SOUNDS: usize = 16;
 
 /// What reading told.
 #[derive(Default)]
@@ -25,23 +30,33 @@ pub(super) struct Outcome {
     pub oddity: Option<DecodeError>,
 }
 
-impl Outcome {
-    fn accuse(&mut self, error: DecodeError) {
-        self.damage.get_or_insert(error);
-    }
-}
-
-/// Demuxes everything and decodes what the depth asks for.
+/// Demuxes everything and decodes what the depth asks for. With `forgiving` what decoders complain about is no damage:
+/// packets are known to be lacking, as in broadcasts.
 pub(super) fn read_all(
     session: &mut Session<'_>,
     format: MediaFormat,
     depth: Depth,
+    forgiving: bool,
     limits: &Limits,
 ) -> Result<Outcome, DecodeError> {
     let check = decoder::Check::CRC | decoder::Check::BITSTREAM | decoder::Check::BUFFER;
     let skip = if depth == Depth::Full { Discard::Default } else { Discard::NonKey };
     let decoder = session.decoder(check, skip, limits)?;
-    let mut reading = Reading { decoder, outcome: Outcome::default(), first_key: None, depth };
+    let mut reading = Reading {
+        decoder,
+        outcome: Outcome::default(),
+        first_key: None,
+        depth,
+        forgiving,
+        sounds: BTreeMap::new(),
+    };
+    if depth == Depth::Full && frames_are_packets(format) {
+        for stream in session.sounds().take(MAX_SOUNDS) {
+            if let Some(decoder) = session.sound_decoder(stream, check) {
+                reading.sounds.insert(stream, Sound { decoder, frames: 0, refusal: None });
+            }
+        }
+    }
     // Broadcasts begin and end anywhere and lose packets on the air; a broken packet there is no damage of the file.
     let lossy = matches!(format, MediaFormat::MpegTs | MediaFormat::MpegPs);
     let mut steps = 0;
@@ -49,12 +64,13 @@ pub(super) fn read_all(
         match session.packet() {
             Ok(Some(packet)) => {
                 if packet.is_corrupt() {
-                    let at = u64::try_from(packet.position()).ok();
-                    reading.broken_packet(&packet, at, lossy);
+                    reading.broken_packet(&packet, lossy);
                 }
                 if packet.stream() == session.stream {
                     reading.outcome.packets += 1;
                     reading.decode(&packet, session)?;
+                } else {
+                    reading.listen(&packet, session)?;
                 }
             }
             Ok(None) => break,
@@ -62,7 +78,7 @@ pub(super) fn read_all(
                 if lossy {
                     reading.outcome.oddity.get_or_insert(error);
                 } else {
-                    reading.outcome.accuse(error);
+                    reading.outcome.damage.get_or_insert(error);
                 }
                 steps += 1;
                 if steps > MAX_STEPS {
@@ -71,11 +87,28 @@ pub(super) fn read_all(
             }
             Err(error) => return Err(error),
         }
+        // The first damage decides; the rest of the film would only cost time.
+        if reading.outcome.damage.is_some() {
+            return Ok(reading.outcome);
+        }
     }
     if depth == Depth::Full {
         reading.drain(session)?;
     }
     Ok(reading.outcome)
+}
+
+/// Containers whose packets are exactly what the encoder wrote, each a whole frame.
+const fn frames_are_packets(format: MediaFormat) -> bool {
+    matches!(format, MediaFormat::Mp4 | MediaFormat::Mov | MediaFormat::Matroska)
+}
+
+/// One sound track.
+struct Sound {
+    decoder: decoder::Audio,
+    frames: u64,
+    /// A packet that was refused; it counts when one behind it is decoded, since tracks may end anywhere.
+    refusal: Option<DecodeError>,
 }
 
 struct Reading {
@@ -84,15 +117,45 @@ struct Reading {
     /// Presentation time of the first keyframe; what is shown before it may lack references.
     first_key: Option<i64>,
     depth: Depth,
+    forgiving: bool,
+    sounds: BTreeMap<usize, Sound>,
+}
+
+/// Where a packet is, for people and in bytes.
+#[derive(Clone, Copy)]
+struct Place {
+    seconds: Option<f64>,
+    offset: Option<u64>,
+}
+
+impl Place {
+    fn of(packet: &Packet, session: &Session<'_>) -> Self {
+        let seconds = packet.pts().or(packet.dts()).zip(session.time_base(packet.stream()));
+        #[allow(clippy::cast_precision_loss, reason = "for people")]
+        let seconds = seconds.map(|(time, base)| time as f64 * base);
+        Self { seconds, offset: u64::try_from(packet.position()).ok() }
+    }
+
+    fn malformed(self, what: &str) -> DecodeError {
+        let what =
+            self.seconds.map_or_else(|| what.to_owned(), |seconds| format!("{what} at {seconds:.2} s"));
+        DecodeError::malformed(what, self.offset)
+    }
 }
 
 impl Reading {
-    fn broken_packet(&mut self, packet: &Packet, at: Option<u64>, lossy: bool) {
+    fn accuse(&mut self, error: DecodeError) {
+        let list = if self.forgiving { &mut self.outcome.oddity } else { &mut self.outcome.damage };
+        list.get_or_insert(error);
+    }
+
+    fn broken_packet(&mut self, packet: &Packet, lossy: bool) {
         let what = format!("packet of stream {} is incomplete", packet.stream());
+        let at = u64::try_from(packet.position()).ok();
         if lossy {
             self.outcome.oddity.get_or_insert(DecodeError::malformed(what, at));
         } else {
-            self.outcome.accuse(DecodeError::truncated(what, at));
+            self.accuse(DecodeError::truncated(what, at));
         }
     }
 
@@ -116,17 +179,28 @@ impl Reading {
         if packet.size() == 0 {
             return Ok(());
         }
-        let at = u64::try_from(packet.position()).ok();
-        match self.decoder.send_packet(packet) {
-            Ok(()) => self.receive(at, session),
+        let place = Place::of(packet, session);
+        drop(messages::heard());
+        let sent = self.decoder.send_packet(packet);
+        self.overhear(place);
+        match sent {
+            Ok(()) => self.receive(place, session),
             Err(Error::Eof) => Ok(()),
             Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
-                self.receive(at, session)?;
+                self.receive(place, session)?;
                 let again = self.decoder.send_packet(packet);
-                self.refused(again.err(), at, session)?;
-                self.receive(at, session)
+                self.overhear(place);
+                self.refused(again.err(), place, session)?;
+                self.receive(place, session)
             }
-            Err(error) => self.refused(Some(error), at, session),
+            Err(error) => self.refused(Some(error), place, session),
+        }
+    }
+
+    /// What the decoder said about this packet.
+    fn overhear(&mut self, place: Place) {
+        if let Some(words) = messages::heard().filter(|_| self.first_key.is_some()) {
+            self.accuse(place.malformed(&format!("the decoder says '{words}'")));
         }
     }
 
@@ -134,14 +208,14 @@ impl Reading {
     fn refused(
         &mut self,
         error: Option<Error>,
-        at: Option<u64>,
+        place: Place,
         session: &Session<'_>,
     ) -> Result<(), DecodeError> {
         match error {
             None => Ok(()),
             Some(Error::InvalidData) => {
                 if self.first_key.is_some() {
-                    self.outcome.accuse(DecodeError::malformed("a packet does not decode", at));
+                    self.accuse(place.malformed("a packet does not decode"));
                 }
                 Ok(())
             }
@@ -149,27 +223,30 @@ impl Reading {
         }
     }
 
-    fn receive(&mut self, at: Option<u64>, session: &Session<'_>) -> Result<(), DecodeError> {
+    fn receive(&mut self, place: Place, session: &Session<'_>) -> Result<(), DecodeError> {
         loop {
             session.deadline().check()?;
             let mut frame = frame::Video::empty();
-            match self.decoder.receive_frame(&mut frame) {
-                Ok(()) => self.judge(&frame, at),
+            let received = self.decoder.receive_frame(&mut frame);
+            self.overhear(place);
+            match received {
+                Ok(()) => self.judge(&frame, place),
                 Err(Error::Eof) => return Ok(()),
                 Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => return Ok(()),
-                Err(error) => return self.refused(Some(error), at, session),
+                Err(error) => return self.refused(Some(error), place, session),
             }
         }
     }
 
     fn drain(&mut self, session: &Session<'_>) -> Result<(), DecodeError> {
+        let place = Place { seconds: None, offset: None };
         match self.decoder.send_eof() {
-            Ok(()) | Err(Error::Eof) => self.receive(None, session),
-            Err(error) => self.refused(Some(error), None, session),
+            Ok(()) | Err(Error::Eof) => self.receive(place, session),
+            Err(error) => self.refused(Some(error), place, session),
         }
     }
 
-    fn judge(&mut self, frame: &frame::Video, at: Option<u64>) {
+    fn judge(&mut self, frame: &frame::Video, place: Place) {
         self.outcome.frames += 1;
         let flags = frame.decode_error_flags();
         if flags.is_empty() {
@@ -178,9 +255,42 @@ impl Reading {
         let early = frame.timestamp().zip(self.first_key).is_some_and(|(shown, key)| shown < key);
         // Frames that lack a reference are normal around cuts and open groups of pictures.
         if early || self.first_key.is_none() || flags == FrameError::MISSING_REFERENCE {
-            self.outcome.oddity.get_or_insert(DecodeError::malformed("a frame lacks what it refers to", at));
+            self.outcome.oddity.get_or_insert(place.malformed("a frame lacks what it refers to"));
         } else {
-            self.outcome.accuse(DecodeError::malformed("a frame decodes with errors", at));
+            self.accuse(place.malformed("a frame decodes with errors"));
         }
+    }
+
+    /// Decodes sound: a packet that is refused between others that are not is damage.
+    fn listen(&mut self, packet: &Packet, session: &Session<'_>) -> Result<(), DecodeError> {
+        let Some(sound) = self.sounds.get_mut(&packet.stream()).filter(|_| packet.size() > 0) else {
+            return Ok(());
+        };
+        session.deadline().check()?;
+        let place = Place::of(packet, session);
+        let mut refused = matches!(sound.decoder.send_packet(packet), Err(Error::InvalidData));
+        let mut decoded = false;
+        loop {
+            let mut frame = frame::Audio::empty();
+            match sound.decoder.receive_frame(&mut frame) {
+                Ok(()) => decoded = true,
+                Err(Error::InvalidData) => {
+                    refused = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        drop(messages::heard());
+        if refused && sound.frames > 0 {
+            let what = format!("a packet of sound (stream {}) does not decode", packet.stream());
+            sound.refusal.get_or_insert(place.malformed(&what));
+        } else if decoded {
+            sound.frames += 1;
+            if let Some(error) = sound.refusal.take() {
+                self.accuse(error);
+            }
+        }
+        Ok(())
     }
 }

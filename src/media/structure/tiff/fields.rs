@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use super::layout::Layout;
 use super::{Page, Wrong};
-use crate::media::structure::holes::{Field, Hole, Sample};
+use crate::media::structure::holes::{Field, Hole, LINE_ENDS, Sample, has_converted_line_ends};
 use crate::model::DecodeError;
 
 /// Looks for blocks of other content in the rows of an uncompressed page.
 pub fn foreign_block(bytes: &[u8], page: &Page, big_endian: bool) -> Option<Wrong> {
     let (unit, sample) = sample(page, big_endian)?;
+    if has_converted_line_ends(bytes) {
+        return Some(Wrong { error: DecodeError::malformed(LINE_ENDS, None), row: None });
+    }
     let layout = Layout::of(page).ok()?;
     let mut rows: Option<(Range<usize>, u32, usize)> = None;
     for (index, extent) in page.extents.iter().enumerate() {
@@ -69,10 +72,10 @@ fn sample(page: &Page, big_endian: bool) -> Option<(usize, Sample)> {
 /// Bytes from one number to the next, and how one is read. Packed samples begin with their upper bits.
 pub fn packing(bits: u32, big_endian: bool) -> Option<(usize, Sample)> {
     match bits {
-        8 => Some((1, Sample::High)),
-        10 => Some((5, Sample::High)),
-        12 => Some((3, Sample::High)),
-        14 => Some((7, Sample::High)),
+        8 => Some((1, Sample::High(8))),
+        10 => Some((5, Sample::High(10))),
+        12 => Some((3, Sample::High(12))),
+        14 => Some((7, Sample::High(14))),
         16 if big_endian => Some((2, Sample::Big)),
         16 => Some((2, Sample::Little)),
         _ => None,

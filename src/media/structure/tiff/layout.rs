@@ -64,13 +64,17 @@ impl Layout {
     /// The strip or tile at a place of the list.
     pub fn chunk(&self, page: &Page, index: usize) -> Option<Chunk> {
         let per_plane = (self.across as usize).checked_mul(self.down as usize)?;
-        let (plane, place) = (index / per_plane, index % per_plane);
+        let (plane, place) = (index.checked_div(per_plane)?, index.checked_rem(per_plane)?);
         if plane >= self.planes {
             return None;
         }
         let column = u32::try_from(place % self.across as usize).ok()?.checked_mul(self.chunk.width)?;
         let row = u32::try_from(place / self.across as usize).ok()?.checked_mul(self.chunk.height)?;
-        let rows = if self.tiled { self.chunk.height } else { self.chunk.height.min(page.size.height - row) };
+        let rows = if self.tiled {
+            self.chunk.height
+        } else {
+            self.chunk.height.min(page.size.height.saturating_sub(row))
+        };
         let shape = Shape::of(page, plane, self.chunk.width)?;
         let due = Due { least: shape.bytes(rows)?, most: shape.bytes(self.chunk.height)? };
         Some(Chunk { size: self.chunk, column, row, rows, plane, row_bytes: shape.unit, due })

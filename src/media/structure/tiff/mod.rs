@@ -5,6 +5,8 @@ mod fax;
 mod fields;
 mod layout;
 mod lzw;
+#[cfg(test)]
+mod tests;
 mod unpack;
 
 use std::collections::BTreeSet;

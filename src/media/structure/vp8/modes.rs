@@ -33,9 +33,12 @@ pub fn macroblock(
     let skipped = header.skip.is_some_and(|probability| bits.get(probability));
     let has_y2 = bits.get(145);
     if has_y2 {
-        let mode = match (bits.get(156), &mut bits) {
-            (true, bits) => [HE, TM][usize::from(bits.get(128))],
-            (false, bits) => [DC, VE][usize::from(bits.get(163))],
+        let mode = if bits.get(156) {
+            if bits.get(128) { TM } else { HE }
+        } else if bits.get(163) {
+            VE
+        } else {
+            DC
         };
         *above = [mode; 4];
         *left = [mode; 4];
@@ -66,7 +69,7 @@ fn block_mode(bits: &mut BoolDecoder<'_>, above: u8, left: u8) -> u8 {
     } else if !bits.get(p[2]) {
         VE
     } else if !bits.get(p[3]) {
-        if !bits.get(p[4]) { HE } else { 4 + u8::from(bits.get(p[5])) }
+        if bits.get(p[4]) { 4 + u8::from(bits.get(p[5])) } else { HE }
     } else if !bits.get(p[6]) {
         6
     } else if !bits.get(p[7]) {

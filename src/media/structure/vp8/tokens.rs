@@ -69,10 +69,8 @@ pub fn macroblock(
     above: &mut Edge,
     left: &mut Edge,
 ) -> Result<(), TooLarge> {
-    // A copy lives in registers.
-    let mut bits = *reader;
     let luma = if has_y2 {
-        let some = block(&mut bits, &trees.y2, above.y2, left.y2)?;
+        let some = block(reader, &trees.y2, above.y2, left.y2)?;
         above.y2 = some;
         left.y2 = some;
         // The first coefficient of each block is in Y2.
@@ -80,24 +78,22 @@ pub fn macroblock(
     } else {
         &trees.luma
     };
-    plane(&mut bits, luma, &mut above.luma, &mut left.luma)?;
+    plane(reader, luma, &mut above.luma, &mut left.luma)?;
     for (above, left) in above.chroma.iter_mut().zip(&mut left.chroma) {
-        plane(&mut bits, &trees.chroma, above, left)?;
+        plane(reader, &trees.chroma, above, left)?;
     }
-    *reader = bits;
     Ok(())
 }
 
-#[inline]
 fn plane(
-    bits: &mut BoolDecoder<'_>,
+    reader: &mut BoolDecoder<'_>,
     places: &[[TokenTree; 3]],
     above: &mut [bool],
     left: &mut [bool],
 ) -> Result<(), TooLarge> {
     for left in left {
         for above in above.iter_mut() {
-            let some = block(bits, places, *above, *left)?;
+            let some = block(reader, places, *above, *left)?;
             *above = some;
             *left = some;
         }
@@ -106,9 +102,8 @@ fn plane(
 }
 
 /// Reads one block; whether it has any coefficient coded.
-#[inline]
 fn block(
-    bits: &mut BoolDecoder<'_>,
+    reader: &mut BoolDecoder<'_>,
     places: &[[TokenTree; 3]],
     above: bool,
     left: bool,
@@ -120,25 +115,26 @@ fn block(
         (true, true) => both,
         _ => one,
     };
-    if !bits.get(tree[0]) {
-        return Ok(false);
-    }
-    loop {
+    // A copy lives in registers.
+    let mut bits = *reader;
+    let mut some = false;
+    'block: while bits.get(tree[0]) {
+        some = true;
         while !bits.get(tree[1]) {
-            let Some([after_zero, ..]) = places.next() else { return Ok(true) };
+            let Some([after_zero, ..]) = places.next() else { break 'block };
             tree = after_zero;
         }
         let large = bits.get(tree[2]);
         if large {
-            value(bits, tree)?;
+            value(&mut bits, tree)?;
         }
-        let _sign = bits.flag();
-        let Some([_, after_one, after_large]) = places.next() else { return Ok(true) };
+        // The sign.
+        bits.skip_flag();
+        let Some([_, after_one, after_large]) = places.next() else { break };
         tree = if large { after_large } else { after_one };
-        if !bits.get(tree[0]) {
-            return Ok(true);
-        }
     }
+    *reader = bits;
+    Ok(some)
 }
 
 /// The rest of a value above 1.

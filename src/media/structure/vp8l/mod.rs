@@ -88,7 +88,8 @@ struct Cache {
 
 impl Cache {
     fn insert(&mut self, colour: u32) {
-        let key = colour.wrapping_mul(0x1E35_A7BD) >> self.shift;
+        // Without a cache, the shift is by all bits.
+        let key = colour.wrapping_mul(0x1E35_A7BD).checked_shr(self.shift).unwrap_or(0);
         if let Some(place) = self.colours.get_mut(key as usize) {
             *place = colour;
         }
@@ -285,7 +286,8 @@ impl<'a> Walk<'a> {
                 let blue = codes.blue.symbol(&mut bits);
                 let alpha = codes.alpha.symbol_of_filled(&mut bits);
                 if let Some(kept) = &mut keep {
-                    let colour = u32::from_be_bytes([alpha as u8, red as u8, green as u8, blue as u8]);
+                    let colour = u32::from(alpha) << 24 | u32::from(red) << 16 | u32::from(blue);
+                    let colour = colour | u32::try_from(green).unwrap_or(0) << 8;
                     kept.push(colour);
                     cache.insert(colour);
                 }

@@ -1,4 +1,7 @@
-//! Matroska and WebM: elements inside their parents, and the CRC-32 elements that some writers add (RFC 8794, RFC 9559).
+//! Matroska and WebM: elements inside their parents, the CRC-32 elements that some writers add, and the frames inside the
+//! blocks (RFC 8794, RFC 9559).
+
+mod tracks;
 
 use flate2::Crc;
 
@@ -24,6 +27,16 @@ const LEVEL_1: [u64; 10] = [
 ];
 /// Elements larger than this are not checked against their CRC-32, to bound memory.
 const MAX_CHECKED: u64 = 64 << 20;
+/// Descriptions of tracks larger than this are not read.
+const MAX_TRACKS: u64 = 16 << 20;
+/// Blocks larger than this are not looked into, to bound memory.
+const MAX_BLOCK: u64 = 32 << 20;
+const TRACKS: u64 = 0x1654_AE6B;
+const SIMPLE_BLOCK: u64 = 0xA3;
+const BLOCK_GROUP: u64 = 0xA0;
+const BLOCK: u64 = 0xA1;
+/// Children of a cluster: time, silent tracks, position, size of the one before, blocks, void, CRC-32.
+const IN_CLUSTER: [u64; 9] = [0xE7, 0x5854, 0xA7, 0xAB, SIMPLE_BLOCK, BLOCK_GROUP, 0xAF, 0xEC, CRC_32];
 /// More elements than this in one file are no real film.
 const MAX_ELEMENTS: u32 = 50_000_000;
 
@@ -46,9 +59,22 @@ pub struct Layout {
     pub trailing: Option<DecodeError>,
 }
 
-/// Walks the whole file down to the blocks.
-pub fn walk(source: &Source<'_>) -> Result<Layout, DecodeError> {
-    let mut walker = Walker { source, layout: Layout::default(), left: MAX_ELEMENTS };
+/// Walks the whole file down to the blocks; with `samples` also reads what is in them and checks the framing of each
+/// frame. `pulse` is asked before each cluster whether to go on.
+pub fn walk(
+    source: &Source<'_>,
+    samples: bool,
+    pulse: &mut dyn FnMut() -> Result<(), DecodeError>,
+) -> Result<Layout, DecodeError> {
+    let mut walker = Walker {
+        source,
+        layout: Layout::default(),
+        left: MAX_ELEMENTS,
+        samples,
+        tracks: Vec::new(),
+        buffer: Vec::new(),
+        pulse,
+    };
     let mut at = 0;
     let mut has_segment = false;
     while at < source.len() {
@@ -79,6 +105,10 @@ struct Walker<'s, 'a> {
     source: &'s Source<'a>,
     layout: Layout,
     left: u32,
+    samples: bool,
+    tracks: Vec<tracks::Track>,
+    buffer: Vec<u8>,
+    pulse: &'s mut dyn FnMut() -> Result<(), DecodeError>,
 }
 
 impl Walker<'_, '_> {
@@ -126,7 +156,11 @@ impl Walker<'_, '_> {
                     at,
                 ));
             }
+            if element.id == TRACKS && self.load(&element, MAX_TRACKS)? {
+                self.tracks = tracks::read(&self.buffer);
+            }
             at = if element.id == CLUSTER {
+                (self.pulse)()?;
                 self.layout.clusters += 1;
                 self.cluster(&element, end)?
             } else {
@@ -149,9 +183,52 @@ impl Walker<'_, '_> {
             {
                 return Ok(at);
             }
-            at = element.end.ok_or_else(|| DecodeError::malformed("element without an end", at))?;
+            if !IN_CLUSTER.contains(&element.id) {
+                let what = format!("element {:X} cannot be in a cluster", element.id);
+                return Err(DecodeError::malformed(what, at));
+            }
+            let behind = element.end.ok_or_else(|| DecodeError::malformed("element without an end", at))?;
+            match element.id {
+                SIMPLE_BLOCK => self.block(&element)?,
+                BLOCK_GROUP => self.block_group(&element, behind)?,
+                _ => {}
+            }
+            at = behind;
         }
         Ok(end)
+    }
+
+    fn block_group(&mut self, group: &Element, end: u64) -> Result<(), DecodeError> {
+        let mut at = group.content;
+        while at < end {
+            let element = self.element(at, end)?;
+            if element.id == BLOCK {
+                self.block(&element)?;
+            }
+            at = element.end.ok_or_else(|| DecodeError::malformed("element without an end", at))?;
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: &Element) -> Result<(), DecodeError> {
+        if !self.samples || !self.load(block, MAX_BLOCK)? {
+            return Ok(());
+        }
+        tracks::check_block(&self.buffer, &self.tracks)
+            .map_err(|flaw| DecodeError::malformed(flaw.what, block.content + flaw.at as u64))
+    }
+
+    /// Reads an element's content into the buffer, if it is no longer than `limit`.
+    fn load(&mut self, element: &Element, limit: u64) -> Result<bool, DecodeError> {
+        let len = element.end.map_or(u64::MAX, |end| end - element.content);
+        if len > limit {
+            return Ok(false);
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(usize::try_from(len).unwrap_or(0), 0);
+        let read = self.read(element.content, &mut buffer);
+        self.buffer = buffer;
+        read.map(|()| true)
     }
 
     /// A CRC-32 element comes first and covers everything behind it in its parent.
@@ -222,7 +299,7 @@ mod tests {
     }
 
     fn film() -> Vec<u8> {
-        let block = element(&[0xA3], &[1, 2, 3, 4, 5]);
+        let block = element(&[0xA3], &[0x81, 2, 3, 0, 5]);
         let mut sum = Crc::new();
         sum.update(&block);
         let checked = [&[0xBF, 0x84][..], &sum.sum().to_le_bytes(), &block].concat();
@@ -232,7 +309,7 @@ mod tests {
 
     fn look(bytes: &[u8]) -> Result<Layout, DecodeError> {
         let file = File::open("/dev/null").unwrap();
-        walk(&Source::new(&file, bytes.len() as u64, Some(bytes), "mkv"))
+        walk(&Source::new(&file, bytes.len() as u64, Some(bytes), "mkv"), true, &mut || Ok(()))
     }
 
     #[test]

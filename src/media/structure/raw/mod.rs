@@ -8,6 +8,10 @@ use crate::model::{DecodeError, Orientation, PixelSize};
 
 use super::bmff::{be16, be32};
 
+mod data;
+
+pub use data::{check_mrw_data, check_raf_data};
+
 /// Directories of one file; cameras write fewer than twenty.
 const MAX_DIRECTORIES: usize = 256;
 /// Strips or tiles of one picture.
@@ -33,11 +37,13 @@ pub struct Directory {
 mod tag {
     pub const WIDTH: u16 = 0x100;
     pub const HEIGHT: u16 = 0x101;
+    pub const BITS: u16 = 0x102;
     pub const COMPRESSION: u16 = 0x103;
     pub const PHOTOMETRIC: u16 = 0x106;
     pub const MAKE: u16 = 0x10F;
     pub const STRIP_OFFSETS: u16 = 0x111;
     pub const ORIENTATION: u16 = 0x112;
+    pub const SAMPLES: u16 = 0x115;
     pub const STRIP_BYTES: u16 = 0x117;
     pub const TILE_OFFSETS: u16 = 0x144;
     pub const TILE_BYTES: u16 = 0x145;
@@ -47,6 +53,8 @@ mod tag {
     pub const EXIF: u16 = 0x8769;
     pub const DNG_VERSION: u16 = 0xC612;
     pub const CANON_SLICES: u16 = 0xC640;
+    /// Panasonic: where the sensor data begins.
+    pub const PANASONIC_RAW: u16 = 0x118;
     /// Panasonic: an embedded JPEG as the value itself.
     pub const PANASONIC_JPEG: [u16; 2] = [0x127, 0x2E];
 }
