@@ -124,6 +124,7 @@ fn every_way_to_die_is_a_crash_with_its_cause_and_the_worker_is_replaced() {
     for (command, cause) in [
         ("abort", "SIGABRT"),
         ("segv", "SIGSEGV"),
+        ("double-free", "SIGABRT"),
         ("overflow", "overflowed its stack"),
         ("exit 3", "exit status: 3"),
         ("garbage", "nonsense"),
@@ -138,7 +139,7 @@ fn every_way_to_die_is_a_crash_with_its_cause_and_the_worker_is_replaced() {
         fine(&mut worker);
     }
     let stats = pool.stats();
-    assert_eq!((stats.crashed, stats.saved), (16, 0), "each was tried twice");
+    assert_eq!((stats.crashed, stats.saved), (18, 0), "each was tried twice");
 }
 
 #[test]
@@ -192,6 +193,17 @@ fn growth_is_stopped_at_the_grant_and_then_at_the_ceiling() {
     assert!(matches!(report.problem, Some(DecodeError::LimitExceeded { .. })), "{report:?}");
     assert!(report.problem.unwrap().to_string().contains("--memory"));
     assert!(peak < 900 << 20, "{} MiB", peak >> 20);
+    assert_eq!(pool.stats().grown, 2);
+    fine(&mut worker);
+}
+
+#[test]
+fn an_exception_for_lack_of_memory_is_a_limit() {
+    let pool = pool();
+    let mut worker = pool.worker();
+    let report = ask(&mut worker, "throw");
+    let Some(DecodeError::LimitExceeded { what, limit }) = &report.problem else { panic!("{report:?}") };
+    assert!(what.contains("std::bad_alloc") && limit.contains("--memory"), "{report:?}");
     assert_eq!(pool.stats().grown, 2);
     fine(&mut worker);
 }

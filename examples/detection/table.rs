@@ -141,7 +141,13 @@ pub fn formats_table(measured: &Measured) -> String {
         "| format | sources | visibly damaged | found | unverifiable | called sound | hardly visible | of these flagged | \
          harmless | flagged | other name or picture | flagged | labels by |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    for (group, sources) in &measured.sources {
+    for group in measured.sources.keys() {
+        let origins: Vec<String> = measured
+            .origins
+            .iter()
+            .filter(|((of, _), _)| of == group)
+            .map(|((_, origin), sources)| format!("{sources} {}", origin.word()))
+            .collect();
         let of = |label: Label| {
             measured.cases.iter().filter(move |case| case.group == *group && case.label == label)
         };
@@ -155,8 +161,9 @@ pub fn formats_table(measured: &Measured) -> String {
             .collect();
         let _ = writeln!(
             out,
-            "| {} | {sources} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             group.title(),
+            origins.join(", "),
             of(Label::Must).count(),
             count(Label::Must, Verdict::Damaged),
             count(Label::Must, Verdict::Unverifiable) + count(Label::Must, Verdict::Silent),

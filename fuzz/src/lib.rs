@@ -62,7 +62,8 @@ pub const TARGETS: &[Target] = &[
     // A few bits may name the largest picture there is.
     Target::new("hevc", structure::hevc, &[]).made(structure::hevc_seeds).memory(64, 64 << 20),
     Target::new("jp2", structure::jp2, &["jp2"]),
-    Target::new("jpeg", structure::jpeg, &["jpeg"]),
+    // A bit may stand for a block, of which eight bytes are remembered, for each component.
+    Target::new("jpeg", structure::jpeg, &["jpeg"]).memory(512, 4 << 20),
     Target::new("mp4", structure::mp4, &["mp4", "heif"]),
     Target::new("png", structure::png, &["png"]),
     // FFmpeg and libheif are asked for the size of some; what they hold is bounded by the worker's limits.
@@ -75,7 +76,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("tiff", structure::tiff, &["tiff"]),
     Target::new("webp", structure::webp, &["webp"]),
     Target::new("xml", structure::xml, &["svg", "xmp"]),
-    Target::new("compose", records::compose, &["compose"]).rounds(2_000),
+    Target::new("compose", records::compose, &["compose"]).rounds(1_000),
     Target::new("configuration", records::configuration, &["configuration"]).rounds(100),
     Target::new("dump", records::dump, &["dump"]).rounds(5_000),
     Target::new("layout", records::layout, &["layout"]),

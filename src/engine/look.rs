@@ -201,7 +201,10 @@ impl<'a> Examiner<'a> {
     ) -> Result<Look, WorkerFailure> {
         let start = Instant::now();
         match open::open_read(&expected.path) {
-            Ok(opened) => self.look_at(expected, render, opened, None, start),
+            Ok((file, identity)) => match open::hollow(&file, identity.size) {
+                Some(stored) => Ok(hollow(expected, identity, stored, start)),
+                None => self.look_at(expected, render, (file, identity), None, start),
+            },
             Err(error) => Ok(not_opened(expected, &error, start)),
         }
     }
@@ -293,6 +296,22 @@ fn unknown_beginning(expected: &Expectation, promised: Option<MediaFormat>) -> O
         format!("named like {promised}, and the signature of {promised} is not there"),
         0,
     ))
+}
+
+/// A giant that is nearly all hole is not read.
+fn hollow(expected: &Expectation, identity: FileIdentity, stored: u64, start: Instant) -> Look {
+    let problem = DecodeError::unsupported(format!(
+        "nearly all of it is a hole: {} bytes long, {stored} of them stored",
+        identity.size
+    ));
+    let mut report = MediaReport::failed(0, problem);
+    report.bytes = identity.size;
+    Look {
+        judgement: judge::judge(expected, &report),
+        report: Some(report),
+        identity: Some(identity),
+        elapsed: start.elapsed(),
+    }
 }
 
 fn not_opened(expected: &Expectation, error: &OpenError, start: Instant) -> Look {

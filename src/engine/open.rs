@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{Advice, Mode, OFlags};
+use rustix::fs::{Advice, Mode, OFlags, SeekFrom};
 
 use crate::model::{DecodeError, FileIdentity};
 
@@ -76,6 +76,39 @@ pub fn forget_cached(file: impl AsFd) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
 }
 
+/// Files shorter than this are read, whatever they are.
+const GIANT: u64 = 1 << 30;
+/// A giant of which less than one byte in so many is stored holds neither picture nor film: those do not compress.
+const HOLLOW: u64 = 64;
+/// Stretches of data that are counted; a file in more pieces than this is not hollow.
+const MAX_STRETCHES: u32 = 4096;
+
+/// How many bytes of a giant are stored if nearly all of it is a hole; `None` for every other file. To read
+/// terabytes of nothing would take hours.
+pub fn hollow(file: impl AsFd, size: u64) -> Option<u64> {
+    if size < GIANT {
+        return None;
+    }
+    let (mut at, mut stored) = (0u64, 0u64);
+    for _ in 0..MAX_STRETCHES {
+        let start = match rustix::fs::seek(&file, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            // Nothing but a hole from here on.
+            Err(rustix::io::Errno::NXIO) => return Some(stored),
+            Err(_) => return None,
+        };
+        at = rustix::fs::seek(&file, SeekFrom::Hole(start)).ok()?;
+        stored = stored.saturating_add(at.saturating_sub(start));
+        if stored > size / HOLLOW {
+            return None;
+        }
+        if at >= size {
+            return Some(stored);
+        }
+    }
+    None
+}
+
 /// Whether the kernel still has the file's beginning, middle or end in memory; `None` where it does not say.
 pub fn is_cached(file: impl AsFd, size: u64) -> Option<bool> {
     let mut byte = [0];
@@ -114,6 +147,23 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn giants_of_nothing_are_known_without_reading_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("giant.mp4");
+        std::fs::write(&path, vec![7; 100_000]).unwrap();
+        let (file, identity) = open_read(&path).unwrap();
+        assert_eq!(hollow(&file, identity.size), None);
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(8 << 30).unwrap();
+        let (file, identity) = open_read(&path).unwrap();
+        // A file system without holes stores all of it.
+        let sparse = rustix::fs::fstat(&file).unwrap().st_blocks < 1 << 20;
+        let stored = hollow(&file, identity.size);
+        assert!(!sparse || stored.is_some_and(|stored| (100_000..1 << 20).contains(&stored)), "{stored:?}");
+        // Asked about as if it were shorter, most of it is there.
+        assert_eq!(hollow(&file, GIANT - 1), None);
+    }
 
     #[test]
     fn only_regular_files_open_and_nothing_blocks() {

@@ -294,6 +294,19 @@ impl DecodeError {
         }
     }
 
+    /// Its texts, to be cut.
+    pub fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Truncated { what, .. }
+            | Self::Malformed { what, .. }
+            | Self::Unsupported { what }
+            | Self::Io { what, .. }
+            | Self::Crashed { what } => vec![what],
+            Self::LimitExceeded { what, limit } => vec![what, limit],
+            Self::TimedOut { .. } => Vec::new(),
+        }
+    }
+
     /// The offset where it happened, when it is known.
     pub const fn offset(&self) -> Option<u64> {
         match self {

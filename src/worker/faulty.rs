@@ -73,6 +73,8 @@ impl Format for Faulty {
             "panic" => trouble(),
             "abort" => std::process::abort(),
             "segv" => touch_nothing(),
+            "throw" => throw(),
+            "double-free" => free_twice(),
             "overflow" => overflow_stack(number),
             "exit" => std::process::exit(i32::try_from(number).unwrap_or(1)),
             "hang" => spin(),
@@ -105,6 +107,25 @@ fn touch_nothing() {
     let nowhere = std::hint::black_box(8) as *const u8;
     // SAFETY: there is none, and that is the point: the first page is never mapped, the process dies here.
     std::hint::black_box(unsafe { nowhere.read_volatile() });
+}
+
+/// What a C++ library does that gets no memory.
+fn throw() {
+    let _ = std::io::stderr().write_all(
+        b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n",
+    );
+    std::process::abort();
+}
+
+fn free_twice() {
+    // SAFETY: there is none: the C library notices that its heap is broken and ends the process.
+    unsafe {
+        let block = std::hint::black_box(libc::malloc(40));
+        libc::free(block);
+        libc::free(std::hint::black_box(block));
+    }
+    // Where it does not notice.
+    std::process::abort();
 }
 
 /// `number` keeps the compiler from seeing the end.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::process::{Process, Trouble, Watch};
-use super::protocol::{self, Job, MediaReport, Reply, Request};
+use super::protocol::{self, Job, MediaReport, Reply, Request, clip};
 use super::wire::MAX_REPLY;
 use crate::model::{DecodeError, DecoderId, Role};
 
@@ -38,6 +38,8 @@ const SLOW_DISK: u64 = 4 << 20;
 const SMALL_REPLY: usize = 32 << 20;
 /// A worker that asks for memory more often than this for one file is not asking.
 const MAX_NEEDS: u32 = 8;
+/// Last words when the process limit is reached: of Rust's allocator, and of an exception in C++ that nobody caught.
+const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "std::bad_alloc"];
 /// The name of the worker program.
 const PROGRAM: &str = "photofsck-worker";
 
@@ -376,8 +378,7 @@ impl Worker {
                     format!("{} MiB for one file (--memory)", item.memory.ceiling() >> 20),
                 )
             }
-            // The words of Rust's allocator when the process limit is reached.
-            _ if ending.contains("memory allocation of") => {
+            _ if OUT_OF_MEMORY.iter().any(|words| ending.contains(words)) => {
                 stats.grown += 1;
                 DecodeError::limit(
                     format!("decoding it needs more memory than a worker may have ({ending})"),
@@ -478,12 +479,14 @@ impl<'a> Item<'a> {
         let mut needs = 0;
         loop {
             match process.receive::<Reply>(reply_limit(self.job), &watch)? {
-                Reply::Done(report) => {
+                Reply::Done(mut report) => {
                     sane(&report, self.job).map_err(Trouble::Broken)?;
+                    report.clip();
                     return Ok(*report);
                 }
-                Reply::Known(report) => {
+                Reply::Known(mut report) => {
                     sane(&report, self.job).map_err(Trouble::Broken)?;
+                    report.clip();
                     self.known = Some(*report);
                 }
                 Reply::Need { bytes } if needs < MAX_NEEDS => {
@@ -494,7 +497,11 @@ impl<'a> Item<'a> {
                     watch.memory = room.held.saturating_add(SLACK);
                     process.send(&answer, None, &watch)?;
                 }
-                other => return Err(Trouble::Broken(format!("{other:?} at the wrong time")).into()),
+                other => {
+                    let mut what = format!("{other:?}");
+                    clip(&mut what);
+                    return Err(Trouble::Broken(format!("{what} at the wrong time")).into());
+                }
             }
         }
     }

@@ -13,6 +13,10 @@ use crate::render::{RenderError, RenderJob, RenderOutput};
 
 /// Raised with every change of these types; parent and worker of different versions refuse each other.
 pub const VERSION: u32 = 2;
+/// Bytes of a text in a report: the last words of a decoder fit.
+const MAX_TEXT: usize = 4000;
+/// Oddities in a report.
+const MAX_FAULTS: usize = 100;
 
 /// Which hashes of the whole file are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -130,6 +134,14 @@ pub struct MediaReport {
     pub micros: u64,
 }
 
+/// Cuts a text to [`MAX_TEXT`] bytes.
+pub fn clip(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push('\u{2026}');
+    }
+}
+
 impl MediaReport {
     /// Nothing known yet.
     pub const fn new(id: u64) -> Self {
@@ -155,8 +167,56 @@ impl MediaReport {
         }
     }
 
+    /// Cuts texts to a length that a person reads, and oddities to a number: a worker that a file has taken over
+    /// may send megabytes of them.
+    pub fn clip(&mut self) {
+        for id in self.decoder.iter_mut().chain(&mut self.accuser) {
+            clip(&mut id.name);
+            clip(&mut id.version);
+        }
+        self.looks_like.iter_mut().for_each(clip);
+        self.faults.truncate(MAX_FAULTS);
+        for fault in &mut self.faults {
+            clip(&mut fault.by.name);
+            clip(&mut fault.by.version);
+            fault.error.texts().into_iter().for_each(clip);
+        }
+        self.problem.iter_mut().flat_map(DecodeError::texts).for_each(clip);
+        if let Some(Err(error)) = &mut self.rendered {
+            clip(&mut error.step);
+            clip(&mut error.what);
+        }
+    }
+
     /// Nothing known but why.
     pub fn failed(id: u64, problem: DecodeError) -> Self {
         Self { problem: Some(problem), ..Self::new(id) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+    use super::*;
+
+    #[test]
+    fn what_a_worker_says_is_cut_to_what_a_person_reads() {
+        let long = "\u{e4}".repeat(1 << 20);
+        let by = DecoderId { name: long.clone(), version: long.clone() };
+        let error = DecodeError::malformed(long.clone(), 1);
+        let mut report = MediaReport {
+            looks_like: Some(long.clone()),
+            decoder: Some(by.clone()),
+            problem: Some(DecodeError::limit(long.clone(), long)),
+            faults: vec![Fault { error, by }; 1000],
+            ..MediaReport::new(1)
+        };
+        report.clip();
+        assert!(postcard::to_allocvec(&report).unwrap().len() < 2 << 20);
+        assert_eq!(report.faults.len(), MAX_FAULTS);
+        let mut short = "as it is".to_owned();
+        clip(&mut short);
+        assert_eq!(short, "as it is");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use resvg::tiny_skia::{Pixmap, PremultipliedColorU8, Transform};
 use resvg::usvg::{self, ImageHrefResolver, Options, Tree, fontdb, roxmltree};
 
+use crate::media::structure::xml;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
@@ -186,8 +187,12 @@ fn examine(
         ));
     }
     let bytes = source.load(limits)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| DecodeError::malformed("text is not UTF-8", Some(error.valid_up_to() as u64)))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        if xml::declares_encoding(&bytes) {
+            return DecodeError::unsupported("text in another encoding than UTF-8");
+        }
+        DecodeError::malformed("text is not UTF-8", Some(error.valid_up_to() as u64))
+    })?;
     let parsing = roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: 1_000_000, ..Default::default() };
     let document =
         roxmltree::Document::parse_with_options(text, parsing).map_err(|error| xml_failure(&error, text))?;
@@ -213,6 +218,18 @@ fn examine(
     Ok(())
 }
 
+/// Whether this word stands before the first element, where XML declares.
+fn declared(text: &[u8], word: &[u8]) -> bool {
+    let mut end = 0;
+    while let Some(open) = text.get(end..).and_then(|rest| memchr::memchr(b'<', rest)) {
+        end += open + 1;
+        if !matches!(text.get(end), Some(b'?' | b'!')) {
+            break;
+        }
+    }
+    memchr::memmem::find(text.get(..end).unwrap_or_default(), word).is_some()
+}
+
 fn options() -> Options<'static> {
     Options {
         dpi: DPI,
@@ -232,6 +249,12 @@ fn xml_failure(error: &roxmltree::Error, text: &str) -> DecodeError {
     match error {
         Xml::UnexpectedEndOfStream | Xml::UnclosedRootNode => DecodeError::truncated(what, Some(ends)),
         Xml::NodesLimitReached | Xml::EntityReferenceLoop(_) => DecodeError::limit(what, "1000000 nodes"),
+        // What is declared outside of the file is not looked at (XML 1.0, 4.1: Entity Declared).
+        Xml::UnknownEntityReference(..)
+            if declared(text.as_bytes(), b"SYSTEM") || declared(text.as_bytes(), b"PUBLIC") =>
+        {
+            DecodeError::unsupported(what)
+        }
         Xml::DtdDetected => DecodeError::unsupported(what),
         _ => DecodeError::malformed(what, None),
     }

@@ -80,7 +80,7 @@ fn needs(outline: &Outline) -> u64 {
         page.size.pixels().saturating_mul(decoded * 2 + samples.max(3) * 2)
     });
     let strip = outline.pages.iter().map(strip).max().unwrap_or(0);
-    picture.saturating_add(strip) + (4 << 20)
+    picture.saturating_add(strip).saturating_add(4 << 20)
 }
 
 /// The largest strip or tile of a page, packed and unpacked.

@@ -55,7 +55,8 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
     }
 }
 
-fn declares_encoding(text: &[u8]) -> bool {
+/// Whether the XML declaration names an encoding other than UTF-8.
+pub fn declares_encoding(text: &[u8]) -> bool {
     let head = text.get(..text.len().min(200)).unwrap_or_default().to_ascii_lowercase();
     memchr::memmem::find(&head, b"encoding=").is_some() && memchr::memmem::find(&head, b"utf-8").is_none()
 }

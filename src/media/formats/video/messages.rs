@@ -11,7 +11,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use ffmpeg_next::ffi;
 
 /// Words of messages about codes that cannot be in sound data.
-const PROOFS: [&str; 21] = [
+const PROOFS: &[&str] = &[
     "error while decoding",
     "error decoding",
     "damaged",
@@ -36,7 +36,7 @@ const PROOFS: [&str; 21] = [
 ];
 
 /// Words of messages about things around the picture: references that a cut took away, metadata, times.
-const NO_PROOFS: [&str; 24] = [
+const NO_PROOFS: &[&str] = &[
     "reference",
     "short term",
     "long term",
@@ -61,6 +61,12 @@ const NO_PROOFS: [&str; 24] = [
     "option",
     "extradata",
     "icc",
+    "golomb",
+    "mix of idr",
+    "field",
+    "pic_num",
+    "modification",
+    "frame_num",
 ];
 
 thread_local! {
@@ -106,7 +112,7 @@ unsafe extern "C" fn hear(_: *mut c_void, level: c_int, format: *const c_char, _
 fn proves_damage(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
     let has = |stems: &[&str]| stems.iter().any(|stem| words.contains(stem));
-    has(&PROOFS) && !has(&NO_PROOFS)
+    has(PROOFS) && !has(NO_PROOFS)
 }
 
 /// The message up to the first number that would be filled in, if that says anything.

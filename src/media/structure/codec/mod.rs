@@ -84,7 +84,11 @@ impl Codec {
                 Some(0x40 | 0x66..=0x68) => Self::Aac,
                 _ => Self::Opaque,
             },
-            b"Opus" => Self::Opus,
+            // Several streams in one packet are framed in another way (RFC 7845 5.1.1).
+            b"Opus" => match property(b"dOps").as_deref().and_then(|record| record.get(10)) {
+                Some(0) => Self::Opus,
+                _ => Self::Opaque,
+            },
             b"fLaC" => Self::Flac,
             _ => Self::Opaque,
         }
@@ -101,7 +105,7 @@ impl Codec {
             b"V_VP9" => Self::Vp9,
             b"V_MJPEG" => Self::Jpeg,
             b"V_MPEG4/ISO/ASP" | b"V_MPEG4/ISO/SP" => Self::Mpeg4,
-            b"A_OPUS" => Self::Opus,
+            b"A_OPUS" if private.get(18) == Some(&0) => Self::Opus,
             b"A_FLAC" => Self::Flac,
             _ if name.starts_with(b"A_AAC") => Self::Aac,
             _ => Self::Opaque,

@@ -24,10 +24,19 @@ pub(super) fn check_zeros(sample: &[u8]) -> Result<(), Flaw> {
         at = start + zeros;
         match sample.get(at) {
             Some(1) | None => {}
+            // What others put there is none of our business.
+            Some(_) if in_user_data(sample.get(..start).unwrap_or_default()) => {}
             Some(_) => return Err(Flaw::new(start, "zero bytes that cannot occur inside a picture")),
         }
     }
     Ok(())
+}
+
+/// Whether the last start code is one of user data.
+fn in_user_data(before: &[u8]) -> bool {
+    const USER_DATA: u8 = 0xB2;
+    let last = memchr::memmem::rfind(before, b"\0\0\x01").and_then(|at| before.get(at + 3));
+    last == Some(&USER_DATA)
 }
 
 #[cfg(test)]
@@ -45,5 +54,6 @@ mod tests {
     fn zeros_are_stuffing_before_start_codes_only() {
         assert_eq!(check_zeros(b"abc\0\0\0\0\x01\xb6def\0\0\0"), Ok(()));
         assert!(check_zeros(b"abc\0\0\0\x05").is_err());
+        assert_eq!(check_zeros(b"\0\0\x01\xb2caption\0\0\0\x05"), Ok(()), "user data");
     }
 }

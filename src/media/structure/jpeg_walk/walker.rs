@@ -77,6 +77,8 @@ impl<'a> Walker<'a> {
         let geometry = Geometry::new(frame, height);
         let progress = geometry.planes.iter().map(|plane| {
             let blocks = if frame.progressive() { plane.padded.0 * plane.padded.1 } else { 0 };
+            // A block takes a bit at least in its first scan: more than these are not there, whatever the header says.
+            let blocks = blocks.min(length.saturating_mul(8));
             Progress { lacking: [None; 64], nonzero: vec![0; blocks] }
         });
         Ok(Self {

@@ -11,10 +11,10 @@ const MAX_HEADER: u64 = 4 << 20;
 /// More streams than this belong to no real film.
 const MAX_STREAMS: usize = 100;
 
-/// The lists of film data must be there to their ends and filled with chunks. Lists of size 0 were never finished by the
-/// recorder and are not judged. With `samples` the frames are looked into.
+/// The lists of film data must be there to their ends and with `samples` filled with chunks whose frames are looked into. Lists of
+/// size 0 were never finished by the recorder and are not judged.
 pub fn walk(source: &Source<'_>, samples: bool, pulse: Pulse<'_>) -> Answer {
-    let mut film = Film { source, samples, codecs: Vec::new(), buffer: Vec::new() };
+    let mut film = Film { source, codecs: Vec::new(), buffer: Vec::new() };
     let mut at = 0;
     let mut has_film = false;
     for _ in 0..MAX_CHUNKS {
@@ -30,7 +30,9 @@ pub fn walk(source: &Source<'_>, samples: bool, pulse: Pulse<'_>) -> Answer {
                 match kind {
                     b"movi" => {
                         has_film = true;
-                        film.frames(at + 12, end, pulse)?;
+                        if samples {
+                            film.frames(at + 12, end, pulse)?;
+                        }
                     }
                     b"hdrl" => film.header(at + 12, end)?,
                     _ => {}
@@ -60,7 +62,6 @@ pub fn walk(source: &Source<'_>, samples: bool, pulse: Pulse<'_>) -> Answer {
 
 struct Film<'s, 'a> {
     source: &'s Source<'a>,
-    samples: bool,
     /// Of each stream.
     codecs: Vec<Codec>,
     buffer: Vec<u8>,
@@ -131,7 +132,7 @@ impl Film<'_, '_> {
 
     fn frame(&mut self, stream: usize, at: u64, size: u64) -> Result<(), DecodeError> {
         let Some(codec) = self.codecs.get(stream).filter(|codec| codec.is_followed()) else { return Ok(()) };
-        if !self.samples || size > MAX_CHUNK {
+        if size > MAX_CHUNK {
             return Ok(());
         }
         load(self.source, at, size, &mut self.buffer)?;

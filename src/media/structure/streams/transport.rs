@@ -192,6 +192,10 @@ impl Stream {
                 self.start,
             ));
         };
+        // Scrambled here instead of in the transport packets.
+        if self.unit.get(6).is_some_and(|flags| flags >> 4 & 3 != 0) {
+            return Ok(());
+        }
         let data = self.unit.get(9 + usize::from(header)..).unwrap_or_default();
         self.codec
             .check(data)
