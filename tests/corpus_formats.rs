@@ -184,5 +184,6 @@ fn bmp() {
 
 #[test]
 fn tiff() {
-    check(&["tiff"], 143, 35);
+    // Two whose data is sound are not shown by others: five channels with a predictor, and tiles of an odd subsampling.
+    check(&["tiff"], 143, 34);
 }

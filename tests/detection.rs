@@ -1,4 +1,113 @@
-//! Damaged copies of pictures that the project draws itself, judged by the real program.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+//! Damaged copies of pictures that the project draws itself, judged by the real program: the small sister of
+//! `cargo run --release --example detection`, made of the same parts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a panic is a failed test, and a skipped test must say so"
+)]
+#![allow(dead_code, reason = "the example has more use for its parts")]
 
+#[path = "../examples/detection/cases.rs"]
+mod cases;
 mod damage;
+#[path = "../examples/detection/draw.rs"]
+mod draw;
+#[path = "../examples/detection/group.rs"]
+mod group;
+#[path = "../examples/detection/labels.rs"]
+mod labels;
+#[path = "../examples/detection/made.rs"]
+mod made;
+#[path = "../examples/detection/peers.rs"]
+mod peers;
+#[path = "../examples/detection/product.rs"]
+mod product;
+#[path = "../examples/detection/sources.rs"]
+mod sources;
+#[path = "../examples/detection/store.rs"]
+mod store;
+#[path = "../examples/detection/table.rs"]
+mod table;
+#[path = "../examples/detection/tools.rs"]
+mod tools;
+
+use std::collections::BTreeMap;
+
+use cases::{Measured, Settings};
+
+use damage::{Block, Label, Oddity, Operator};
+use group::Group;
+use made::Encoders;
+use product::Product;
+use store::Store;
+
+/// What CI has time for.
+const GROUPS: [Group; 5] = [Group::Jpeg, Group::Png, Group::Gif, Group::Webp, Group::TiffPacked];
+
+/// No flipped bits: in a GIF, one code can become another of the same length, which no check of the file alone can tell.
+fn operators() -> Vec<Operator> {
+    let damage = [
+        Operator::Truncated(50),
+        Operator::TruncatedLast100,
+        Operator::Block(Block::Zero, 512),
+        Operator::Block(Block::Foreign, 4096),
+        Operator::Block(Block::Lost, 4096),
+        Operator::ZeroHalf,
+        Operator::Empty,
+    ];
+    damage.into_iter().chain(Oddity::ALL.map(Operator::Odd)).collect()
+}
+
+#[test]
+fn drawn_pictures_keep_the_promises() {
+    if tools::find("ffmpeg").is_none() {
+        eprintln!("NOT RUN: the labels need ffmpeg");
+        assert!(std::env::var_os("CI").is_none(), "ffmpeg has to be there in CI");
+        return;
+    }
+    let product = Product::at(env!("CARGO_BIN_EXE_photofsck").into(), 2).unwrap();
+    let sources = made::drawn(&GROUPS, 7, &product, Encoders::Own);
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        operators: operators(),
+        all_sizes: false,
+        rounds: 1,
+        peers: None,
+        jobs: 2,
+        folder: folder.path().to_owned(),
+        keep: false,
+    };
+    let store = Store::open(None);
+    let mut measured = Measured::default();
+    for group in GROUPS {
+        cases::measure(group, &sources, &settings, &product, &store, &mut measured).unwrap();
+    }
+
+    assert!(measured.left_out.is_empty(), "every drawn picture is sound and can be shown");
+    assert_eq!(measured.sources.values().sum::<usize>(), 9, "{:?}", measured.sources);
+    let mut labels: BTreeMap<Label, usize> = BTreeMap::new();
+    for case in &measured.cases {
+        *labels.entry(case.label).or_default() += 1;
+    }
+    let visited = |label: Label| labels.get(&label).copied().unwrap_or(0);
+    assert!(visited(Label::Must) >= 60, "{labels:?}");
+    assert!(visited(Label::MustNot) >= 50, "{labels:?}");
+
+    let accused: Vec<_> =
+        table::accused(&measured).iter().map(|case| (&case.source, case.operator.name())).collect();
+    assert!(accused.is_empty(), "harmless, but called damaged: {accused:?}");
+    let missed: Vec<String> = GROUPS.iter().map(|&group| table::misses(&measured, group)).collect();
+    for promise in table::promises(&measured) {
+        assert!(
+            promise.kept(),
+            "{}: {} of {} found, {} % promised\n{}",
+            promise.what,
+            promise.found,
+            promise.of,
+            promise.floor,
+            missed.concat()
+        );
+    }
+}

@@ -9,7 +9,7 @@ use super::group::Group;
 use super::labels::Reference;
 use super::peers::{self, Peer};
 use super::product::{Answer, Product, Verdict};
-use super::sources::Source;
+use super::sources::{Origin, Source};
 use super::store::Store;
 use super::tools;
 
@@ -17,6 +17,8 @@ use super::tools;
 pub struct Case {
     pub group: Group,
     pub source: String,
+    /// A copy of a drawn file, not of a real one.
+    pub drawn: bool,
     pub operator: Operator,
     pub seed: u64,
     pub round: u32,
@@ -48,12 +50,17 @@ pub struct Measured {
     pub left_out: Vec<LeftOut>,
     /// Sources of each group that gave cases.
     pub sources: BTreeMap<Group, usize>,
+    /// The same, by where they come from.
+    pub origins: BTreeMap<(Group, Origin), usize>,
     /// Peers of each group.
     pub peers: BTreeMap<Group, Vec<Peer>>,
     pub absent: BTreeMap<Group, Vec<&'static str>>,
     /// Which decoder gave the labels, and of how many sources.
     pub judges: BTreeMap<(Group, &'static str), usize>,
 }
+
+/// What is added to the seed of the hard set.
+pub const HARD_SEED: u64 = 1000;
 
 /// How to measure.
 pub struct Settings {
@@ -62,7 +69,8 @@ pub struct Settings {
     /// Every damaged block in every size, not in one.
     pub all_sizes: bool,
     pub rounds: u32,
-    pub peers: bool,
+    /// Ask other programs about the copies of this seed.
+    pub peers: Option<u64>,
     pub jobs: usize,
     /// Where the copies lie while they are looked at.
     pub folder: PathBuf,
@@ -85,16 +93,18 @@ pub fn measure(
     let of_group: Vec<&Source> = sources.iter().filter(|source| source.group == group).collect();
     let fit = fit_sources(group, &of_group, &folder, settings, product, measured)?;
     measured.sources.insert(group, fit.len());
-    let (peers, absent) = if settings.peers { peers::installed(group) } else { Default::default() };
+    let (peers, absent) = if settings.peers.is_some() { peers::installed(group) } else { Default::default() };
 
     let mut cases = Vec::new();
     for (index, (source, reference)) in fit.iter().enumerate() {
         *measured.judges.entry((group, reference.decoder())).or_default() += 1;
-        // Blocks of a file of another format turn up, and another picture of the same format.
+        *measured.origins.entry((group, source.origin)).or_default() += 1;
+        // Blocks of another file turn up, and another picture as a whole.
         let twin = fit.get((index + 1) % fit.len()).filter(|(twin, _)| twin.name != source.name);
-        let mut rng = Rng::new(0, &["donor", &source.name]);
-        let donor = &sources[rng.below(sources.len())];
-        let donor = if donor.name == source.name { rng.bytes(1 << 20) } else { donor.bytes.clone() };
+        let donor = match twin {
+            Some((twin, _)) => twin.bytes.clone(),
+            None => Rng::new(0, &["donor", &source.name]).bytes(1 << 20),
+        };
         let sound =
             Sound::new(&source.name, &source.bytes, &donor, twin.map(|(twin, _)| twin.bytes.as_slice()));
         let seed = source.seed;
@@ -116,6 +126,7 @@ pub fn measure(
             Some(Case {
                 group,
                 source: source.name.clone(),
+                drawn: source.origin == Origin::Drawn,
                 operator,
                 seed,
                 round,
@@ -132,8 +143,11 @@ pub fn measure(
         eprintln!("{}: {} of {} sources, {} cases", group.key(), index + 1, fit.len(), cases.len());
     }
     fs::remove_dir_all(folder.join("sound")).map_err(|error| error.to_string())?;
-    ask_product(group, &folder, product, &mut cases)?;
-    ask_peers(&peers, &fit, &folder, settings.jobs, store, &mut cases);
+    ask_product(group, &folder, product, store, &mut cases)?;
+    let asked = cases
+        .iter_mut()
+        .filter(|case| settings.peers.is_some_and(|seed| case.seed % HARD_SEED == seed % HARD_SEED));
+    ask_peers(&peers, &fit, &folder, settings.jobs, store, asked.collect());
     measured.peers.insert(group, peers);
     measured.absent.insert(group, absent);
     measured.cases.extend(cases);
@@ -204,16 +218,24 @@ fn file_name(source: &Source, operator: Operator, seed: u64, round: u32) -> Stri
     format!("{}__{}__s{seed}r{round}.{extension}", source.name, operator.name())
 }
 
-fn ask_product(group: Group, folder: &Path, product: &Product, cases: &mut [Case]) -> Result<(), String> {
-    if cases.is_empty() {
-        return Ok(());
-    }
+fn ask_product(
+    group: Group,
+    folder: &Path,
+    product: &Product,
+    store: &Store,
+    cases: &mut [Case],
+) -> Result<(), String> {
     let depths: &[Option<&str>] =
         if group.is_video() { &[Some("full"), Some("keyframes"), Some("structure")] } else { &[None] };
     for (index, &depth) in depths.iter().enumerate() {
-        let mut answers = product.verify(folder, depth)?;
-        for case in cases.iter_mut() {
-            let answer = answers.remove(&case.path).unwrap_or_default();
+        let key =
+            |case: &Case| format!("{}.{}.{}", copy_key(&case.path), product.id(), depth.unwrap_or("still"));
+        let keys: Vec<String> = cases.iter().map(key).collect();
+        let all_known = keys.iter().all(|key| store.known(key).is_some());
+        let mut answers = if all_known { HashMap::new() } else { product.verify(folder, depth)? };
+        for (case, key) in cases.iter_mut().zip(&keys) {
+            let new = answers.remove(&case.path).unwrap_or_default();
+            let answer = Answer::from(store.get(key, || new.to_string()).as_str());
             match index {
                 0 => case.answer = answer,
                 1 => case.keyframes = Some(answer),
@@ -224,13 +246,19 @@ fn ask_product(group: Group, folder: &Path, product: &Product, cases: &mut [Case
     Ok(())
 }
 
+/// The same for the same bytes under a name with the same extension.
+fn copy_key(path: &Path) -> String {
+    let hash = fs::read(path).map(|bytes| blake3::hash(&bytes).to_hex());
+    hash.map(|hash| format!("{hash}.{}", path.extension().unwrap_or_default().display())).unwrap_or_default()
+}
+
 fn ask_peers(
     peers: &[Peer],
     fit: &[(&Source, Reference)],
     folder: &Path,
     jobs: usize,
     store: &Store,
-    cases: &mut [Case],
+    cases: Vec<&mut Case>,
 ) {
     if peers.is_empty() {
         return;
@@ -246,7 +274,7 @@ fn ask_peers(
             (source.name.as_str(), usable)
         })
         .collect();
-    let answers = tools::in_parallel(jobs, cases, |case| {
+    let answers = tools::in_parallel(jobs, &cases, |case| {
         let usable = usable.get(case.source.as_str());
         peers
             .iter()
@@ -256,14 +284,12 @@ fn ask_peers(
             })
             .collect()
     });
-    for (case, answers) in cases.iter_mut().zip(answers) {
+    for (case, answers) in cases.into_iter().zip(answers) {
         case.peers = answers;
     }
 }
 
 fn flags(peer: Peer, path: &Path, store: &Store) -> bool {
-    let hash = fs::read(path).map(|bytes| blake3::hash(&bytes).to_hex());
-    let extension = path.extension().unwrap_or_default().display();
-    let key = hash.map(|hash| format!("{hash}.{extension}.{}", peer.name)).unwrap_or_default();
+    let key = format!("{}.{}", copy_key(path), peer.name);
     store.get(&key, || if peer.flags(path) { "flagged" } else { "fine" }.to_owned()) == "flagged"
 }

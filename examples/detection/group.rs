@@ -124,6 +124,15 @@ impl Group {
         matches!(self, Self::Mp4 | Self::Mov | Self::Matroska | Self::OtherVideo)
     }
 
+    /// Whether files of this row may have this extension; rows that nothing is drawn for have none.
+    pub fn may_end_in(self, extension: &str) -> bool {
+        match self {
+            Self::Jpeg | Self::JpegHard => extension == "jpg",
+            Self::Matroska => matches!(extension, "mkv" | "webm"),
+            _ => extension == self.key(),
+        }
+    }
+
     /// The row of a file, by its content; the extension only tells camera raws from other TIFF. `None`: not measured.
     pub fn of(bytes: &[u8], extension: &str) -> Option<Self> {
         let at =

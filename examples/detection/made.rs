@@ -114,6 +114,9 @@ fn installed(
     let mut made = Vec::new();
     for (name, input, program, options) in STILLS {
         let extension = options.split("OUT.").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or("bin");
+        if !groups.iter().any(|group| group.may_end_in(extension)) {
+            continue;
+        }
         let out = folder.join("out").with_extension(extension);
         let _ = std::fs::remove_file(&out);
         let options = options.split(' ').map(|word| match word {
@@ -132,6 +135,9 @@ fn installed(
         return made;
     }
     for (index, (name, extension, codecs)) in CLIPS.into_iter().enumerate() {
+        if !groups.iter().any(|group| group.may_end_in(extension)) {
+            continue;
+        }
         let out = folder.join("clip").with_extension(extension);
         let pan =
             format!("crop=320:240:x='t*{}':y='t*30',noise=alls=5:allf=t:all_seed={seed}", 30 + 20 * index);

@@ -68,7 +68,7 @@ pub struct Options {
     /// Repetitions of every operator
     #[arg(long, default_value_t = 1)]
     rounds: u32,
-    /// Ask the other checkers that are installed
+    /// Ask the other checkers that are installed about the copies of the first seed
     #[arg(long)]
     peers: bool,
     /// Drawn files only through encoders that are part of the project
@@ -83,7 +83,10 @@ pub struct Options {
     /// Write docs/detection.md
     #[arg(long)]
     write: bool,
-    /// Keep the damaged copies and what other programs said of them: the next run over the same copies takes it from there
+    /// A sentence for the page about the files that were taken
+    #[arg(long)]
+    note: Option<String>,
+    /// Keep the damaged copies and all answers: the next run takes from there what the same programs said of the same copies
     #[arg(long)]
     keep: Option<PathBuf>,
     /// Folder for lists of what was missed and what was accused, one for each format
@@ -129,7 +132,7 @@ fn run(options: &Options) -> Result<bool, String> {
         operators: wanted_operators(&options.operators)?,
         all_sizes: options.all_sizes,
         rounds: options.rounds,
-        peers: options.peers,
+        peers: options.peers.then(|| options.seed.first().copied()).flatten(),
         jobs: options.jobs,
         folder: options.keep.clone().unwrap_or_else(|| scratch.path().to_owned()),
         keep: options.keep.is_some(),
@@ -174,7 +177,7 @@ fn sources_of(
         sources.extend(made::drawn(groups, seed, product, encoders));
     }
     if groups.contains(&Group::JpegHard) {
-        let other = seed + 1000;
+        let other = seed + cases::HARD_SEED;
         let mut hard = sources::choose(corpora, &[Group::Jpeg], options.sources * 4, other);
         hard.retain(|source| sources.iter().all(|used| used.name != source.name));
         hard.truncate(options.sources * 2);

@@ -28,6 +28,7 @@ const METHOD: &str = "\
   found; `unverifiable` is counted apart. Videos: `--video full` unless said otherwise.
 - The **hard set** are small changes inside the entropy-coded data of other JPEGs, with another seed: bit flips, 16 random bytes, and
   zeroed, foreign, swapped and doubled blocks of 512 bytes and 4 KiB, three of each.
+- Other checkers are asked about the copies of the first seed only: the time for both goes into processes that start.
 - A checker gets no cases from a sound file that it flags. A sound file that photofsck cannot judge gives no cases either; it
   is in the line \"sources\".
 ";
@@ -55,6 +56,9 @@ pub fn page(options: &Options, product: &Product, measured: &Measured, good: Opt
         measured.cases.len(),
         seeds.join(" and "),
     );
+    if let Some(note) = &options.note {
+        let _ = writeln!(out, "{note}\n");
+    }
     out.push_str(&table::main_table(measured, good));
     if let Some(good) = good.filter(|good| !good.accused.is_empty()) {
         out.push_str("\nCalled damaged, but sound:\n\n");

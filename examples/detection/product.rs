@@ -10,6 +10,8 @@ use serde_json::Value;
 pub struct Product {
     binary: PathBuf,
     jobs: usize,
+    /// Hash of the programs: what one build said, another need not.
+    id: String,
 }
 
 /// What it said of one file.
@@ -37,7 +39,18 @@ impl Product {
                 return Err(format!("{} is not there: run cargo build (--release) first", program.display()));
             }
         }
-        Ok(Self { binary, jobs })
+        let mut hasher = blake3::Hasher::new();
+        for program in [binary.clone(), binary.with_file_name("photofsck-worker")] {
+            let bytes = std::fs::read(&program).map_err(|error| format!("{}: {error}", program.display()))?;
+            hasher.update(&bytes);
+        }
+        let id = hasher.finalize().to_hex()[..16].to_owned();
+        Ok(Self { binary, jobs, id })
+    }
+
+    /// Tells builds apart.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Its version.
@@ -104,5 +117,30 @@ impl Product {
         }
         made.sort_by(|a, b| a.0.cmp(&b.0));
         made
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Sound => "sound",
+            Verdict::Damaged => "damaged",
+            Verdict::Unverifiable => "unverifiable",
+            Verdict::Silent => "silent",
+        };
+        write!(f, "{verdict} {}", self.reason.replace(['\t', '\n', '\r'], " "))
+    }
+}
+
+impl From<&str> for Answer {
+    fn from(text: &str) -> Self {
+        let (verdict, reason) = text.split_once(' ').unwrap_or((text, ""));
+        let verdict = match verdict {
+            "sound" => Verdict::Sound,
+            "damaged" => Verdict::Damaged,
+            "unverifiable" => Verdict::Unverifiable,
+            _ => Verdict::Silent,
+        };
+        Self { verdict, reason: reason.to_owned() }
     }
 }

@@ -8,7 +8,7 @@ use super::group::Group;
 use super::product::Product;
 
 /// Where a source comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A folder of real files.
     Corpus,
@@ -16,6 +16,17 @@ pub enum Origin {
     Drawn,
     /// A preview or thumbnail that the project made of a real file.
     Rendered,
+}
+
+impl Origin {
+    /// The word in the table.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Corpus => "real",
+            Self::Drawn => "drawn",
+            Self::Rendered => "rendered",
+        }
+    }
 }
 
 /// One sound file.

@@ -29,6 +29,11 @@ impl Store {
         Self { known, file: file.map(Mutex::new) }
     }
 
+    /// The known answer.
+    pub fn known(&self, key: &str) -> Option<&str> {
+        self.known.get(key).map(String::as_str)
+    }
+
     /// The known answer, else the new one, which is known from then on.
     pub fn get(&self, key: &str, ask: impl FnOnce() -> String) -> String {
         if let Some(known) = self.known.get(key) {

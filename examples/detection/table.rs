@@ -138,15 +138,28 @@ pub fn main_table(measured: &Measured, good: Option<&Good>) -> String {
 /// One line a format: cases, and every answer to them.
 pub fn formats_table(measured: &Measured) -> String {
     let mut out = String::from(
-        "| format | sources | visibly damaged | found | unverifiable | called sound | hardly visible | of these flagged | \
-         harmless | flagged | other name or picture | flagged | labels by |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| format | sources | visibly damaged | found | of real files alone | unverifiable | called sound | hardly visible | of these flagged | \
+         harmless | flagged | other name or picture | flagged | labels by |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    for (group, sources) in &measured.sources {
+    for group in measured.sources.keys() {
+        let origins: Vec<String> = measured
+            .origins
+            .iter()
+            .filter(|((of, _), _)| of == group)
+            .map(|((_, origin), sources)| format!("{sources} {}", origin.word()))
+            .collect();
         let of = |label: Label| {
             measured.cases.iter().filter(move |case| case.group == *group && case.label == label)
         };
         let count =
             |label: Label, verdict: Verdict| of(label).filter(|case| case.answer.verdict == verdict).count();
+        let (found, visible) =
+            caught(measured.cases.iter().filter(|case| case.group == *group && !case.drawn));
+        let real = if visible == 0 {
+            "-".to_owned()
+        } else {
+            format!("{found} / {visible} ({:.1} %)", 100.0 * found as f64 / visible as f64)
+        };
         let judges: Vec<String> = measured
             .judges
             .iter()
@@ -155,8 +168,9 @@ pub fn formats_table(measured: &Measured) -> String {
             .collect();
         let _ = writeln!(
             out,
-            "| {} | {sources} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {real} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             group.title(),
+            origins.join(", "),
             of(Label::Must).count(),
             count(Label::Must, Verdict::Damaged),
             count(Label::Must, Verdict::Unverifiable) + count(Label::Must, Verdict::Silent),

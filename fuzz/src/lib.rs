@@ -64,6 +64,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("jp2", structure::jp2, &["jp2"]),
     // A bit may stand for a block, of which eight bytes are remembered, for each component.
     Target::new("jpeg", structure::jpeg, &["jpeg"]).memory(512, 4 << 20),
+    // Decodes too, up to the limit of the oracle.
+    Target::new("jpeg_walk", media::jpeg_walk, &["jpeg"]).memory(64, 64 << 20).rounds(5_000),
     Target::new("mp4", structure::mp4, &["mp4", "heif"]),
     Target::new("png", structure::png, &["png"]),
     // FFmpeg and libheif are asked for the size of some; what they hold is bounded by the worker's limits.

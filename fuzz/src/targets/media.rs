@@ -1,5 +1,8 @@
 //! Recognition, and everything at once.
 
+use photofsck::media::formats::jpeg::turbo;
+use photofsck::media::structure::jpeg;
+use photofsck::media::structure::jpeg_walk::{self as walker, Answer};
 use photofsck::media::{self, Limits, Samples, Source, Target};
 use photofsck::model::Depth;
 
@@ -15,6 +18,15 @@ pub fn probe(data: &[u8]) {
             }
             None => drop(media::probe::unrecognised(&source)),
         }
+    }
+}
+
+/// The walk against libjpeg-turbo: what the walk calls sound, the decoder must not complain about.
+pub fn jpeg_walk(data: &[u8]) {
+    let outline = jpeg::walk(data);
+    let Some(picture) = outline.end.and_then(|end| data.get(..end)) else { return };
+    if outline.problem.is_none() && walker::walk(data, &outline) == Answer::Sound {
+        assert_eq!(turbo::entropy_complaint(picture), None, "the walk calls it sound");
     }
 }
 

@@ -139,6 +139,7 @@ impl Outline {
             if at == 12 && !matches!(&chunk.kind, b"VP8 " | b"VP8L" | b"VP8X") {
                 break Err(DecodeError::malformed("the first chunk is neither a picture nor VP8X", 12));
             }
+            let picture_before = !self.pictures.is_empty();
             let data = bytes.get(chunk.body.clone()).unwrap_or_default();
             match &chunk.kind {
                 b"VP8X" if at == 12 => {
@@ -176,6 +177,13 @@ impl Outline {
                     Err(error) => break Err(error),
                 },
                 _ => {}
+            }
+            if extended && !self.animated && !picture_before && chunk.body.end + (chunk.body.len() & 1) > end
+            {
+                break Err(DecodeError::malformed(
+                    "a chunk's padding is outside its container",
+                    chunk.at as u64,
+                ));
             }
             // Chunks begin at even offsets.
             at = chunk.body.end + (chunk.body.len() & 1);
@@ -254,7 +262,8 @@ fn picture(bytes: &[u8], chunk: &Chunk) -> Result<Picture, DecodeError> {
         }
     } else {
         match data.get(3..10) {
-            Some(&[0x9D, 0x01, 0x2A, w0, w1, h0, h1]) => {
+            // A frame that is not to be shown is no picture.
+            Some(&[0x9D, 0x01, 0x2A, w0, w1, h0, h1]) if data.first().is_some_and(|tag| tag & 0x10 != 0) => {
                 let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3FFF);
                 Some(PixelSize::new(side(w0, w1), side(h0, h1)))
             }
@@ -305,6 +314,7 @@ fn animation_frame(bytes: &[u8], frame: &Chunk, canvas: PixelSize) -> Result<Pic
                 return Ok(Picture { data: start..inner.body.end, alpha, left, top, ..found });
             }
             b"ALPH" => alpha = Some(inner.body.clone()),
+            _ if at == start => return Err(wrong("an animation's frame does not begin with its picture")),
             _ => {}
         }
         at = inner.body.end + (inner.body.len() & 1);

@@ -32,7 +32,7 @@ pub(super) fn opinion(kind: bmff::Kind, stream: &[u8], memory: u64) -> Opinion {
     let Some(codec) = codec else { return Opinion::None };
     // FFmpeg calls libaom's want of memory invalid data: see first that there is some.
     let mut room: Vec<u8> = Vec::new();
-    if usize::try_from(memory).is_err() || room.try_reserve_exact(memory as usize).is_err() {
+    if usize::try_from(memory).is_ok_and(|memory| room.try_reserve_exact(memory).is_err()) {
         return Opinion::None;
     }
     drop(room);

@@ -8,6 +8,7 @@
     reason = "encodes with C; a panic is a failed test"
 )]
 
+use proptest::prelude::*;
 use turbojpeg_sys as ffi;
 
 use super::super::testing::{examine_bytes, noise, prefixes};
@@ -28,8 +29,20 @@ fn picture(width: usize, height: usize) -> Vec<u8> {
 }
 
 fn encode(width: usize, height: usize, settings: &[(ffi::TJPARAM, i32)]) -> Vec<u8> {
-    let samples = picture(width, height);
-    // SAFETY: the input holds `height` rows of `width` RGB pixels; the output is copied and freed once.
+    compress(&picture(width, height), width, height, ffi::TJPF_TJPF_RGB, settings)
+}
+
+/// Encodes samples of three channels, or four for `TJPF_CMYK`.
+fn compress(
+    samples: &[u8],
+    width: usize,
+    height: usize,
+    layout: i32,
+    settings: &[(ffi::TJPARAM, i32)],
+) -> Vec<u8> {
+    let channels = if layout == ffi::TJPF_TJPF_CMYK { 4 } else { 3 };
+    assert_eq!(samples.len(), width * height * channels);
+    // SAFETY: the input holds `height` rows of `width` pixels; the output is copied and freed once.
     unsafe {
         let handle = ffi::tj3Init(ffi::TJINIT_TJINIT_COMPRESS as i32);
         for &(parameter, value) in
@@ -44,7 +57,7 @@ fn encode(width: usize, height: usize, settings: &[(ffi::TJPARAM, i32)]) -> Vec<
             width as i32,
             0,
             height as i32,
-            ffi::TJPF_TJPF_RGB,
+            layout,
             &raw mut out,
             &raw mut length,
         );
@@ -131,5 +144,99 @@ fn a_trailer_is_harmless() {
     for mut bytes in kinds() {
         bytes.extend(b"....ftypmp42 a motion photo");
         assert!(examine_bytes(&Jpeg, &bytes, Target::AtLeast(20)).is_ok());
+    }
+}
+
+/// Pictures of all sizes, contents and kinds of coding.
+fn any_picture() -> impl Strategy<Value = Vec<u8>> {
+    let content = (1usize..70, 1usize..70, 0u8..=255, any::<u64>());
+    let coding = (1i32..=100, 0usize..6, any::<bool>(), 0i32..9, any::<bool>());
+    (content, coding).prop_map(
+        |((width, height, grain, seed), (quality, layout, progressive, restart, optimise))| {
+            let subsampling = [0, 1, 2, 3, 4, 0][layout];
+            let (format, channels) =
+                if layout == 5 { (ffi::TJPF_TJPF_CMYK, 4) } else { (ffi::TJPF_TJPF_RGB, 3) };
+            let offset = seed as usize % 1000;
+            let noise = noise(width * height * channels + offset);
+            let samples: Vec<u8> = (0..width * height * channels)
+                .map(|n| {
+                    let (x, y) = (n / channels % width, n / channels / width);
+                    let ramp = (x * 5 + y * 3 + n % channels * 70) % 256;
+                    (ramp * usize::from(255 - grain) / 255
+                        + usize::from(noise[n + offset]) * usize::from(grain) / 255) as u8
+                })
+                .collect();
+            let settings = [
+                (ffi::TJPARAM_TJPARAM_QUALITY, quality),
+                (ffi::TJPARAM_TJPARAM_SUBSAMP, subsampling),
+                (ffi::TJPARAM_TJPARAM_PROGRESSIVE, i32::from(progressive)),
+                (ffi::TJPARAM_TJPARAM_RESTARTBLOCKS, restart),
+                (ffi::TJPARAM_TJPARAM_OPTIMIZE, i32::from(optimise)),
+            ];
+            compress(&samples, width, height, format, &settings)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_an_encoder_writes_is_sound(bytes in any_picture()) {
+        prop_assert_eq!(jpeg_walk::walk(&bytes, &structure::walk(&bytes)), Answer::Sound);
+        prop_assert_eq!(turbo::entropy_complaint(&bytes), None);
+    }
+
+    #[test]
+    fn spare_bytes_before_the_end_change_nothing(bytes in any_picture(), spare in prop::collection::vec(0u8..=254, 1..=64)) {
+        let mut padded = bytes;
+        let end = padded.len() - 2;
+        padded.splice(end..end, spare);
+        prop_assert!(examine_bytes(&Jpeg, &padded, Target::None).is_ok());
+    }
+
+    #[test]
+    fn what_the_decoder_notices_the_walk_notices(
+        bytes in any_picture(),
+        place in 0.0f64..1.0,
+        damage in prop::collection::vec(any::<u8>(), 1..20),
+    ) {
+        let start = structure::walk(&bytes).scans[0].data.start;
+        let at = start + ((bytes.len() - 2 - start) as f64 * place) as usize;
+        let mut wrong = bytes;
+        for (byte, change) in wrong[at..].iter_mut().zip(&damage) {
+            *byte ^= change;
+        }
+        if let Some(complaint) = turbo::entropy_complaint(&wrong) {
+            prop_assert!(examine_bytes(&Jpeg, &wrong, Target::None).is_err(), "{}", complaint);
+        }
+    }
+}
+
+#[test]
+fn damage_tells_from_where_and_by_whom() {
+    let mut bytes = encode(320, 400, &[(ffi::TJPARAM_TJPARAM_RESTARTROWS, 1)]);
+    let scan = structure::walk(&bytes).scans[0].data.clone();
+    let middle = scan.start + scan.len() / 2;
+    bytes[middle..middle + 600].copy_from_slice(&noise(600));
+    let source = std::fs::File::open("/dev/null").unwrap();
+    let source = Source::new(&source, bytes.len() as u64, Some(&bytes), "");
+    let limits = Limits { max_pixels: 1 << 24, max_memory: 1 << 28, max_seconds: 20 };
+    let examined = Jpeg.examine(MediaFormat::Jpeg, &source, Depth::Full, Target::None, &limits);
+    let offset = examined.problem.unwrap().offset().unwrap() as usize;
+    assert!((middle..middle + 1200).contains(&offset), "{offset} for {middle}");
+    assert_eq!(examined.accuser.unwrap().name, "photofsck JPEG walk");
+    assert!((0.4..0.6).contains(&examined.sound_until.unwrap()), "{:?}", examined.sound_until);
+}
+
+#[test]
+fn pictures_that_no_viewer_shows_are_unverifiable_unless_cut() {
+    let lossless = encode(40, 30, &[(ffi::TJPARAM_TJPARAM_LOSSLESS, 1)]);
+    let arithmetic = encode(40, 30, &[(ffi::TJPARAM_TJPARAM_ARITHMETIC, 1)]);
+    for bytes in [lossless, arithmetic] {
+        let answer = examine_bytes(&Jpeg, &bytes, Target::None);
+        assert!(matches!(answer, Err(DecodeError::Unsupported { .. })), "{answer:?}");
+        let answer = examine_bytes(&Jpeg, &bytes[..bytes.len() / 2 + 200], Target::None);
+        assert!(matches!(answer, Err(DecodeError::Truncated { .. })), "{answer:?}");
     }
 }

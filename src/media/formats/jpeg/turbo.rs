@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use turbojpeg_sys as ffi;
 
 use crate::media::Limits;
+use crate::media::structure::jpeg::{self, SPARE_BYTES};
 
 /// Version of the library that turbojpeg-sys builds; the library has no call that tells it.
 pub const VERSION: &str = "3.1.0";
@@ -188,6 +189,23 @@ impl Drop for Decompressor<'_> {
         // SAFETY: the handle came from `tj3Init` and is not used again.
         unsafe { ffi::tj3Destroy(self.handle) };
     }
+}
+
+/// What libjpeg-turbo has to say against the entropy-coded data of a picture: the oracle of tests and of fuzzing.
+///
+/// Not counted are errors about other things, warnings about headers, up to as many spare bytes before a marker as the walk
+/// allows, and a run of empty blocks that ends a block early, which one encoder writes.
+pub fn entropy_complaint(bytes: &[u8]) -> Option<String> {
+    let limits = Limits { max_pixels: 1 << 24, max_memory: 1 << 28, max_seconds: 20 };
+    let (mut decompressor, _) = Decompressor::new(bytes, &limits).ok()?;
+    let (_, complaint) = decompressor.decode().ok()?;
+    let text = complaint.filter(|complaint| !complaint.fatal)?.text;
+    let spare = text.split_whitespace().find_map(|word| word.parse::<usize>().ok());
+    let allowed = text.contains("extraneous bytes") && spare.is_some_and(|count| count <= SPARE_BYTES);
+    let progressive = matches!(jpeg::walk(bytes).frame, Some(frame) if frame.progressive());
+    let counted_short = progressive && text.contains("premature end of data segment");
+    let against = ["Corrupt JPEG data", "Premature end"].iter().any(|part| text.contains(part));
+    (against && !allowed && !counted_short).then_some(text)
 }
 
 fn clamp(value: u64) -> i32 {

@@ -140,7 +140,7 @@ impl Tree<'_, '_> {
         let scan = SCANS.get(block.scan).and_then(|scans| scans.get(2));
         for index in (1..from).rev() {
             let place = scan.and_then(|scan| scan.place.get(usize::from(index))).copied().unwrap_or(0);
-            let place = place >> 1 & 12 | place & 3;
+            let place = place >> 1 & 0b1100 | place & 0b11;
             let context = table.and_then(|table| table.get(usize::from(place))).copied().unwrap_or(0);
             if self.cabac.bin(first + base + context) {
                 found.push(index);
@@ -237,7 +237,7 @@ impl Tree<'_, '_> {
         self.cabac.contexts.rice.get(statistics).copied().map_or(0, |value| u32::from(value / 4))
     }
 
-    /// `StatCoeff` after the first remaining level of a sub-block (9.3.4.2.? in 9.3.3.11).
+    /// `StatCoeff` after the first remaining level of a sub-block (9.3.3.11).
     fn adapt(&mut self, statistics: usize, more: u32) {
         let Some(value) = self.cabac.contexts.rice.get_mut(statistics) else { return };
         if more >= 3 << (*value / 4) {

@@ -88,7 +88,7 @@ impl Segment {
         if bits.flag() != Some(true) {
             return Err(Refusal::Wrong("slice header that does not end where it should"));
         }
-        while bits.position() % 8 != 0 {
+        while !bits.position().is_multiple_of(8) {
             if bits.flag() != Some(false) {
                 return Err(Refusal::Wrong("slice header that does not end where it should"));
             }

@@ -152,10 +152,7 @@ impl<'w, 'b> Tree<'w, 'b> {
                 continue;
             }
             if component != 2 {
-                kind = match self.cabac.bin(ctx::SAO_TYPE) {
-                    false => 0,
-                    true => 1 + u8::from(self.cabac.bypass()),
-                };
+                kind = if self.cabac.bin(ctx::SAO_TYPE) { 1 + u8::from(self.cabac.bypass()) } else { 0 };
             }
             if kind == 0 {
                 continue;

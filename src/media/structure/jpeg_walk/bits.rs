@@ -9,6 +9,7 @@ const ENOUGH: i32 = 32;
 /// Reads the entropy-coded data of a scan, restart interval by restart interval.
 ///
 /// Bits past the end of the supply read as zeros; [`Bits::exhausted`] then tells that too much was taken.
+#[derive(Clone, Copy)]
 pub struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -48,17 +49,18 @@ impl<'a> Bits<'a> {
             self.at += bytes.cast_unsigned() as usize;
             self.count += bytes * 8;
         } else {
-            self.fill_bytewise();
+            // By value, so that the caller's copy can stay in registers.
+            *self = self.filled_bytewise();
         }
     }
 
     #[inline(never)]
-    fn fill_bytewise(&mut self) {
+    fn filled_bytewise(mut self) -> Self {
         while self.count <= 56 {
-            let Some(&byte) = self.data.get(self.at) else { return };
+            let Some(&byte) = self.data.get(self.at) else { break };
             if byte == 0xFF {
                 if self.data.get(self.at + 1) != Some(&0) {
-                    return;
+                    break;
                 }
                 self.at += 2;
                 self.find_clean();
@@ -68,6 +70,7 @@ impl<'a> Bits<'a> {
             self.held |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     /// The next bits, at most 32, on the right.
@@ -115,9 +118,26 @@ impl<'a> Bits<'a> {
         self.count < 0
     }
 
-    /// Whether less than a byte is left before the next marker.
-    pub fn at_marker(&self) -> bool {
+    /// Whether a step could have taken more bits than there are before the next marker.
+    pub fn nearly_exhausted(&mut self) -> bool {
+        self.refill();
+        self.count < ENOUGH
+    }
+
+    /// Whether less than a byte is left before the next marker. Right after a refill only.
+    pub const fn at_marker(&self) -> bool {
         self.count < 8
+    }
+
+    /// Whether the bits up to the next byte are all ones, as padding should be (F.1.2.3), or all zeros, or none.
+    pub const fn padding_is_even(&self) -> bool {
+        self.padding_is_ones() || self.peek((self.count & 7).cast_unsigned()) == 0
+    }
+
+    /// Whether the bits up to the next byte are all ones, or none.
+    pub const fn padding_is_ones(&self) -> bool {
+        let bits = (self.count & 7).cast_unsigned();
+        self.peek(bits) + 1 == 1 << bits
     }
 
     /// About where the next bit is in the data.
@@ -167,6 +187,8 @@ impl<'a> Bits<'a> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
+
     use super::*;
 
     #[test]
@@ -186,7 +208,7 @@ mod tests {
 
     #[test]
     fn long_supplies_read_as_byte_by_byte() {
-        let data: Vec<u8> = (0..2000u32).map(|n| (n * 2_654_435_761 >> 13) as u8).collect();
+        let data: Vec<u8> = (0..2000u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
         let mut stuffed = Vec::new();
         for &byte in &data {
             stuffed.push(byte);

@@ -21,6 +21,8 @@ pub struct Lossless<'t> {
 }
 
 impl Coding for Lossless<'_> {
+    const TELLING: bool = false;
+
     fn restart(&mut self) -> Result<(), Slip> {
         if let Some(picture) = &mut self.picture {
             picture.restart();
@@ -113,14 +115,14 @@ impl Picture {
                     2 => b,
                     3 => c,
                     4 => a + b - c,
-                    5 => a + (b - c >> 1),
-                    6 => b + (a - c >> 1),
-                    _ => a + b >> 1,
+                    5 => a + ((b - c) >> 1),
+                    6 => b + ((a - c) >> 1),
+                    _ => (a + b) >> 1,
                 }
             }
         };
         // Modulo 65536 (H.1.2.1).
-        let sample = prediction + difference & 0xFFFF;
+        let sample = (prediction + difference) & 0xFFFF;
         if sample >= self.end {
             return Err(Slip::Wrong("a sample out of range"));
         }

@@ -12,7 +12,9 @@ mod bits;
 mod geometry;
 mod lossless;
 mod progressive;
+mod samples;
 mod sequential;
+mod standard;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -92,6 +94,9 @@ impl Slip {
 
 /// How the units of a scan are coded.
 trait Coding {
+    /// Whether units are so long that what reads as some is not just any bits.
+    const TELLING: bool;
+
     /// Forgets what restart markers make forget. Also called at the end of the scan.
     fn restart(&mut self) -> Result<(), Slip>;
 
@@ -114,12 +119,15 @@ fn follow<C: Coding>(
         for unit in done..end {
             let result = coding.unit(bits);
             // What was read past the end of the data is no code.
-            if bits.exhausted() {
+            if bits.exhausted() || result.is_err() && bits.nearly_exhausted() {
                 return Err((unit, Slip::Ended));
             }
             result.map_err(|slip| (unit, slip))?;
         }
         done = end;
+        if C::TELLING && surplus(*bits, coding) {
+            return Err((done, Slip::Wrong("more units than the picture has")));
+        }
         coding.restart().map_err(|slip| (done, slip))?;
         if done < units {
             bits.restart(number).map_err(|slip| (done, slip))?;
@@ -127,4 +135,22 @@ fn follow<C: Coding>(
         }
     }
     Ok(())
+}
+
+/// Whether units go on up to the next marker: some before were lost, or read as fewer.
+///
+/// The data behind the last unit has to be no padding and then nothing but whole units with padding of ones. Spare bytes of
+/// cameras do not look so; they stand behind a byte that is padded.
+fn surplus<C: Coding>(mut bits: Bits<'_>, coding: &mut C) -> bool {
+    bits.refill();
+    if bits.padding_is_even() {
+        return false;
+    }
+    while !bits.at_marker() {
+        if coding.unit(&mut bits).is_err() || bits.exhausted() {
+            return false;
+        }
+        bits.refill();
+    }
+    bits.padding_is_ones()
 }

@@ -21,6 +21,8 @@ pub struct FirstDc<'t> {
 }
 
 impl Coding for FirstDc<'_> {
+    const TELLING: bool = false;
+
     fn restart(&mut self) -> Result<(), Slip> {
         for part in &mut self.parts {
             part.last = 0;
@@ -46,6 +48,8 @@ pub struct MoreDc {
 }
 
 impl Coding for MoreDc {
+    const TELLING: bool = false;
+
     fn restart(&mut self) -> Result<(), Slip> {
         Ok(())
     }
@@ -78,6 +82,8 @@ pub struct Ac<'t> {
 }
 
 impl Coding for Ac<'_> {
+    const TELLING: bool = false;
+
     fn restart(&mut self) -> Result<(), Slip> {
         if self.run > 0 {
             return Err(Slip::Wrong("a run of empty blocks past its end"));

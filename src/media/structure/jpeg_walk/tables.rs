@@ -1,12 +1,12 @@
 //! Huffman tables (ITU-T T.81 annex C) and quantisation tables as the walk needs them.
 
-use super::Slip;
 use super::bits::Bits;
+use super::{Slip, samples};
 
 /// Codes of up to so many bits are found by one look-up.
 const FAST_BITS: u32 = 9;
 /// Window of the look-up that passes over several coefficients at once.
-const RUN_BITS: u32 = 11;
+const RUN_BITS: u32 = 12;
 
 /// One Huffman table.
 pub struct Huffman {
@@ -144,6 +144,9 @@ impl Runs {
 /// A quantisation table, in zig-zag order.
 pub type Steps = [u16; 64];
 
+/// Blocks with a larger dequantised AC coefficient are looked at as samples, in 8 bits.
+const LOUD: i32 = 500;
+
 /// The largest quantised coefficients that samples of a precision can give.
 ///
 /// A dequantised coefficient of 8-bit samples lies between -1024 and 1024 (A.3.3); an encoder that rounds as it likes
@@ -151,10 +154,16 @@ pub type Steps = [u16; 64];
 pub struct Range {
     /// Magnitudes in zig-zag order.
     most: [i32; 64],
-    /// Per coefficient: every number of so many bits is inside.
-    safe: [u8; 64],
-    /// Magnitude categories (table F.1 and F.2, for 8 and 12 bits).
-    pub dc_sizes: u8,
+    /// Per coefficient: numbers of so many bits are neither outside nor loud.
+    quiet: [u8; 64],
+    /// Every AC coefficient of so many bits is inside, and where steps are small not loud.
+    pub fast_size: u8,
+    steps: Option<Steps>,
+    /// Half of the range of samples.
+    half: u16,
+    loud: i32,
+    /// Magnitude categories (tables F.1 and F.2, for 8 and 12 bits).
+    dc_sizes: u8,
     ac_sizes: u8,
 }
 
@@ -163,41 +172,48 @@ impl Range {
     pub fn new(steps: Option<&Steps>, precision: u8) -> Self {
         let extra = precision.saturating_sub(8).min(8);
         let (dc_sizes, ac_sizes) = (11 + extra, 10 + extra);
-        let (mut most, mut safe) = ([i32::MAX; 64], [ac_sizes; 64]);
-        if let Some(steps) = steps {
-            for ((most, safe), &step) in most.iter_mut().zip(&mut safe).zip(steps) {
-                let step = i32::from(step);
-                // A step of 0 makes everything 0.
-                let Some(value) = ((1024 << extra) + step).checked_div(step) else { continue };
-                *most = value;
-                // The category of a number is its length in bits.
-                *safe = ac_sizes.min((value + 1).ilog2().try_into().unwrap_or(0));
-            }
+        let (mut most, mut quiet) = ([i32::MAX; 64], [ac_sizes; 64]);
+        let (mut fast_size, mut loudest) = (ac_sizes, 0);
+        let loud = LOUD << extra;
+        for ((most, quiet), &step) in most.iter_mut().zip(&mut quiet).zip(steps.into_iter().flatten()) {
+            let step = i32::from(step);
+            // A step of 0 makes everything 0.
+            let Some(value) = ((1024 << extra) + step).checked_div(step) else { continue };
+            // The category of a number is its length in bits.
+            let size = |most: i32| ac_sizes.min((most + 1).ilog2().try_into().unwrap_or(0));
+            *most = value;
+            *quiet = size(loud / step);
+            fast_size = fast_size.min(size(value));
+            loudest = loudest.max(*quiet);
         }
-        Self { most, safe, dc_sizes, ac_sizes }
+        if steps.is_some() {
+            fast_size = fast_size.min(loudest);
+        }
+        Self { most, quiet, fast_size, steps: steps.copied(), half: 128 << extra, loud, dc_sizes, ac_sizes }
     }
 
-    /// Every AC coefficient of so many bits is inside.
-    pub fn safe_size(&self) -> u8 {
-        self.safe.iter().skip(1).copied().min().unwrap_or(0)
+    /// Whether an encoder can have made this block.
+    pub fn possible(&self, block: &[i32; 64]) -> bool {
+        self.steps.as_ref().is_none_or(|steps| samples::possible(block, steps, self.half.into()))
     }
 
-    /// Reads the value of an AC coefficient, which lacks `shift` bits. Takes at most 16 bits.
+    /// Reads the value of an AC coefficient, which lacks `shift` bits; tells whether it is loud. Takes at most 16 bits.
     #[inline]
-    pub fn read_ac(&self, bits: &mut Bits<'_>, index: u32, size: u8, shift: u8) -> Result<(), Slip> {
+    pub fn read_ac(&self, bits: &mut Bits<'_>, index: u32, size: u8, shift: u8) -> Result<bool, Slip> {
         let at = index as usize;
-        if shift == 0 && self.safe.get(at).is_some_and(|&safe| size <= safe) {
+        if shift == 0 && self.quiet.get(at).is_some_and(|&quiet| size <= quiet) {
             bits.skip(size.into());
-            return Ok(());
+            return Ok(false);
         }
         if size > self.ac_sizes {
             return Err(Slip::Wrong("an AC coefficient out of range"));
         }
-        let value = bits.signed(size.into()) << shift;
-        if value.abs() > self.most.get(at).copied().unwrap_or(i32::MAX) {
+        let value = bits.signed(size.into()).abs() << shift;
+        if value > self.most.get(at).copied().unwrap_or(i32::MAX) {
             return Err(Slip::Wrong("an AC coefficient out of range"));
         }
-        Ok(())
+        let step = self.steps.as_ref().and_then(|steps| steps.get(at));
+        Ok(step.is_some_and(|&step| value.saturating_mul(step.into()) > self.loud))
     }
 
     /// Reads a DC difference of coefficients that lack `shift` bits and adds it. Takes at most 32 bits.
@@ -284,7 +300,7 @@ mod tests {
         steps[5] = 100;
         let range = Range::new(Some(&steps), 8);
         assert_eq!(range.most[5], 11);
-        assert_eq!((range.safe[1], range.safe[5], range.safe_size()), (10, 3, 3));
+        assert_eq!((range.quiet[1], range.quiet[5], range.fast_size), (8, 2, 3));
         // 11 is inside, 12 is not.
         for (data, sound) in
             [([0b1011_0000], true), ([0b1100_0000], false), ([0b0011_0000], false), ([0b0100_0000], true)]

@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     reason = "a panic is a failed test"
 )]
 
@@ -57,7 +58,7 @@ impl Writer {
         self.put(size, 8);
         if size < 16 {
             let raw = if difference < 0 { difference - 1 } else { difference };
-            self.put(raw as u32 & ((1 << size) - 1), size);
+            self.put(raw.cast_unsigned() & ((1 << size) - 1), size);
         }
     }
 }
@@ -77,7 +78,7 @@ const HEIGHT: usize = 20;
 
 /// Noise around a ramp, in the whole range of the precision.
 fn sample(kind: Kind, x: usize, y: usize, c: usize) -> i32 {
-    let noise = (x * 7919 + y * 104_729 + c * 1_299_709) * 2_654_435_761 >> 7;
+    let noise = ((x * 7919 + y * 104_729 + c * 1_299_709) * 2_654_435_761) >> 7;
     (((x + y) << (kind.precision - 6)) + noise % (1 << (kind.precision - 3))) as i32
 }
 
@@ -119,9 +120,9 @@ fn encode(kind: Kind, with_tables: bool) -> Vec<u8> {
                         2 => at(0, 1),
                         3 => at(1, 1),
                         4 => at(1, 0) + at(0, 1) - at(1, 1),
-                        5 => at(1, 0) + (at(0, 1) - at(1, 1) >> 1),
-                        6 => at(0, 1) + (at(1, 0) - at(1, 1) >> 1),
-                        _ => at(1, 0) + at(0, 1) >> 1,
+                        5 => at(1, 0) + ((at(0, 1) - at(1, 1)) >> 1),
+                        6 => at(0, 1) + ((at(1, 0) - at(1, 1)) >> 1),
+                        _ => (at(1, 0) + at(0, 1)) >> 1,
                     },
                 };
                 // Modulo 65536, as the category 16 wants it.

@@ -5,6 +5,7 @@ use super::geometry::{Geometry, Plane};
 use super::lossless::{self, Lossless, Picture};
 use super::progressive::{Ac, DcPart, FirstDc, MoreDc};
 use super::sequential::{self, Sequential};
+use super::standard;
 use super::tables::{Huffman, Range, Runs, Steps};
 use super::{Answer, Coding, Flaw, Slip, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
@@ -75,12 +76,7 @@ impl<'a> Walker<'a> {
             (height, _) => height,
         };
         let geometry = Geometry::new(frame, height);
-        let progress = geometry.planes.iter().map(|plane| {
-            let blocks = if frame.progressive() { plane.padded.0 * plane.padded.1 } else { 0 };
-            // A block takes a bit at least in its first scan: more than these are not there, whatever the header says.
-            let blocks = blocks.min(length.saturating_mul(8));
-            Progress { lacking: [None; 64], nonzero: vec![0; blocks] }
-        });
+        let progress = geometry.planes.iter().map(|_| Progress { lacking: [None; 64], nonzero: Vec::new() });
         Ok(Self {
             frame,
             progress: progress.collect(),
@@ -112,6 +108,14 @@ impl<'a> Walker<'a> {
     }
 
     fn picture(&mut self, bytes: &[u8], outline: &Outline) -> Result<(), Stop> {
+        if !self.frame.lossless()
+            && self.frame.precision == 8
+            && !outline.segments.iter().any(|segment| segment.marker == 0xC4)
+            && !self.abbreviated
+        {
+            // Frames of Motion JPEG leave the usual tables out.
+            let _ = self.huffman(&standard::TABLES);
+        }
         let mut scans = outline.scans.iter();
         for segment in &outline.segments {
             let body = bytes.get(segment.body.clone()).unwrap_or_default();
@@ -302,14 +306,30 @@ impl<'a> Walker<'a> {
     }
 
     fn sequential(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
+        // Components with the same tables share the look-ups.
+        let kind = |&(plane, _, ac): &(usize, usize, usize)| {
+            (self.geometry.planes.get(plane).map(|plane| plane.component.table), ac)
+        };
+        let first = |part| plan.parts.iter().position(|other| kind(other) == kind(part)).unwrap_or(0);
         let mut runs = Vec::new();
-        for (&(_, _, ac), range) in plan.parts.iter().zip(ranges) {
-            runs.push(Runs::new(table(&self.ac, ac)?, range.safe_size()));
+        for (number, (part, range)) in plan.parts.iter().zip(ranges).enumerate() {
+            let fresh = first(part) == number;
+            runs.push(if fresh { Some(Runs::new(table(&self.ac, part.2)?, range.fast_size)) } else { None });
         }
         let mut parts = Vec::new();
-        for ((&(plane, dc, ac), range), runs) in plan.parts.iter().zip(ranges).zip(&runs) {
+        for (part, range) in plan.parts.iter().zip(ranges) {
+            let &(plane, dc, ac) = part;
+            let Some(runs) = runs.get(first(part)).and_then(Option::as_deref) else { continue };
             let (dc, ac) = (table(&self.dc, dc)?, table(&self.ac, ac)?);
-            parts.push(sequential::Part { blocks: self.in_unit(plan, plane), dc, ac, runs, range, last: 0 });
+            parts.push(sequential::Part {
+                blocks: self.in_unit(plan, plane),
+                dc,
+                ac,
+                runs,
+                range,
+                last: 0,
+                loud: false,
+            });
         }
         self.run(bytes, scan, plan, &mut Sequential { parts })
     }
@@ -343,6 +363,8 @@ impl<'a> Walker<'a> {
             .get_mut(number)
             .map(|progress| std::mem::take(&mut progress.nonzero))
             .unwrap_or_default();
+        // Each block has had a bit at least in the scan of its DC coefficient: no header alone makes this large.
+        nonzero.resize(plane.padded.0 * plane.padded.1, 0);
         let mut coding = Ac {
             table: table(&self.ac, ac)?,
             range,
@@ -372,9 +394,10 @@ impl<'a> Walker<'a> {
                     .push(lossless::Part { samples: self.in_unit(plan, plane), table: table(&self.dc, dc)? });
             }
             let (across, _) = self.units(plan);
-            let picture = (parts.iter().all(|part| part.samples == 1) && self.interval % across.max(1) == 0)
-                .then(|| Picture::new(plan.from, self.frame.precision, plan.shift, across, parts.len()))
-                .flatten();
+            let picture = (parts.iter().all(|part| part.samples == 1)
+                && self.interval.is_multiple_of(across.max(1)))
+            .then(|| Picture::new(plan.from, self.frame.precision, plan.shift, across, parts.len()))
+            .flatten();
             self.run(bytes, scan, plan, &mut Lossless { parts, long_16, picture })
         };
         match attempt(false) {
@@ -394,7 +417,7 @@ impl<'a> Walker<'a> {
         let at = (scan.data.start + bits.place()) as u64;
         match result {
             Ok(()) => {}
-            // One encoder counts one block too few in the last run of a band: the block is taken as empty.
+            // Adobe Photoshop counts one block too few in the last run of a band: the block is taken as empty.
             Err((unit, Slip::Ended))
                 if plan.from > 0 && !self.frame.lossless() && unit + 1 == units && bits.at_marker() => {}
             Err((unit, slip)) => {

@@ -92,7 +92,8 @@ fn partitions(bytes: &[u8], base: usize, count: usize, whole: bool) -> Option<Ve
         start = end;
     }
     ranges.resize(count - 1, start..start);
-    ranges.push(start..bytes.len());
+    // Even without a coefficient, the last is not empty.
+    (!whole || start < bytes.len()).then(|| ranges.push(start..bytes.len()))?;
     Some(ranges)
 }
 

@@ -273,6 +273,14 @@ fn frames_of_animations_are_walked_and_stay_on_the_canvas() {
     assert!(animation(10, 20, &wrong).is_some());
 }
 
+#[test]
+fn a_frame_that_is_not_to_be_shown_is_no_picture() {
+    let mut bytes = encode(20, 10, &photo(20, 10, 40, false), lossy);
+    bytes[20] ^= 0x10;
+    assert!(!libwebp_decodes(&bytes));
+    assert!(problem(&bytes).is_some());
+}
+
 /// A sound file of every kind.
 fn samples() -> Vec<Vec<u8>> {
     let rgba = photo(36, 40, 40, true);

@@ -1,0 +1,105 @@
+//! Whether an encoder can have made a block: the samples that it gives against the range of its precision.
+
+use std::sync::LazyLock;
+
+use super::tables::Steps;
+
+/// Natural place of each coefficient in zig-zag order (figure A.6).
+#[rustfmt::skip]
+const ZIGZAG: [u8; 64] = [
+     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
+    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
+    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// Samples of one dimension for each coefficient (A.3.3).
+static COSINES: LazyLock<[[f32; 8]; 8]> = LazyLock::new(|| {
+    std::array::from_fn(|frequency| {
+        std::array::from_fn(|place| {
+            let scale = if frequency == 0 { 0.125_f32.sqrt() } else { 0.5 };
+            let angle = (2 * place + 1) as f32 * frequency as f32 * std::f32::consts::PI / 16.0;
+            scale * angle.cos()
+        })
+    })
+});
+
+/// Encoders that smooth the edges of clipped areas go so many levels beyond the range on purpose, of 128.
+const OVERSHOOT: f32 = 31.0;
+
+/// Whether quantisation alone can have moved a block (quantised, in zig-zag order) so far out of the range of its samples.
+///
+/// The samples that were encoded are inside. The transform keeps distances, and no coefficient moves more than one step (half
+/// of one where it is rounded): so the decoded block is not farther from the range than the length of all steps together.
+pub fn possible(quantised: &[i32; 64], steps: &Steps, half: f32) -> bool {
+    let mut block = [[0.0f32; 8]; 8];
+    let mut allowed = 0.0;
+    for ((&value, &step), &place) in quantised.iter().zip(steps).zip(&ZIGZAG) {
+        let step = f32::from(step);
+        allowed += step * step;
+        if let Some(cell) =
+            block.get_mut(usize::from(place / 8)).and_then(|row| row.get_mut(usize::from(place % 8)))
+        {
+            *cell = value as f32 * step;
+        }
+    }
+    let [first, ..] = *steps;
+    let limit = half + (2.0 * f32::from(first)).min(OVERSHOOT * half / 128.0);
+    // No wave of a coefficient is higher than a quarter of it.
+    if block.iter().flatten().map(|value| value.abs()).sum::<f32>() <= 4.0 * limit {
+        return true;
+    }
+    let samples = transform(transform(block));
+    let beyond: f32 = samples.iter().flatten().map(|sample| (sample.abs() - limit).max(0.0).powi(2)).sum();
+    beyond <= allowed
+}
+
+/// One dimension back to samples; rows and columns change places.
+fn transform(block: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
+    let cosines = &*COSINES;
+    let mut out = [[0.0; 8]; 8];
+    for (number, row) in block.iter().enumerate() {
+        for (coefficient, wave) in row.iter().zip(cosines).filter(|(coefficient, _)| **coefficient != 0.0) {
+            for (target, value) in out.iter_mut().zip(wave) {
+                if let Some(cell) = target.get_mut(number) {
+                    *cell += coefficient * value;
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+    use super::*;
+
+    #[test]
+    fn full_range_is_possible_and_more_is_not() {
+        let steps = [2; 64];
+        let block = |dc: i32, ac: i32| {
+            let mut block = [0; 64];
+            (block[0], block[1]) = (dc, ac);
+            block
+        };
+        // White, black, and an edge between them.
+        assert!(possible(&block(508, 0), &steps, 128.0));
+        assert!(possible(&block(-512, 0), &steps, 128.0));
+        assert!(possible(&block(0, 350), &steps, 128.0));
+        // A strong edge in white.
+        assert!(!possible(&block(500, 200), &steps, 128.0));
+        // With coarse steps one cannot know.
+        assert!(possible(&block(10, 4), &[100; 64], 128.0));
+    }
+
+    #[test]
+    fn the_transform_keeps_distances() {
+        let mut block = [[0.0; 8]; 8];
+        (block[0][0], block[1][3], block[7][7]) = (100.0, -40.0, 9.0);
+        let samples = transform(transform(block));
+        let power = |block: [[f32; 8]; 8]| block.iter().flatten().map(|value| value * value).sum::<f32>();
+        assert!((power(samples) / power(block) - 1.0).abs() < 1e-4);
+    }
+}
