@@ -597,8 +597,9 @@ impl Desk<'_> {
 
     /// Tells of a file what was found after its own look.
     fn tell_late(&self, turn: &mut Turn<'_, '_>, finding: Finding) {
-        let item = turn.items.iter_mut().find(|item| finding.path.as_ref() == Some(&item.path));
-        item.into_iter().for_each(|item| item.codes.push(finding.code));
+        if let Some(item) = turn.items.iter_mut().find(|item| finding.path.as_ref() == Some(&item.path)) {
+            item.codes.push(finding.code);
+        }
         self.hold(turn, finding);
     }
 

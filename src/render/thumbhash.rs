@@ -78,7 +78,7 @@ impl Impression {
             .zip(alpha)
             .map(|(((light, p), q), alpha)| {
                 let blue = light - 2.0 / 3.0 * p;
-                let red = (3.0 * light - blue + q) / 2.0;
+                let red = f32::midpoint(3.0 * light - blue, q);
                 [red, red - q, blue].map(|value| value.clamp(0.0, 1.0) * alpha.clamp(0.0, 1.0) * 255.0)
             })
             .collect();
@@ -159,6 +159,7 @@ mod tests {
         clippy::unwrap_used,
         clippy::indexing_slicing,
         clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
         reason = "tests"
     )]
 

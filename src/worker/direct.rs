@@ -112,6 +112,7 @@ mod tests {
         clippy::unwrap_used,
         clippy::indexing_slicing,
         clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
         reason = "a panic is a failed test"
     )]
 

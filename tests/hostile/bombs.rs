@@ -60,9 +60,9 @@ fn zlib_zeros(mebibytes: usize) -> Vec<u8> {
     stream
 }
 
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut crc = Crc::new();
-    crc.update(kind);
+    crc.update(&kind);
     crc.update(data);
     let length = u32::try_from(data.len()).unwrap().to_be_bytes();
     [&length, &kind[..], data, &crc.sum().to_be_bytes()].concat()
@@ -71,8 +71,14 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 /// A PNG of one gray channel; `extra` stands between header and data.
 fn png(width: u32, height: u32, depth: u8, extra: &[u8], data: &[u8]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, 0, 0, 0, 0]].concat();
-    [b"\x89PNG\r\n\x1a\n", &chunk(b"IHDR", &header)[..], extra, &chunk(b"IDAT", data), &chunk(b"IEND", b"")]
-        .concat()
+    [
+        b"\x89PNG\r\n\x1a\n",
+        &chunk(*b"IHDR", &header)[..],
+        extra,
+        &chunk(*b"IDAT", data),
+        &chunk(*b"IEND", b""),
+    ]
+    .concat()
 }
 
 fn zlib(data: &[u8]) -> Vec<u8> {
@@ -84,10 +90,10 @@ fn zlib(data: &[u8]) -> Vec<u8> {
 fn pngs() -> Vec<Bomb> {
     let small = |extra: &[u8]| png(8, 1, 8, extra, &zlib(&[0; 9]));
     let packed = zlib_zeros(400);
-    let profile = chunk(b"iCCP", &[b"icc\0\0", &packed[..]].concat());
-    let text = chunk(b"zTXt", &[b"Comment\0\0", &packed[..]].concat());
-    let xmp = chunk(b"iTXt", &[b"XML:com.adobe.xmp\0\x01\0\0\0", &packed[..]].concat());
-    let many: Vec<u8> = (0..200_000).flat_map(|_| chunk(b"tEXt", b"a\0b")).collect();
+    let profile = chunk(*b"iCCP", &[b"icc\0\0", &packed[..]].concat());
+    let text = chunk(*b"zTXt", &[b"Comment\0\0", &packed[..]].concat());
+    let xmp = chunk(*b"iTXt", &[b"XML:com.adobe.xmp\0\x01\0\0\0", &packed[..]].concat());
+    let many: Vec<u8> = (0..200_000).flat_map(|_| chunk(*b"tEXt", b"a\0b")).collect();
     // 100000 rows of 12501 bytes fill 1193 MiB.
     vec![
         bomb("zeros-without-end.png", NEVER_FINE, png(100_000, 100_000, 1, b"", &zlib_zeros(1193))),
@@ -278,14 +284,14 @@ fn heifs() -> Vec<Bomb> {
         bomb(
             "nested.heic",
             NEVER_FINE,
-            [&b"\0\0\0\x10ftypheic\0\0\0\0"[..], &nested(b"meta", 100_000)].concat(),
+            [&b"\0\0\0\x10ftypheic\0\0\0\0"[..], &nested(*b"meta", 100_000)].concat(),
         ),
     ]
 }
 
 /// Boxes in boxes, without anything in the innermost.
-fn nested(kind: &[u8; 4], depth: u32) -> Vec<u8> {
-    (0..depth).rev().flat_map(|left| [&((left + 1) * 8).to_be_bytes()[..], kind].concat()).collect()
+fn nested(kind: [u8; 4], depth: u32) -> Vec<u8> {
+    (0..depth).rev().flat_map(|left| [((left + 1) * 8).to_be_bytes(), kind].concat()).collect()
 }
 
 fn movies() -> Vec<Bomb> {
@@ -304,7 +310,7 @@ fn movies() -> Vec<Bomb> {
         bomb("endless-equal-samples.mp4", NEVER_FINE, patched(movie(), b"stsz", 4, &samples)),
         bomb("endless-times.mp4", NEVER_FINE, patched(movie(), b"stts", 4, &[0xff; 4])),
         bomb("endless-run.mp4", ANYTHING, patched(movie(), b"stsc", 12, &[0xff; 4])),
-        bomb("nested.mp4", NEVER_FINE, [ftyp, &nested(b"moov", 100_000)].concat()),
+        bomb("nested.mp4", NEVER_FINE, [ftyp, &nested(*b"moov", 100_000)].concat()),
         bomb("side-by-side.mp4", NEVER_FINE, [ftyp, &b"\0\0\0\x08free".repeat(500_000)].concat()),
         bomb("nested-segments.mkv", NEVER_FINE, [ebml.clone(), segment.repeat(50_000)].concat()),
         bomb(
@@ -333,7 +339,7 @@ pub fn texts() -> Vec<Bomb> {
     };
     let mut laughs = String::from("<?xml version=\"1.0\"?><!DOCTYPE svg [<!ENTITY a \"ha\">");
     for (new, old) in ('b'..='k').zip('a'..='j') {
-        laughs.push_str(&format!("<!ENTITY {new} \"{}\">", format!("&{old};").repeat(10)));
+        laughs.extend(["<!ENTITY ", &new.to_string(), " \"", &format!("&{old};").repeat(10), "\">"]);
     }
     laughs.push_str("]>");
     let laughs = [laughs.as_bytes(), &svg("<text x=\"1\" y=\"9\">&k;</text>")].concat();
@@ -343,9 +349,10 @@ pub fn texts() -> Vec<Bomb> {
     ]
     .concat();
     let deep = format!("{}{}", "<g>".repeat(100_000), "</g>".repeat(100_000));
-    let uses: String = (1..40)
+    let uses: Vec<String> = (1..40)
         .map(|n| format!("<g id=\"u{n}\"><use xlink:href=\"#u{0}\"/><use xlink:href=\"#u{0}\"/></g>", n - 1))
         .collect();
+    let uses = uses.concat();
     let uses =
         format!("<defs><rect id=\"u0\" width=\"1\" height=\"1\"/>{uses}</defs><use xlink:href=\"#u39\"/>");
     let root = &b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>"[..];
@@ -395,7 +402,7 @@ fn others() -> Vec<Bomb> {
         bomb(
             "nested.jp2",
             NEVER_FINE,
-            [&b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 \0\0\0\0jp2 "[..], &nested(b"jp2h", 100_000)]
+            [&b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 \0\0\0\0jp2 "[..], &nested(*b"jp2h", 100_000)]
                 .concat(),
         ),
         bomb("empty.jpg", BROKEN, Vec::new()),

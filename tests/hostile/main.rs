@@ -229,8 +229,8 @@ fn what_may_not_be_read_is_told() {
     fs::write(&file, seed("jpeg/gray.jpg")).unwrap();
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("hidden.jpg"), b"x").unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
-    fs::set_permissions(&inner, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(&inner, fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(&file).is_ok() {
         eprintln!("NOT RUN: root may read everything");
         return;

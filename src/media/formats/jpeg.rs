@@ -216,12 +216,12 @@ fn further_pictures(
         if let Some(frame) = &inner.frame {
             within_limits(frame.size, needs(&inner, Target::None), limits)?;
         }
-        if let Err(flaw) = check(picture, &inner) {
-            if flaw.error.damage().is_some() {
-                let offset = flaw.error.offset().map_or(range.start, |offset| range.start + offset);
-                let what = format!("picture {number} of the multi-picture index: {}", flaw.error);
-                return Err(DecodeError::malformed(what, offset));
-            }
+        if let Err(flaw) = check(picture, &inner)
+            && flaw.error.damage().is_some()
+        {
+            let offset = flaw.error.offset().map_or(range.start, |offset| range.start + offset);
+            let what = format!("picture {number} of the multi-picture index: {}", flaw.error);
+            return Err(DecodeError::malformed(what, offset));
         }
     }
     Ok(())

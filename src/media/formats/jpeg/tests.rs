@@ -4,6 +4,7 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     unsafe_code,
     reason = "encodes with C; a panic is a failed test"
 )]

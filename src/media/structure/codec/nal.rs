@@ -118,7 +118,8 @@ fn check_unit(family: Family, unit: &[u8], pictures: &mut Pictures) -> Result<bo
             let Some(&second) = unit.get(1) else {
                 return Err(Flaw::new(0, "a unit is shorter than its header"));
             };
-            if second & 7 == 0 {
+            let temporal_id_plus1 = second & 7;
+            if temporal_id_plus1 == 0 {
                 return Err(Flaw::new(1, "a unit has no temporal layer"));
             }
             let is_slice = matches!(kind, 0..=9 | 16..=21);

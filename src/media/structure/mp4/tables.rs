@@ -109,7 +109,7 @@ impl Tables {
     /// writers are careless.
     pub fn disagreement(&self) -> Option<String> {
         let timed: u64 =
-            self.entries(&self.times, 8).map(|entry| u64::from(be32(entry, 0).unwrap_or(0))).sum();
+            Self::entries(&self.times, 8).map(|entry| u64::from(be32(entry, 0).unwrap_or(0))).sum();
         if timed != u64::from(self.samples()) {
             return Some(format!("table 'stts' has times for {timed} samples of {}", self.samples()));
         }
@@ -122,7 +122,7 @@ impl Tables {
     pub fn time(&self, sample: u32) -> u64 {
         let mut left = sample;
         let mut time = 0u64;
-        for entry in self.entries(&self.times, 8) {
+        for entry in Self::entries(&self.times, 8) {
             let (count, each) = (be32(entry, 0).unwrap_or(0), be32(entry, 4).unwrap_or(0));
             let taken = count.min(left);
             time = time.saturating_add(u64::from(taken) * u64::from(each));
@@ -134,7 +134,7 @@ impl Tables {
         time
     }
 
-    fn entries<'t>(&self, table: &'t Entries, width: usize) -> impl Iterator<Item = &'t [u8]> + use<'t> {
+    fn entries(table: &Entries, width: usize) -> impl Iterator<Item = &[u8]> {
         table.bytes.get(8..).unwrap_or_default().chunks_exact(width).take(table.count)
     }
 

@@ -67,7 +67,7 @@ impl Track {
     fn describe(&mut self, source: &Source<'_>, description: &Bmff) {
         let visual = &self.handler == b"vide";
         for entry in description.children(source, 8).flatten().take(MAX_ENTRIES) {
-            self.codecs.push(codec(source, &entry, &self.handler));
+            self.codecs.push(codec(source, &entry, self.handler));
             let Ok(bytes) = head_of(source, &entry, 28) else { continue };
             // 24 bytes of fields stand before the width (ISO/IEC 14496-12 12.1.3).
             if let (Some(width), Some(height), true) = (be16(&bytes, 24), be16(&bytes, 26), visual) {
@@ -133,9 +133,9 @@ impl Track {
 }
 
 /// The framing that a sample entry tells.
-fn codec(source: &Source<'_>, entry: &Bmff, handler: &bmff::Kind) -> Codec {
+fn codec(source: &Source<'_>, entry: &Bmff, handler: bmff::Kind) -> Codec {
     // Fields before the boxes: visual 78 bytes, sound 28 and more for QuickTime's later versions (12.1.3, 12.2.3).
-    let fields = match handler {
+    let fields = match &handler {
         b"vide" => 78,
         b"soun" => match head_of(source, entry, 10).ok().and_then(|bytes| be16(&bytes, 8)) {
             Some(1) => 28 + 16,

@@ -99,7 +99,7 @@ mod tests {
         ]
         .concat();
         let header = [&[0x30; 16][..], &(30 + 104u64).to_le_bytes(), &[0; 6], &properties].concat();
-        let mut packet = vec![7; 100];
+        let mut packet = [7; 100];
         packet[..3].copy_from_slice(&[0x82, 0, 0]);
         let data = [DATA, &(50 + 300u64).to_le_bytes(), &[0; 26], &packet.repeat(3)].concat();
         [header, data].concat()

@@ -54,11 +54,11 @@ pub fn walk(source: &Source<'_>, samples: bool, pulse: Pulse<'_>) -> Answer {
 /// A video tag: frame type and codec, then for H.264 the packet type and a time (E.4.3).
 fn video(tag: &[u8], codec: &mut Codec, at: u64) -> Result<(), DecodeError> {
     match tag {
-        &[head, 0, _, _, _, ref record @ ..] if head & 15 == 7 => {
+        [head, 0, _, _, _, record @ ..] if head & 15 == 7 => {
             *codec = Framing::from_record(Family::Avc, record).map_or(Codec::Opaque, Codec::Nal);
             Ok(())
         }
-        &[head, 1, _, _, _, ref frame @ ..] if head & 15 == 7 => codec.check(frame).map_err(|flaw| {
+        [head, 1, _, _, _, frame @ ..] if head & 15 == 7 => codec.check(frame).map_err(|flaw| {
             DecodeError::malformed(format!("video tag: {}", flaw.what), at + 5 + flaw.at as u64)
         }),
         _ => Ok(()),

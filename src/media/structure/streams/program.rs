@@ -7,7 +7,7 @@ use super::super::bmff::be16;
 use super::{Answer, MAX_CHUNKS, Pulse, cut, no_chunk, read};
 
 /// Zero bytes between packets; image files of discs have empty sectors.
-const MAX_GAP: u64 = 4096;
+const MAX_GAP: usize = 4096;
 
 /// Packet after packet. A bare video stream (no packs) has no sizes to follow and is not judged.
 pub fn walk(source: &Source<'_>, pulse: Pulse<'_>) -> Answer {
@@ -52,7 +52,7 @@ pub fn walk(source: &Source<'_>, pulse: Pulse<'_>) -> Answer {
 
 /// Where the next start code begins behind zero bytes; none if something else lies there, or too many of them.
 fn gap(source: &Source<'_>, at: u64) -> Result<Option<u64>, DecodeError> {
-    let mut bytes = [0; MAX_GAP as usize];
+    let mut bytes = [0; MAX_GAP];
     let count = source.read_at(at, &mut bytes).map_err(|error| DecodeError::io(&error, Some(at)))?;
     let bytes = bytes.get(..count).unwrap_or_default();
     let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();

@@ -99,7 +99,7 @@ struct Streams {
     samples: bool,
     /// Packet identifiers of program maps.
     maps: Vec<u16>,
-    streams: BTreeMap<u16, Stream>,
+    followed: BTreeMap<u16, Stream>,
     gaps: u64,
     first_gap: Option<u64>,
 }
@@ -122,7 +122,7 @@ impl Streams {
         } else if self.maps.contains(&id) && starts && !wrong {
             self.map(payload);
         }
-        let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
+        let Some(stream) = self.followed.get_mut(&id) else { return Ok(()) };
         if control & 0x10 == 0 {
             return Ok(());
         }
@@ -165,8 +165,8 @@ impl Streams {
                 0x01 | 0x02 | 0x10 => Codec::Mpeg2,
                 _ => Codec::Opaque,
             };
-            if self.streams.len() < MAX_STREAMS && codec.is_followed() {
-                self.streams.entry(id).or_insert(Stream {
+            if self.followed.len() < MAX_STREAMS && codec.is_followed() {
+                self.followed.entry(id).or_insert(Stream {
                     codec,
                     counter: None,
                     unit: Vec::new(),

@@ -1,4 +1,10 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "tests"
+)]
 
 use std::io::Write;
 
@@ -22,7 +28,7 @@ fn file(compression: u32, bits: u32, strips: &[Vec<u8>]) -> Vec<u8> {
     }
     let mut list = |values: Vec<u32>| {
         let at = out.len() as u32;
-        values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+        out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         at
     };
     // A single value stands in the entry itself.
