@@ -165,5 +165,5 @@ fn sound_pictures_are_near_and_others_far() {
     );
     assert_eq!(accused, Vec::<String>::new(), "sound, and called another picture");
     // The corpus holds some pictures several times, in several formats.
-    assert!(share(apart) > 97.0, "{:.2} %", share(apart));
+    assert!(share(apart) > 96.0, "{:.2} %", share(apart));
 }

@@ -77,6 +77,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("streams", structure::streams, &["streams"]),
     Target::new("tiff", structure::tiff, &["tiff"]),
     Target::new("webp", structure::webp, &["webp"]),
+    // Decodes too, within its limits.
+    Target::new("webp_walk", media::webp_walk, &["webp"]).memory(64, 128 << 20).rounds(5_000),
     Target::new("xml", structure::xml, &["svg", "xmp"]),
     Target::new("compose", records::compose, &["compose"]).rounds(1_000),
     Target::new("configuration", records::configuration, &["configuration"]).rounds(100),

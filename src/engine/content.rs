@@ -41,7 +41,11 @@ use crate::render::Impression;
 
 /// Two pictures farther apart than this are different pictures, unless shapes say otherwise. Distance alone accuses sound
 /// pictures: contrast is told in 31 steps, and one step more or less of a flat picture is a distance of 20.
-pub const OTHER: f32 = 16.0;
+pub const OTHER: f32 = 24.0;
+/// The same where one of them is of one tone, so that shapes cannot say anything.
+const OTHER_TONE: f32 = 32.0;
+/// The same where transparency was put on black in one of them.
+const OTHER_FLATTENED: f32 = 48.0;
 /// Farther than this from the records, while a sibling is at hand that is not, is worth a look.
 const NEAR: f32 = 8.0;
 /// A sibling that is nearer than this is like what was recorded.
@@ -129,9 +133,9 @@ pub struct Opinions {
 pub fn differ(one: &Impression, other: &Impression) -> bool {
     let distance = one.distance(other);
     match one.likeness(other) {
-        None => distance > 2.0 * OTHER,
+        None => distance > OTHER_TONE,
         Some(likeness) if one.transparent == other.transparent => distance > OTHER && likeness < ALIKE,
-        Some(likeness) => distance > 3.0 * OTHER && likeness < FLATTENED_ALIKE,
+        Some(likeness) => distance > OTHER_FLATTENED && likeness < FLATTENED_ALIKE,
     }
 }
 

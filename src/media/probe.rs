@@ -51,7 +51,8 @@ pub fn unrecognised(source: &Source<'_>) -> DecodeError {
     }
     let begins: String = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let promises: Vec<MediaFormat> = promised(source.extension).collect();
-    let fixed = !promises.is_empty() && promises.iter().copied().all(begins_alike);
+    let fixed = !promises.is_empty()
+        && (promises.iter().copied().all(begins_alike) || SIGNED_RAWS.contains(&source.extension));
     if fixed && !has(&head, 4, b"ftyp") {
         let names: Vec<&str> = promises.iter().map(|format| format.as_str()).collect();
         return DecodeError::malformed(
@@ -64,6 +65,13 @@ pub fn unrecognised(source: &Source<'_>) -> DecodeError {
     }
     DecodeError::unsupported(format!("no format known here begins with {begins}"))
 }
+
+/// Names of camera raws that have one beginning each: TIFF with its variants, or a signature of the maker's. `raw` and others
+/// have been used for bare dumps of sensors.
+const SIGNED_RAWS: [&str; 22] = [
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "mrw", "nef", "nrw", "orf", "pef",
+    "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
+];
 
 /// Whether every file of the format begins with the same few bytes.
 const fn begins_alike(format: MediaFormat) -> bool {

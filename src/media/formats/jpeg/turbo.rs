@@ -193,16 +193,20 @@ impl Drop for Decompressor<'_> {
 
 /// What libjpeg-turbo has to say against the entropy-coded data of a picture: the oracle of tests and of fuzzing.
 ///
-/// Not counted are errors about other things, warnings about headers, up to as many spare bytes before a marker as the walk
-/// allows, and a run of empty blocks that ends a block early, which one encoder writes.
+/// Not counted are errors about other things, warnings about headers, spare bytes between header segments, where wrong lengths
+/// leave them, up to as many before other markers as the walk allows, and a run of empty blocks that ends a block early, which
+/// one encoder writes.
 pub fn entropy_complaint(bytes: &[u8]) -> Option<String> {
     let limits = Limits { max_pixels: 1 << 24, max_memory: 1 << 28, max_seconds: 20 };
     let (mut decompressor, _) = Decompressor::new(bytes, &limits).ok()?;
     let (_, complaint) = decompressor.decode().ok()?;
     let text = complaint.filter(|complaint| !complaint.fatal)?.text;
     let spare = text.split_whitespace().find_map(|word| word.parse::<usize>().ok());
-    let allowed = text.contains("extraneous bytes") && spare.is_some_and(|count| count <= SPARE_BYTES);
-    let progressive = matches!(jpeg::walk(bytes).frame, Some(frame) if frame.progressive());
+    let outline = jpeg::walk(bytes);
+    let in_header = outline.spare.iter().any(|&(_, count)| count > SPARE_BYTES);
+    let few = in_header || spare.is_some_and(|count| count <= SPARE_BYTES);
+    let allowed = text.contains("extraneous bytes") && few;
+    let progressive = matches!(outline.frame, Some(frame) if frame.progressive());
     let counted_short = progressive && text.contains("premature end of data segment");
     let against = ["Corrupt JPEG data", "Premature end"].iter().any(|part| text.contains(part));
     (against && !allowed && !counted_short).then_some(text)

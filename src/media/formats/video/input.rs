@@ -191,7 +191,8 @@ impl<'s> Session<'s> {
             self.input.stream(self.stream).ok_or_else(|| DecodeError::unsupported("no video stream"))?;
         let parameters = stream.parameters();
         let id = parameters.id();
-        let codec = decoder::find(id)
+        let codec = strict_decoder(id)
+            .or_else(|| decoder::find(id))
             .ok_or_else(|| DecodeError::unsupported(format!("no decoder for {id:?} here")))?;
         let in_words = |error| match in_our_words(error, &self.trouble, self.deadline) {
             // A decoder that does not open has not seen any data yet.
@@ -319,6 +320,15 @@ fn main_stream(input: &Input) -> Result<usize, DecodeError> {
         .map(|stream| stream.index());
     best.or_else(|| input.streams().find(is_video).map(|stream| stream.index()))
         .ok_or_else(|| DecodeError::unsupported("no video stream"))
+}
+
+/// The decoder of Google's own library, where FFmpeg has it: FFmpeg's for VP8 and VP9 let frames pass that were hit in the midst.
+fn strict_decoder(id: codec::Id) -> Option<ffmpeg_next::Codec> {
+    match id {
+        codec::Id::VP8 => decoder::find_by_name("libvpx"),
+        codec::Id::VP9 => decoder::find_by_name("libvpx-vp9"),
+        _ => None,
+    }
 }
 
 fn in_our_words(error: Error, trouble: &Trouble, deadline: Deadline) -> DecodeError {

@@ -59,6 +59,16 @@ mod tag {
     pub const PANASONIC_JPEG: [u16; 2] = [0x127, 0x2E];
 }
 
+/// Bytes of one value of a type (TIFF 6.0 section 2).
+const fn width_of(kind: u16) -> usize {
+    match kind {
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 => 8,
+        _ => 1,
+    }
+}
+
 impl<'b> Tiff<'b> {
     /// A TIFF structure that begins at the first byte.
     pub fn new(bytes: &'b [u8]) -> Option<Self> {
@@ -87,13 +97,7 @@ impl<'b> Tiff<'b> {
         for index in 0..count {
             let place = at.checked_add(2 + index * 12)?;
             let (tag, kind, values) = (self.u16(place)?, self.u16(place + 2)?, self.u32(place + 4)? as usize);
-            let width = match kind {
-                3 | 8 => 2,
-                4 | 9 | 11 | 13 => 4,
-                5 | 10 | 12 => 8,
-                _ => 1,
-            };
-            let inside = values.saturating_mul(width) <= 4;
+            let inside = values.saturating_mul(width_of(kind)) <= 4;
             let start = if inside { place + 8 } else { self.u32(place + 8)? as usize };
             found.entries.push((tag, kind, values, start));
         }
@@ -173,6 +177,12 @@ impl<'b> Tiff<'b> {
     /// Everything named must lie inside the file, and what is coded as JPEG must begin and end as one.
     pub fn check(&self) -> Result<(), DecodeError> {
         for directory in self.directories()? {
+            for &(tag, kind, count, start) in &directory.entries {
+                let end = start.saturating_add(count.saturating_mul(width_of(kind)));
+                if matches!(kind, 1..=13) && end > self.bytes.len() {
+                    return Err(self.behind(&format!("the value of tag {tag}"), start, end));
+                }
+            }
             let jpeg = matches!(self.number(&directory, tag::COMPRESSION), Some(6 | 7));
             let sensor =
                 self.holds_sensor_data(&directory) || self.number(&directory, tag::CANON_SLICES).is_some();

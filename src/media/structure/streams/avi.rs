@@ -70,10 +70,12 @@ struct Film<'s, 'a> {
 impl Film<'_, '_> {
     /// The stream formats: `strf` of each stream list holds a bitmap header for video.
     fn header(&mut self, start: u64, end: u64) -> Result<(), DecodeError> {
-        if end - start > MAX_HEADER {
+        // A list shorter than its own name holds nothing.
+        let length = end.saturating_sub(start);
+        if length > MAX_HEADER {
             return Ok(());
         }
-        load(self.source, start, end - start, &mut self.buffer)?;
+        load(self.source, start, length, &mut self.buffer)?;
         let bytes = std::mem::take(&mut self.buffer);
         self.codecs = chunks(&bytes)
             .filter(|(kind, list)| kind == b"LIST" && list.starts_with(b"strl"))

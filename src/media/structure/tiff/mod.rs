@@ -166,6 +166,16 @@ impl Reader<'_> {
         (0..entry.count).map(|index| self.need(place(index), width, what)).collect()
     }
 
+    /// The values of an entry of a known type must lie inside the file, whoever's tag it is.
+    fn holds(&self, entry: &Entry) -> Result<(), DecodeError> {
+        let known = matches!(entry.kind, 1..=13 | 16..=18);
+        let end = entry.at.saturating_add(entry.count.saturating_mul(kind_width(entry.kind) as u64));
+        if known && end > self.bytes.len() as u64 {
+            return Err(self.ended(&format!("the value of tag {}", entry.tag), entry.at, end));
+        }
+        Ok(())
+    }
+
     /// Where the bytes of an entry stand.
     fn range(&self, entry: &Entry) -> Option<Range<usize>> {
         let at = usize::try_from(entry.at).ok()?;
@@ -230,6 +240,7 @@ impl Outline {
         let (mut offsets, mut lengths, mut subs) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..count {
             let entry = reader.entry(first.saturating_add(index * entry_width))?;
+            reader.holds(&entry)?;
             match entry.tag {
                 273 | 324 => offsets = reader.values(&entry, "strip offsets")?,
                 279 | 325 => lengths = reader.values(&entry, "strip lengths")?,
