@@ -134,7 +134,7 @@ pub struct MediaReport {
     pub micros: u64,
 }
 
-/// Cuts a text to [`MAX_TEXT`] bytes.
+/// Cuts a text to `MAX_TEXT` bytes.
 pub fn clip(text: &mut String) {
     if text.len() > MAX_TEXT {
         text.truncate(text.floor_char_boundary(MAX_TEXT));

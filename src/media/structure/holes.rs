@@ -6,9 +6,9 @@
 //! means nothing to the picture, and right up to another such place.
 //!
 //! **Derivation.** With `e(i) = |v(i) - v(i above)|`, three things are asked of a sector boundary `s` before it is called
-//! the edge of a foreign block, all with margins of a factor of [`JUMP`]:
+//! the edge of a foreign block, all with margins of a factor of `JUMP`:
 //!
-//! 1. at `s` itself, `e` jumps: it is small for the last [`FINE`] samples before and large for the first behind;
+//! 1. at `s` itself, `e` jumps: it is small for the last `FINE` samples before and large for the first behind;
 //! 2. along the whole first row of the block, `e` is large against the same columns of the row before, in at least three
 //!    of four windows, while in the row before the block it is so in one of five at most;
 //! 3. the same upside down at the end, where the block is shorter than a row: there it is a feature one row high, and both
@@ -19,7 +19,7 @@
 //! are left alone. How often pictures fulfil the rules by chance was measured by shifting the grid through other phases
 //! than the disk's: see `docs/tiff-raw.md`.
 //!
-//! Runs of one value (zeros, FF) have rule 4: the run itself must begin and end within [`SLACK`] bytes of the grid, or reach
+//! Runs of one value (zeros, FF) have rule 4: the run itself must begin and end within `SLACK` bytes of the grid, or reach
 //! the end of the data, while the rows above and below clearly hold something else there.
 
 use std::ops::Range;
