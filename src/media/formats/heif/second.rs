@@ -21,6 +21,9 @@ pub(super) enum Opinion {
     None,
 }
 
+/// Pictures that take more than this to decode, about 100 megapixels, get no second opinion.
+const MOST_MEMORY: u64 = 1 << 30;
+
 /// Decodes one item's `stream`, which needs about `memory` bytes.
 pub(super) fn opinion(kind: bmff::Kind, stream: &[u8], memory: u64) -> Opinion {
     video::input::init();
@@ -30,7 +33,10 @@ pub(super) fn opinion(kind: bmff::Kind, stream: &[u8], memory: u64) -> Opinion {
         _ => return Opinion::None,
     };
     let Some(codec) = codec else { return Opinion::None };
-    // FFmpeg calls libaom's want of memory invalid data: see first that there is some.
+    // FFmpeg calls libaom's want of memory invalid data: see first that there is some, and ask about no giants.
+    if memory > MOST_MEMORY {
+        return Opinion::None;
+    }
     let mut room: Vec<u8> = Vec::new();
     if usize::try_from(memory).is_ok_and(|memory| room.try_reserve_exact(memory).is_err()) {
         return Opinion::None;
