@@ -145,7 +145,7 @@ pub fn raw(data: &[u8]) {
     answer(raw::check_mrw(data));
     answer(raw::check_crw(data));
     answer(raw::check_x3f(data));
-    let _ = (raw::raf_jpeg(data), raw::check_mrw_data(data), raw::check_raf_data(data));
+    let _ = (raw::raf_jpeg(data), raw::check_mrw_data(data), raw::check_raf_data(data), raw::check_crw_data(data));
     let inner = raw::mrw_tiff(data).and_then(raw::Tiff::new);
     for tiff in raw::Tiff::new(data).into_iter().chain(inner) {
         answer(tiff.check());
