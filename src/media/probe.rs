@@ -73,9 +73,9 @@ pub fn unrecognised(source: &Source<'_>) -> DecodeError {
 /// HTML, as servers send it in place of a file.
 fn is_web_page(head: &[u8]) -> bool {
     let begin = head.trim_ascii_start();
-    ["<!doctype html", "<html"].iter().any(|tag| {
-        begin.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag.as_bytes()))
-    })
+    ["<!doctype html", "<html"]
+        .iter()
+        .any(|tag| begin.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag.as_bytes())))
 }
 
 /// Names of camera raws that have one beginning each: TIFF with its variants, or a signature of the maker's. `raw` and others
@@ -103,4 +103,34 @@ const fn begins_alike(format: MediaFormat) -> bool {
             | F::Psd
             | F::Matroska
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a panic is a failed test")]
+
+    use std::fs::File;
+
+    use super::*;
+
+    fn said(bytes: &[u8], extension: &str) -> DecodeError {
+        let nothing = File::open("/dev/null").expect("it opens");
+        unrecognised(&Source::new(&nothing, bytes.len() as u64, Some(bytes), extension))
+    }
+
+    #[test]
+    fn a_web_page_under_the_name_of_any_picture_is_damage() {
+        let page = b"\n<!doctype HTML>\n<html><body>502 Bad Gateway</body></html>";
+        for extension in ["jpg", "raw", "kdc", "mov"] {
+            assert!(said(page, extension).damage().is_some(), "{extension}");
+        }
+        assert!(said(page, "unheard").damage().is_none());
+    }
+
+    #[test]
+    fn raws_with_one_beginning_are_told_from_dumps() {
+        let noise = [0x5A, 0x13, 0x77, 0x91].repeat(32);
+        assert!(said(&noise, "nef").damage().is_some());
+        assert!(said(&noise, "raw").damage().is_none());
+    }
 }

@@ -108,8 +108,7 @@ fn examine(
             oddity = Some(DecodeError::malformed(what, frame.at as u64));
         }
         if data.overshoots(frame) {
-            let what =
-                format!("the codes of frame {number} give {} pixels more than it has", data.extra);
+            let what = format!("the codes of frame {number} give {} pixels more than it has", data.extra);
             overshoots.push(DecodeError::malformed(what, frame.at as u64));
         }
         if wanted {

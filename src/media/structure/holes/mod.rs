@@ -8,7 +8,8 @@
 //! **Derivation.** With `e(i) = |v(i) - v(i above)|`, three things are asked of a sector boundary `s` before it is called
 //! the edge of a foreign block, all with margins of a factor of `JUMP`:
 //!
-//! 1. at `s` itself, `e` jumps: it is small for the last `FINE` samples before and large for the first behind;
+//! 1. at `s` itself, `e` jumps: it is small for the last `FINE` samples before and large for the first behind, and the
+//!    picture has no edge of its own at that column in the row beside the block;
 //! 2. along the whole first row of the block, `e` is large against the same columns of the row before, in at least three
 //!    of four windows, while in the row before the block it is so in one of five at most;
 //! 3. the same upside down at the end, where the block is shorter than a row: there it is a feature one row high, and both
@@ -272,7 +273,20 @@ impl Field<'_> {
             self.roughness(inside, count)
                 > times * (self.roughness(outside, count) + self.floor() * count as u64)
         };
-        jump(inside, outside, FINE, JUMP) && jump(nearest_inside, nearest_outside, near, STEP)
+        jump(inside, outside, FINE, JUMP)
+            && jump(nearest_inside, nearest_outside, near, STEP)
+            && !self.has_own_edge(at, side)
+    }
+
+    /// Whether the sound row beside the block has an edge at the same column: then it is one of the picture's.
+    fn has_own_edge(&self, at: usize, side: Side) -> bool {
+        let span = self.span();
+        let (beside, inside) = match side {
+            Side::Begin => (at - span, at),
+            Side::End => (at + span, at + span - FINE),
+        };
+        let sum = |from: usize| (from..from + FINE).map(|index| u64::from(self.value(index))).sum::<u64>();
+        sum(beside).abs_diff(sum(beside - FINE)) * 2 > self.roughness(inside, FINE)
     }
 
     /// Rule 2: windows along the samples that differ more than usual from those above (or below).

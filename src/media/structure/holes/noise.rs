@@ -9,6 +9,8 @@ use super::{Field, GRID, Hole, Sample};
 
 /// A difference is noise from this part of the full range on.
 const WILD: u64 = 12;
+/// Part of the different values of random data that noise must have.
+const EVEN: f64 = 0.92;
 /// Samples at each side of an edge.
 const EDGE: usize = 48;
 /// A picture that has more such blocks is made so.
@@ -39,7 +41,23 @@ impl Field<'_> {
     fn is_noise(&self, at: usize) -> bool {
         let samples = self.index(at)..(at + GRID - self.range.start) / self.unit;
         let (wild, count) = (self.wild(samples.start, samples.len()), samples.len());
-        wild * 5 >= count * 3 && count > 0
+        wild * 5 >= count * 3 && count > 0 && self.is_even(samples)
+    }
+
+    /// Whether nearly as many upper bytes are there as in random data.
+    fn is_even(&self, samples: std::ops::Range<usize>) -> bool {
+        let shift = match self.sample {
+            Sample::High(bits) => bits.saturating_sub(8),
+            Sample::Little | Sample::Big => 8,
+        };
+        let mut seen = [false; 256];
+        for index in samples.clone() {
+            if let Some(seen) = seen.get_mut(usize::from(self.value(index) >> shift)) {
+                *seen = true;
+            }
+        }
+        let different = seen.iter().filter(|&&seen| seen).count() as f64;
+        different >= EVEN * 256.0 * (1.0 - (samples.len() as f64 / -256.0).exp())
     }
 
     /// Whether noise begins and ends here, and the rows above and below are quiet.

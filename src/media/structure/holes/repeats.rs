@@ -43,7 +43,10 @@ impl Field<'_> {
             }
         }
         // Which of the two is the wrong one is not known.
-        found.first().map(|(block, _)| Hole { at: block.start, what: "a block that is there twice, from sector to sector" })
+        found.first().map(|(block, _)| Hole {
+            at: block.start,
+            what: "a block that is there twice, from sector to sector",
+        })
     }
 
     /// The bytes around `a` that are also around `b`, if they are so between sectors alone.

@@ -84,10 +84,8 @@ fn converted_line_ends_are_told_from_binary_data() {
     let mut state = 5;
     let binary: Vec<u8> = (0..100_000).map(|_| (noise(&mut state) & 0xFF) as u8).collect();
     assert!(!has_converted_line_ends(&binary));
-    let converted: Vec<u8> = binary
-        .iter()
-        .flat_map(|&byte| if byte == b'\n' { vec![b'\r', b'\n'] } else { vec![byte] })
-        .collect();
+    let converted: Vec<u8> =
+        binary.iter().flat_map(|&byte| if byte == b'\n' { vec![b'\r', b'\n'] } else { vec![byte] }).collect();
     assert!(has_converted_line_ends(&converted));
     assert!(!has_converted_line_ends(&b"\r\n".repeat(500)));
 }

@@ -36,7 +36,8 @@ pub fn check_crw(bytes: &[u8]) -> Result<(), DecodeError> {
     let last = bytes.len().saturating_sub(4);
     let lost = || DecodeError::truncated("the directory at the end is not there", Some(bytes.len() as u64));
     let heap = bytes.len().checked_sub(start).ok_or_else(lost)?;
-    let directory = little(bytes, last).filter(|&offset| offset.saturating_add(6) <= heap).ok_or_else(lost)?;
+    let directory =
+        little(bytes, last).filter(|&offset| offset.saturating_add(6) <= heap).ok_or_else(lost)?;
     let at = start + directory;
     let count = usize::from(short(bytes, at).unwrap_or(0));
     inside(bytes, "directory", at, 2 + count * 10)?;
@@ -65,7 +66,8 @@ const fn is_in_heap(kind: u16) -> bool {
 
 /// Every value of a heap and of those inside it.
 fn entries(bytes: &[u8], heap: &Range<usize>, depth: usize, found: &mut Vec<(u16, Range<usize>)>) {
-    let Some(at) = heap.end.checked_sub(4).and_then(|last| little(bytes, last)).map(|at| at + heap.start) else {
+    let Some(at) = heap.end.checked_sub(4).and_then(|last| little(bytes, last)).map(|at| at + heap.start)
+    else {
         return;
     };
     let count = usize::from(short(bytes, at).unwrap_or(0));
@@ -192,21 +194,15 @@ fn walk(data: &[u8], width: usize, height: usize, first: &Codes, others: &Codes)
 const FIRST: [Tree; 3] = [
     (
         [0, 1, 4, 2, 3, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[
-            0x04, 0x03, 0x05, 0x06, 0x02, 0x07, 0x01, 0x08, 0x09, 0x00, 0x0a, 0x0b, 0xff,
-        ],
+        &[0x04, 0x03, 0x05, 0x06, 0x02, 0x07, 0x01, 0x08, 0x09, 0x00, 0x0a, 0x0b, 0xff],
     ),
     (
         [0, 2, 2, 3, 1, 1, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0],
-        &[
-            0x03, 0x02, 0x04, 0x01, 0x05, 0x00, 0x06, 0x07, 0x09, 0x08, 0x0a, 0x0b, 0xff,
-        ],
+        &[0x03, 0x02, 0x04, 0x01, 0x05, 0x00, 0x06, 0x07, 0x09, 0x08, 0x0a, 0x0b, 0xff],
     ),
     (
         [0, 0, 6, 3, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[
-            0x06, 0x05, 0x07, 0x04, 0x08, 0x03, 0x09, 0x02, 0x00, 0x0a, 0x01, 0x0b, 0xff,
-        ],
+        &[0x06, 0x05, 0x07, 0x04, 0x08, 0x03, 0x09, 0x02, 0x00, 0x0a, 0x01, 0x0b, 0xff],
     ),
 ];
 

@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use super::{Directory, Tiff, field, tag};
 use crate::media::structure::bmff::be16;
-use crate::media::structure::holes::{Field, GRID, Hole, LINE_ENDS, Sample, has_converted_line_ends, left_of};
+use crate::media::structure::holes::{
+    Field, GRID, Hole, LINE_ENDS, Sample, has_converted_line_ends, left_of,
+};
 use crate::media::structure::jpeg_walk::{self, Answer, Flaw};
 use crate::media::structure::tiff::packing;
 use crate::model::DecodeError;
