@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::floats::foreign_numbers;
 use super::layout::Layout;
 use super::{Page, Wrong};
 use crate::media::structure::holes::{Field, Hole, LINE_ENDS, Sample, has_converted_line_ends, left_of};
@@ -9,10 +10,13 @@ use crate::model::DecodeError;
 
 /// Looks for blocks of other content in the rows of an uncompressed page.
 pub fn foreign_block(bytes: &[u8], page: &Page, big_endian: bool) -> Option<Wrong> {
-    let (unit, sample) = sample(page, big_endian)?;
-    if has_converted_line_ends(bytes) {
+    if page.compression == 1 && has_converted_line_ends(bytes) {
         return Some(Wrong { error: DecodeError::malformed(LINE_ENDS, None), row: None });
     }
+    if let Some(Hole { at, what }) = foreign_numbers(bytes, page, big_endian) {
+        return Some(Wrong { error: DecodeError::malformed(what, at as u64), row: None });
+    }
+    let (unit, sample) = sample(page, big_endian)?;
     let layout = Layout::of(page).ok()?;
     let mut rows: Option<(Range<usize>, u32, usize)> = None;
     for (index, extent) in page.extents.iter().enumerate() {
