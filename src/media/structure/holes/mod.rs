@@ -42,6 +42,8 @@ const JUMP: u64 = 3;
 const STEP: u64 = 2;
 /// Windows between an edge and the end of a row.
 const MARGIN: usize = 2;
+/// Samples of a row below which there are too few to know an edge by.
+const NARROW: usize = 256;
 /// Bytes by which a run of zeros may be longer than the block: dark samples beside it.
 const SLACK: usize = 8;
 /// Line ends, and carriage returns alone, that are no chance.
@@ -176,10 +178,15 @@ impl Field<'_> {
         (at - self.range.start).div_ceil(self.unit)
     }
 
+    /// Bytes at both ends of a row where the picture may have edges of its own: in small pictures all is small.
+    fn margin(&self) -> usize {
+        (MARGIN * WINDOW * self.unit).min(self.row / 8)
+    }
+
     /// Whether a boundary is so near to the end of a row that the picture itself may have an edge there.
     fn near_row_end(&self, at: usize) -> bool {
         let column = (at - self.range.start) % self.row;
-        let margin = MARGIN * WINDOW * self.unit;
+        let margin = self.margin();
         column < margin || column + margin > self.row
     }
 
@@ -200,7 +207,8 @@ impl Field<'_> {
 
     /// Rules 1 to 3 at a sector boundary.
     fn edge_at(&self, boundary: usize) -> Option<Hole> {
-        if boundary <= self.range.start || self.near_row_end(boundary) {
+        let too_narrow = self.row < NARROW * self.unit;
+        if boundary <= self.range.start || too_narrow || self.near_row_end(boundary) {
             return None;
         }
         let (at, span, end) = (self.index(boundary), self.span(), self.samples());
