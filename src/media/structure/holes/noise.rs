@@ -16,18 +16,25 @@ const EDGE: usize = 48;
 /// A picture that has more such blocks is made so.
 const MOST: usize = 4;
 
+/// Stretches of noise, standing out or not, of a picture that is worth the search.
+const MOST_STRETCHES: usize = 64;
+
 impl Field<'_> {
     /// A block of noise between two sectors.
     pub(super) fn noise(&self) -> Option<Hole> {
         if self.left == 0 || !self.left.is_multiple_of(self.unit) || self.left >= self.row {
             return None;
         }
-        let mut found = Vec::new();
+        let (mut found, mut stretches) = (Vec::new(), 0);
         let mut at = self.first_boundary();
         while at + GRID <= self.range.end {
             let mut end = at;
             while end + GRID <= self.range.end && self.is_noise(end) {
                 end += GRID;
+            }
+            stretches += usize::from(end > at);
+            if stretches > MOST_STRETCHES {
+                return None;
             }
             if end > at && at > self.range.start && self.stands_out(at, end) {
                 found.push(at);

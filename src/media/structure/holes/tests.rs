@@ -110,7 +110,10 @@ fn noise_and_copies_on_the_grid_are_found_in_narrow_pictures_too() {
         let mut copied = sound.clone();
         copied.copy_within(8192..8192 + len, 40_960);
         let hole = search(&copied, 0).map(|hole| hole.at);
-        assert!(matches!(hole, Some(8192 | 40_960 | 45_056)), "{len} {hole:?}");
+        assert!(
+            hole.is_some_and(|at| [8192, 40_960].iter().any(|&place| (place..=place + len).contains(&at))),
+            "{len}"
+        );
         assert_eq!(search(&copied, 100), None);
     }
     // What repeats itself again and again is a pattern; so is a row that is there twice.
