@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{walk as _, *};
 
 const PICTURES: [(&str, &[u8]); 5] = [
     ("plain", include_bytes!("../../../../testdata/hevc/plain.hevc")),
@@ -27,7 +27,7 @@ fn units(stream: &[u8]) -> (ParameterSets, Vec<Vec<u8>>) {
 }
 
 fn walk(sets: &ParameterSets, slices: &[Vec<u8>]) -> Answer {
-    walk_intra(sets, &slices.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    super::walk(sets, &slices.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 fn is_damaged(answer: &Answer) -> bool {
@@ -106,7 +106,7 @@ fn what_is_sound_above_the_damage_is_told() {
 fn without_parameter_sets_nothing_is_said() {
     let (_, slices) = units(PICTURES[0].1);
     assert!(matches!(walk(&ParameterSets::default(), &slices), Answer::NotFollowed(_)));
-    assert!(matches!(walk_intra(&ParameterSets::default(), &[]), Answer::NotFollowed(_)));
+    assert!(matches!(walk(&ParameterSets::default(), &[]), Answer::NotFollowed(_)));
 }
 
 proptest! {
