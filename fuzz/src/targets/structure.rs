@@ -111,6 +111,8 @@ pub fn hevc_seeds() -> Vec<Vec<u8>> {
         include_bytes!("../../../testdata/hevc/slices.hevc").to_vec(),
         include_bytes!("../../../testdata/hevc/full.hevc").to_vec(),
         include_bytes!("../../../testdata/hevc/lossless.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/predicted.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/predicted-full.hevc").to_vec(),
     ]
 }
 

@@ -129,6 +129,6 @@ mod tests {
         let mut bits = Bits::new(&[0b1010_0110, 0b0100_0010, 0b1000_0000], 0);
         assert_eq!((bits.ue(), bits.ue()), (Some(0), Some(1)));
         assert_eq!((bits.se(), bits.se(), bits.ue()), (Some(-1), Some(2), Some(4)));
-        assert_eq!((bits.position(), bits.ue(), bits.flag()), (17, None, None));
+        assert_eq!((bits.position(), bits.ue()), (17, None));
     }
 }
