@@ -1,8 +1,10 @@
 //! Walks through the entropy-coded data of a track's frames, to the last bit of each slice.
 //!
 //! Framing tells where slices begin; whether one ends where its blocks end tells whether its bytes are those that were
-//! written. No sum guards it, so the encoder's word stands against ours: the track's own frames have to show that the walk
-//! understands them, by more sound ones than flawed ones, before a flaw counts.
+//! written. No sum guards it, so the encoder's word stands against ours: where several frames of one kind are flawed, as many
+//! sound ones of that kind have to show that the walk understands this encoder before a flaw counts.
+
+use std::collections::BTreeMap;
 
 use super::super::{h264, hevc, vp8};
 use super::nal::{Family, Framing};
@@ -19,9 +21,7 @@ const FOR_INTRA: u64 = 16 << 20;
 pub struct CodedData {
     kind: Kind,
     left: u64,
-    sound: u64,
-    flawed: u64,
-    first: Option<(u64, String)>,
+    tallies: BTreeMap<Coding, Tally>,
 }
 
 #[derive(Debug)]
@@ -29,6 +29,24 @@ enum Kind {
     Avc(Framing, h264::ParameterSets),
     Hevc(Framing, hevc::ParameterSets),
     Vp8,
+}
+
+/// Frames and slices that encoders may code each in their own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Coding {
+    Avc(Option<h264::Coding>),
+    /// Of a picture that needs no other one, or of others.
+    Hevc(bool),
+    Vp8,
+}
+
+/// What was seen of one kind.
+#[derive(Debug, Default)]
+struct Tally {
+    sound: u64,
+    flawed: u64,
+    /// The first flaw: its offset in the file, and where and what in words.
+    first: Option<(u64, String)>,
 }
 
 impl CodedData {
@@ -46,135 +64,227 @@ impl CodedData {
             Codec::Vp8 => Kind::Vp8,
             _ => return None,
         };
-        Some(Self { kind, left: MOST, sound: 0, flawed: 0, first: None })
+        Some(Self { kind, left: MOST, tallies: BTreeMap::new() })
     }
 
     /// Walks a whole sample whose framing is right, at offset `at` of the file; `place` names it for people.
     pub fn walk(&mut self, sample: &[u8], at: u64, place: impl Fn() -> String) {
-        let (sound, flaw) = match &mut self.kind {
-            Kind::Avc(framing, sets) => walk_avc(framing, sets, sample, &mut self.left),
-            Kind::Hevc(framing, sets) => walk_hevc(framing, sets, sample, &mut self.left),
-            Kind::Vp8 => walk_vp8(sample, &mut self.left),
-        };
-        self.sound += sound;
-        if let Some(flaw) = flaw {
-            self.flawed += 1;
-            self.first.get_or_insert_with(|| {
-                (at.saturating_add(flaw.at as u64), format!("{}: {}", place(), flaw.what))
-            });
+        let mut seen = Seen { left: &mut self.left, parts: Vec::new() };
+        match &mut self.kind {
+            Kind::Avc(framing, sets) => seen.walk_avc(framing, sets, sample),
+            Kind::Hevc(framing, sets) => seen.walk_hevc(framing, sets, sample),
+            Kind::Vp8 => seen.walk_vp8(sample),
         }
-    }
-
-    /// The first flaw, if flaws count in this track: its offset in the file, and where and what in words.
-    pub fn flaw(self) -> Option<(u64, String)> {
-        self.first.filter(|_| self.sound >= self.flawed)
-    }
-}
-
-/// Sound parts and the first flaw.
-type Seen = (u64, Option<Flaw>);
-
-/// Whether `len` bytes may still be walked; they are taken off.
-fn affordable(left: &mut u64, len: usize, intra: bool) -> bool {
-    let Some(rest) = left.checked_sub(len as u64).filter(|&rest| intra || rest >= FOR_INTRA) else {
-        return false;
-    };
-    *left = rest;
-    true
-}
-
-/// Takes off the macroblocks or coding tree blocks that were walked: those that are skipped take time, but no bytes.
-fn charge(left: &mut u64, blocks: u32) {
-    *left = left.saturating_sub(blocks.into());
-}
-
-fn walk_avc(framing: &Framing, sets: &mut h264::ParameterSets, sample: &[u8], left: &mut u64) -> Seen {
-    let mut sound = 0;
-    let mut flaw = None;
-    // Where the next slice must begin, as long as all before were walked.
-    let mut next = Some(0);
-    let mut last = 0;
-    for (start, unit) in framing.units(sample) {
-        match unit.first().copied().unwrap_or(0) & 31 {
-            7 | 8 => sets.add(unit),
-            1 | 5 => {
-                if !affordable(left, unit.len(), h264::is_intra(unit)) {
-                    next = None;
-                    continue;
+        for (coding, flaw) in seen.parts {
+            let tally = self.tallies.entry(coding).or_default();
+            match flaw {
+                None => tally.sound += 1,
+                Some(flaw) => {
+                    tally.flawed += 1;
+                    tally.first.get_or_insert_with(|| {
+                        (at.saturating_add(flaw.at as u64), format!("{}: {}", place(), flaw.what))
+                    });
                 }
-                match h264::walk_slice(sets, unit) {
-                    h264::Answer::Sound(extent) => {
-                        charge(left, extent.to - extent.from);
-                        let expected = next.filter(|&from| from != extent.from && extent.in_order);
-                        if let Some(from) = expected {
-                            let what = format!("a slice begins at macroblock {}, {from} is next", extent.from);
-                            flaw.get_or_insert(Flaw::new(start, what));
-                        } else {
-                            sound += 1;
-                        }
-                        // Behind a picture, its second field may follow.
-                        next = next.map(|_| if extent.to == extent.all { 0 } else { extent.to });
-                    }
-                    h264::Answer::NotFollowed(_) => next = None,
-                    h264::Answer::Damaged { what, offset } => {
-                        charge(left, sets.largest());
-                        flaw.get_or_insert(Flaw::new(start + offset, what));
-                        next = None;
-                    }
-                }
-                last = start;
             }
-            // Parts of slices, and the base of pictures of several views.
-            2..=4 => next = None,
-            _ => {}
         }
     }
-    if let Some(at) = next.filter(|&at| at > 0 && flaw.is_none()) {
-        flaw = Some(Flaw::new(last, format!("the slices end at macroblock {at}, before their picture does")));
-    }
-    (sound, flaw)
-}
 
-fn walk_hevc(framing: &Framing, sets: &mut hevc::ParameterSets, sample: &[u8], left: &mut u64) -> Seen {
-    let units: Vec<(usize, &[u8])> = framing.units(sample).collect();
-    let kind = |unit: &[u8]| unit.first().copied().unwrap_or(0) >> 1 & 63;
-    let intra = units.iter().any(|(_, unit)| matches!(kind(unit), 16..=21));
-    let parts: Vec<&[u8]> = units.iter().map(|&(_, unit)| unit).collect();
-    let answer = if affordable(left, sample.len(), intra) {
-        charge(left, sets.largest());
-        hevc::walk(sets, &parts)
-    } else {
-        hevc::Answer::NotFollowed(String::new())
-    };
-    for unit in parts {
-        sets.add(unit);
-    }
-    match answer {
-        hevc::Answer::Sound => (1, None),
-        hevc::Answer::NotFollowed(_) => (0, None),
-        hevc::Answer::Damaged(damage) => {
-            let start = units.get(damage.unit).map_or(0, |&(start, _)| start);
-            (0, Some(Flaw::new(start + damage.offset, damage.what)))
-        }
+    /// The first flaw that counts: its offset in the file, and where and what in words.
+    pub fn flaw(self) -> Option<(u64, String)> {
+        let counts = |tally: &Tally| tally.sound + 1 >= tally.flawed;
+        self.tallies.into_values().filter(counts).filter_map(|tally| tally.first).min_by_key(|(at, _)| *at)
     }
 }
 
-fn walk_vp8(sample: &[u8], left: &mut u64) -> Seen {
-    let is_key = sample.first().is_some_and(|tag| tag & 1 == 0);
-    if !is_key || !affordable(left, sample.len(), true) {
-        return (0, None);
+/// What a sample shows.
+struct Seen<'l> {
+    /// What may still be walked.
+    left: &'l mut u64,
+    /// Its slices or pictures; `None`: sound.
+    parts: Vec<(Coding, Option<Flaw>)>,
+}
+
+impl Seen<'_> {
+    /// Whether `len` bytes may still be walked; they are taken off.
+    fn affords(&mut self, len: usize, intra: bool) -> bool {
+        let rest = self.left.checked_sub(len as u64).filter(|&rest| intra || rest >= FOR_INTRA);
+        *self.left = rest.unwrap_or(*self.left);
+        rest.is_some()
     }
-    // Sides in samples, 14 bits each (RFC 6386 9.1).
-    let side = |at: usize| {
-        let [low, high] = [at, at + 1].map(|at| u32::from(sample.get(at).copied().unwrap_or(0)));
-        (low | (high & 63) << 8).div_ceil(16)
-    };
-    charge(left, side(6) * side(8));
-    match vp8::walk_key_frame(sample) {
-        Ok(()) => (1, None),
-        Err(error) => {
+
+    /// Takes off the macroblocks or coding tree blocks that were walked: those that are skipped take time, but no bytes.
+    fn charge(&mut self, blocks: u32) {
+        *self.left = self.left.saturating_sub(blocks.into());
+    }
+
+    fn walk_avc(&mut self, framing: &Framing, sets: &mut h264::ParameterSets, sample: &[u8]) {
+        // Where the next slice must begin, as long as all before were walked, and the last one.
+        let mut next = Some(0);
+        let mut last = None;
+        for (start, unit) in framing.units(sample) {
+            match unit.first().copied().unwrap_or(0) & 31 {
+                7 | 8 => sets.add(unit),
+                1 | 5 if self.affords(unit.len(), h264::is_intra(unit)) => {
+                    let (coding, flaw, behind) = self.slice(sets, start, unit, next);
+                    if let Some(coding) = coding {
+                        self.parts.push((Coding::Avc(coding), flaw));
+                        last = Some((coding, start));
+                    }
+                    next = behind;
+                }
+                // Not walked, or parts of slices.
+                1..=5 => next = None,
+                _ => {}
+            }
+        }
+        if let (Some(at @ 1..), Some((coding, start))) = (next, last) {
+            let what = format!("the slices end at macroblock {at}, before their picture does");
+            self.parts.push((Coding::Avc(coding), Some(Flaw::new(start, what))));
+        }
+    }
+
+    /// Kind and flaw of a slice that was followed, and where the next one must begin, where that is known.
+    fn slice(
+        &mut self,
+        sets: &h264::ParameterSets,
+        start: usize,
+        unit: &[u8],
+        next: Option<u32>,
+    ) -> (Option<Option<h264::Coding>>, Option<Flaw>, Option<u32>) {
+        match h264::walk_slice(sets, unit) {
+            h264::Answer::Sound(extent) => {
+                self.charge(extent.to - extent.from);
+                let wrong = next.filter(|&from| from != extent.from && extent.in_order);
+                let flaw = wrong.map(|from| {
+                    let what = format!("a slice begins at macroblock {}, {from} is next", extent.from);
+                    Flaw::new(start, what)
+                });
+                // Behind a picture, its second field may follow.
+                let behind = if extent.to == extent.all { 0 } else { extent.to };
+                (Some(Some(extent.coding)), flaw, next.filter(|_| extent.in_order).map(|_| behind))
+            }
+            h264::Answer::NotFollowed(_) => (None, None, None),
+            h264::Answer::Damaged { what, offset, coding } => {
+                self.charge(sets.largest());
+                (Some(coding), Some(Flaw::new(start + offset, what)), None)
+            }
+        }
+    }
+
+    fn walk_hevc(&mut self, framing: &Framing, sets: &mut hevc::ParameterSets, sample: &[u8]) {
+        let units: Vec<(usize, &[u8])> = framing.units(sample).collect();
+        let kind = |unit: &[u8]| unit.first().copied().unwrap_or(0) >> 1 & 63;
+        let intra = units.iter().any(|(_, unit)| matches!(kind(unit), 16..=21));
+        let parts: Vec<&[u8]> = units.iter().map(|&(_, unit)| unit).collect();
+        if self.affords(sample.len(), intra) {
+            self.charge(sets.largest());
+            match hevc::walk(sets, &parts) {
+                hevc::Answer::Sound => self.parts.push((Coding::Hevc(intra), None)),
+                hevc::Answer::NotFollowed(_) => {}
+                hevc::Answer::Damaged(damage) => {
+                    let start = units.get(damage.unit).map_or(0, |&(start, _)| start);
+                    let flaw = Flaw::new(start + damage.offset, damage.what);
+                    self.parts.push((Coding::Hevc(intra), Some(flaw)));
+                }
+            }
+        }
+        for unit in parts {
+            sets.add(unit);
+        }
+    }
+
+    /// Key frames; others build on what was decoded before.
+    fn walk_vp8(&mut self, sample: &[u8]) {
+        let is_key = sample.first().is_some_and(|tag| tag & 1 == 0);
+        if !is_key || !self.affords(sample.len(), true) {
+            return;
+        }
+        // Sides in samples, 14 bits each (RFC 6386 9.1).
+        let side = |at: usize| {
+            let [low, high] = [at, at + 1].map(|at| u32::from(sample.get(at).copied().unwrap_or(0)));
+            (low | (high & 63) << 8).div_ceil(16)
+        };
+        self.charge(side(6) * side(8));
+        let flaw = vp8::walk_key_frame(sample).err().map(|error| {
             let at = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
-            (0, Some(Flaw::new(at, error.to_string())))
+            Flaw::new(at, error.to_string())
+        });
+        self.parts.push((Coding::Vp8, flaw));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+
+    const FILM: &[u8] = include_bytes!("../../../../testdata/h264/cavlc.264");
+
+    /// The configuration record and the frames of a film of two slices each, every unit behind its length.
+    fn film() -> (Codec, Vec<Vec<u8>>) {
+        let starts: Vec<usize> = memchr::memmem::find_iter(FILM, b"\0\0\x01").map(|at| at + 3).collect();
+        let ends = starts.iter().skip(1).map(|next| next - 3).chain([FILM.len()]);
+        let units = starts.iter().zip(ends).map(|(&start, end)| {
+            let unit = &FILM[start..end];
+            unit.strip_suffix(b"\0").unwrap_or(unit)
+        });
+        let (mut record, mut slices) = (vec![1, 66, 0, 10, 0xFF], Vec::new());
+        for unit in units {
+            let len = u16::try_from(unit.len()).unwrap().to_be_bytes();
+            match unit[0] & 31 {
+                7 | 8 => record.extend([&[1], &len[..], unit].concat()),
+                _ => slices.push([&[0, 0], &len[..], unit].concat()),
+            }
         }
+        let codec = Codec::Nal(Framing::from_record(Family::Avc, &record).unwrap());
+        (codec, slices.chunks(2).map(<[Vec<u8>]>::concat).collect())
+    }
+
+    fn look(codec: &Codec, frames: &[Vec<u8>]) -> Option<(u64, String)> {
+        let mut coded = CodedData::of(codec).unwrap();
+        for (at, frame) in frames.iter().enumerate() {
+            assert_eq!(codec.check(frame), Ok(()));
+            coded.walk(frame, at as u64 * 10_000, || format!("frame {at}"));
+        }
+        coded.flaw()
+    }
+
+    #[test]
+    fn a_flaw_is_told_with_its_place() {
+        let (codec, mut frames) = film();
+        assert_eq!((frames.len(), look(&codec, &frames)), (4, None));
+        let middle = frames[2].len() / 2;
+        frames[2][middle..middle + 4].copy_from_slice(b"\x55\xAA\x55\xAA");
+        let (at, what) = look(&codec, &frames).unwrap();
+        assert!((20_000..20_000 + frames[2].len() as u64).contains(&at));
+        assert!(what.starts_with("frame 2: "), "{what}");
+    }
+
+    #[test]
+    fn pictures_end_with_their_last_macroblock() {
+        let (codec, mut frames) = film();
+        let first = 4 + usize::from(u16::from_be_bytes([frames[1][2], frames[1][3]]));
+        frames[1].truncate(first);
+        assert!(look(&codec, &frames).unwrap().1.contains("before their picture does"));
+    }
+
+    #[test]
+    fn an_encoder_that_is_not_understood_is_not_accused() {
+        let (codec, mut frames) = film();
+        // Bytes behind the last macroblock of every slice.
+        for frame in &mut frames {
+            let (mut at, mut longer) = (0, Vec::new());
+            while at < frame.len() {
+                let len = usize::from(u16::from_be_bytes([frame[at + 2], frame[at + 3]]));
+                let unit = &frame[at + 4..at + 4 + len];
+                longer.extend(
+                    [&u32::try_from(len + 2).unwrap().to_be_bytes()[..], unit, &[0x55, 0x80]].concat(),
+                );
+                at += 4 + len;
+            }
+            *frame = longer;
+        }
+        assert_eq!(look(&codec, &frames), None);
     }
 }

@@ -195,8 +195,7 @@ mod tests {
     #[test]
     fn frames_are_checked_with_what_was_stripped() {
         // Track 1, VP8, header stripping of the first three bytes of a key frame's start code.
-        let mut track =
-            Track { number: 1, codec: Codec::Vp8, coded: None, stripped: vec![0x10, 0, 0, 0x9d] };
+        let mut track = Track { number: 1, codec: Codec::Vp8, coded: None, stripped: vec![0x10, 0, 0, 0x9d] };
         let block = [&[0x81, 0, 0, 0][..], &[0x01, 0x2a, 8, 0, 8, 0, 1, 2, 3]].concat();
         assert_eq!(check_block(&block, 0, std::slice::from_mut(&mut track)), Ok(()));
         assert!(check_block(&[0x82, 0, 0, 0, 1], 0, &mut [track]).is_err(), "no such track");

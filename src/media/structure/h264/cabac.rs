@@ -188,7 +188,11 @@ impl Coding for Cabac<'_> {
     }
 
     fn check(&self) -> Walk<()> {
-        if self.engine.is_behind_end() { Err(Stop("the slice's data ends inside a macroblock")) } else { Ok(()) }
+        if self.engine.is_behind_end() {
+            Err(Stop("the slice's data ends inside a macroblock"))
+        } else {
+            Ok(())
+        }
     }
 
     fn skip_flag(&mut self, kind: Kind, increment: usize) -> bool {
@@ -290,8 +294,10 @@ impl Coding for Cabac<'_> {
     fn pattern(&mut self, around: &Patterns) -> Walk<u8> {
         let mut luma = 0u8;
         for block in 0..4u8 {
-            let beside = if block & 1 == 1 { luma >> (block - 1) & 1 } else { around.left >> (block + 1) & 1 };
-            let above = if block & 2 == 2 { luma >> (block - 2) & 1 } else { around.above >> (block + 2) & 1 };
+            let beside =
+                if block & 1 == 1 { luma >> (block - 1) & 1 } else { around.left >> (block + 1) & 1 };
+            let above =
+                if block & 2 == 2 { luma >> (block - 2) & 1 } else { around.above >> (block + 2) & 1 };
             let context = ctx::LUMA_PATTERN + usize::from(beside == 0) + 2 * usize::from(above == 0);
             luma |= u8::from(self.bin(context)) << block;
         }

@@ -43,7 +43,17 @@ pub enum Answer {
         what: String,
         /// Where in the unit it was noticed, in bytes as stored. What is wrong stands there or before.
         offset: usize,
+        /// The kind of slice, as far as its header could be read.
+        coding: Option<Coding>,
     },
+}
+
+/// The kinds of slices that encoders may code each in their own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Coding {
+    kind: Kind,
+    field: bool,
+    pairs: bool,
 }
 
 /// Which macroblocks of its picture a slice has.
@@ -55,6 +65,8 @@ pub struct Extent {
     pub to: u32,
     /// Macroblocks of the whole picture, which may be a field.
     pub all: u32,
+    /// The kind of slice.
+    pub coding: Coding,
     /// Slices of the picture come one after the other (all profiles but Baseline and Extended).
     pub in_order: bool,
 }
@@ -118,13 +130,19 @@ pub fn is_intra(unit: &[u8]) -> bool {
 
 /// Walks one slice: a NAL unit of type 1 or 5, without length and start code.
 pub fn walk_slice(sets: &ParameterSets, unit: &[u8]) -> Answer {
-    let wrong = |what: &str, offset: usize| Answer::Damaged { what: what.into(), offset: offset.min(unit.len()) };
+    let wrong = |what: &str, offset: usize| Answer::Damaged {
+        what: what.into(),
+        offset: offset.min(unit.len()),
+        coding: None,
+    };
     let first = unit.first().copied().unwrap_or(0);
     if !matches!(first & 31, 1 | 5) {
         return Answer::NotFollowed("no slice of the base view in one part");
     }
     let rbsp = Rbsp::of(unit);
-    let Some(id) = slice::parameter_set(&rbsp.bytes) else { return wrong("slice header without a meaning", 1) };
+    let Some(id) = slice::parameter_set(&rbsp.bytes) else {
+        return wrong("slice header without a meaning", 1);
+    };
     let Some(pps) = sets.picture.get(&id) else {
         return Answer::NotFollowed("picture parameter set that is not there or not read");
     };
@@ -152,10 +170,15 @@ pub fn walk_slice(sets: &ParameterSets, unit: &[u8]) -> Answer {
         (slice.walk(), slice.address, slice.position())
     };
     let all = sps.columns * header.rows;
+    let coding = Coding { kind: header.kind, field: header.field, pairs: header.pairs };
     match outcome {
-        Ok(()) => Answer::Sound(Extent { from: header.first, to: address, all, in_order: !sps.any_order }),
-        Err(coding::Stop(what)) => {
-            wrong(&format!("{what} (macroblock {address} of {all})"), rbsp.stored(position / 8))
+        Ok(()) => {
+            Answer::Sound(Extent { from: header.first, to: address, all, coding, in_order: !sps.any_order })
         }
+        Err(coding::Stop(what)) => Answer::Damaged {
+            what: format!("{what} (macroblock {address} of {all})"),
+            offset: rbsp.stored(position / 8).min(unit.len()),
+            coding: Some(coding),
+        },
     }
 }

@@ -4,7 +4,7 @@ use super::super::coding::bits::Bits;
 use super::params::{Pps, Sps};
 
 /// How the macroblocks of a slice are predicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     P,
     B,
@@ -51,13 +51,7 @@ pub(super) fn parameter_set(rbsp: &[u8]) -> Option<u32> {
 
 impl Header {
     /// Reads the header of a unit with these `nal_unit_type` and `nal_ref_idc`.
-    pub(super) fn read(
-        rbsp: &[u8],
-        unit: u8,
-        reference: u8,
-        sps: &Sps,
-        pps: &Pps,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn read(rbsp: &[u8], unit: u8, reference: u8, sps: &Sps, pps: &Pps) -> Result<Self, Refusal> {
         let mut bits = Bits::new(rbsp, 1);
         let header = read(&mut bits, unit, reference, sps, pps).ok_or(Refusal::Wrong)??;
         let depth = 6 * (i32::try_from(sps.bit_depth_luma).unwrap_or(8) - 8);
@@ -130,8 +124,7 @@ fn read(
     if reference != 0 {
         marking(bits, unit == IDR)?;
     }
-    let probabilities =
-        if pps.arithmetic && kind != Kind::I { bits.ue_to(2)? as usize + 1 } else { 0 };
+    let probabilities = if pps.arithmetic && kind != Kind::I { bits.ue_to(2)? as usize + 1 } else { 0 };
     let qp = pps.init_qp.checked_add(bits.se()?)?;
     if pps.deblocking_control && bits.ue_to(2)? != 1 {
         bits.se().filter(|offset| (-6..=6).contains(offset))?;

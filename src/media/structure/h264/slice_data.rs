@@ -432,7 +432,8 @@ impl<'w, C: Coding> Slice<'w, C> {
         let value = u8::try_from(value).unwrap_or(u8::MAX);
         for (index, slot) in self.current.references.get_mut(list).into_iter().flatten().enumerate() {
             let (x, y) = (index % 2, index / 2);
-            if (column..column + part.across.div_ceil(2)).contains(&x) && (row..row + part.down.div_ceil(2)).contains(&y)
+            if (column..column + part.across.div_ceil(2)).contains(&x)
+                && (row..row + part.down.div_ceil(2)).contains(&y)
             {
                 *slot = value;
             }
@@ -565,7 +566,14 @@ impl<'w, C: Coding> Slice<'w, C> {
         })
     }
 
-    fn block_at(&mut self, plane: usize, category: usize, most: usize, column: usize, row: usize) -> Walk<u8> {
+    fn block_at(
+        &mut self,
+        plane: usize,
+        category: usize,
+        most: usize,
+        column: usize,
+        row: usize,
+    ) -> Walk<u8> {
         let (mut left, mut above) = self.sides(plane, column, row);
         if most == 64 {
             // 9.3.3.1.1.9: these ask blocks of their own size only.

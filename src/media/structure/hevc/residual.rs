@@ -43,7 +43,8 @@ impl Tree<'_, '_> {
         } else {
             0
         };
-        let straight = explicit || (!unit.inter && self.sps.implicit_rdpcm && skipped && matches!(mode, 10 | 26));
+        let straight =
+            explicit || (!unit.inter && self.sps.implicit_rdpcm && skipped && matches!(mode, 10 | 26));
         let block = Block {
             log2,
             chroma,

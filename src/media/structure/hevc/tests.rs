@@ -67,9 +67,9 @@ fn nearly_every_changed_byte_is_noticed() {
     let (mut changed, mut noticed) = (0, 0);
     for (_, stream) in PICTURES {
         let (sets, slices) = units(stream);
-        for (index, at) in slices.iter().enumerate().flat_map(|(index, slice)| {
-            (2..slice.len()).map(move |at| (index, at))
-        }) {
+        for (index, at) in
+            slices.iter().enumerate().flat_map(|(index, slice)| (2..slice.len()).map(move |at| (index, at)))
+        {
             for mask in [1, 0x10, 0x80, 0xFF] {
                 let mut other = slices.clone();
                 other[index][at] ^= mask;
