@@ -125,11 +125,8 @@ impl Seen<'_> {
             match unit.first().copied().unwrap_or(0) & 31 {
                 7 | 8 => sets.add(unit),
                 1 | 5 if self.affords(unit.len(), h264::is_intra(unit)) => {
-                    let (coding, flaw, behind) = self.slice(sets, start, unit, next);
-                    if let Some(coding) = coding {
-                        self.parts.push((Coding::Avc(coding), flaw));
-                        last = Some((coding, start));
-                    }
+                    let (coding, behind) = self.slice(sets, start, unit, next);
+                    last = coding.map(|coding| (coding, start)).or(last);
                     next = behind;
                 }
                 // Not walked, or parts of slices.
@@ -139,19 +136,20 @@ impl Seen<'_> {
         }
         if let (Some(at @ 1..), Some((coding, start))) = (next, last) {
             let what = format!("the slices end at macroblock {at}, before their picture does");
-            self.parts.push((Coding::Avc(coding), Some(Flaw::new(start, what))));
+            self.parts.push((coding, Some(Flaw::new(start, what))));
         }
     }
 
-    /// Kind and flaw of a slice that was followed, and where the next one must begin, where that is known.
+    /// Gives the kind of a slice that was followed, and where the next one must begin, where that is known.
     fn slice(
         &mut self,
         sets: &h264::ParameterSets,
         start: usize,
         unit: &[u8],
         next: Option<u32>,
-    ) -> (Option<Option<h264::Coding>>, Option<Flaw>, Option<u32>) {
-        match h264::walk_slice(sets, unit) {
+    ) -> (Option<Coding>, Option<u32>) {
+        let (coding, flaw, behind) = match h264::walk_slice(sets, unit) {
+            h264::Answer::NotFollowed(_) => return (None, None),
             h264::Answer::Sound(extent) => {
                 self.charge(extent.to - extent.from);
                 let wrong = next.filter(|&from| from != extent.from && extent.in_order);
@@ -161,14 +159,15 @@ impl Seen<'_> {
                 });
                 // Behind a picture, its second field may follow.
                 let behind = if extent.to == extent.all { 0 } else { extent.to };
-                (Some(Some(extent.coding)), flaw, next.filter(|_| extent.in_order).map(|_| behind))
+                (Some(extent.coding), flaw, next.filter(|_| extent.in_order).map(|_| behind))
             }
-            h264::Answer::NotFollowed(_) => (None, None, None),
             h264::Answer::Damaged { what, offset, coding } => {
                 self.charge(sets.largest());
-                (Some(coding), Some(Flaw::new(start + offset, what)), None)
+                (coding, Some(Flaw::new(start + offset, what)), None)
             }
-        }
+        };
+        self.parts.push((Coding::Avc(coding), flaw));
+        (Some(Coding::Avc(coding)), behind)
     }
 
     fn walk_hevc(&mut self, framing: &Framing, sets: &mut hevc::ParameterSets, sample: &[u8]) {

@@ -74,7 +74,7 @@ impl Head {
         }
     }
 
-    pub(super) const fn chroma_pattern(&self) -> u8 {
+    pub(super) const fn chroma_pattern(self) -> u8 {
         self.pattern >> 4
     }
 }
@@ -131,7 +131,7 @@ impl Around {
 
     fn look_up(&mut self, above: &Block, field: bool, chroma: u32) {
         self.above = Some(Head::of(above));
-        self.above_pattern = above.pattern & 12;
+        self.above_pattern = above.pattern & 0b1100;
         self.above_small = is_small(above);
         for (plane, counts) in self.above_counts.iter_mut().enumerate() {
             let last = if plane == 0 || chroma != 1 { 12 } else { 4 };

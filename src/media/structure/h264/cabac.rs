@@ -16,6 +16,7 @@ mod ctx {
     pub(super) const TYPE_B: usize = 27;
     pub(super) const INTRA_IN_B: usize = 32;
     pub(super) const SUB_B: usize = 36;
+    pub(super) const SUB_B_REST: usize = 39;
     pub(super) const MVD: [usize; 2] = [40, 47];
     pub(super) const REFERENCE: usize = 54;
     pub(super) const QP_DELTA: usize = 60;
@@ -224,22 +225,21 @@ impl Coding for Cabac<'_> {
                 3
             });
         }
-        const REST: usize = ctx::SUB_B + 3;
         if !self.bin(ctx::SUB_B) {
             return Ok(0);
         }
         if !self.bin(ctx::SUB_B + 1) {
-            return Ok(1 + self.bit(REST));
+            return Ok(1 + self.bit(ctx::SUB_B_REST));
         }
         let mut kind = 3;
         if self.bin(ctx::SUB_B + 2) {
-            if self.bin(REST) {
-                return Ok(11 + self.bit(REST));
+            if self.bin(ctx::SUB_B_REST) {
+                return Ok(11 + self.bit(ctx::SUB_B_REST));
             }
             kind += 4;
         }
-        kind += 2 * self.bit(REST);
-        Ok(kind + self.bit(REST))
+        kind += 2 * self.bit(ctx::SUB_B_REST);
+        Ok(kind + self.bit(ctx::SUB_B_REST))
     }
 
     fn transform_flag(&mut self, increment: usize) -> Walk<bool> {
@@ -291,7 +291,7 @@ impl Coding for Cabac<'_> {
         Ok(value)
     }
 
-    fn pattern(&mut self, around: &Patterns) -> Walk<u8> {
+    fn pattern(&mut self, around: Patterns) -> Walk<u8> {
         let mut luma = 0u8;
         for block in 0..4u8 {
             let beside =
@@ -352,9 +352,9 @@ impl Coding for Cabac<'_> {
             return Ok(false);
         }
         let end = self.engine.stopped_end().ok_or(Stop("the slice ends without a stop bit"))?;
-        match self.bytes.get(end..).unwrap_or_default().iter().all(|&byte| byte == 0) {
-            true => Ok(true),
-            false => Err(Stop("bytes are left behind the slice's last macroblock")),
+        if self.bytes.get(end..).unwrap_or_default().iter().any(|&byte| byte != 0) {
+            return Err(Stop("bytes are left behind the slice's last macroblock"));
         }
+        Ok(true)
     }
 }

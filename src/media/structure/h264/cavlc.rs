@@ -177,7 +177,7 @@ impl Coding for Cavlc<'_> {
         self.bits.se().map(i32::unsigned_abs).ok_or(Stop("a motion vector without a meaning"))
     }
 
-    fn pattern(&mut self, around: &Patterns) -> Walk<u8> {
+    fn pattern(&mut self, around: Patterns) -> Walk<u8> {
         let tables = PATTERNS.get(usize::from(!around.has_chroma));
         let table = tables.and_then(|tables| tables.get(usize::from(!around.is_intra_parts)));
         let code = self.bits.ue_to(47).and_then(|code| table?.get(code as usize).copied());

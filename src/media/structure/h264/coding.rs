@@ -63,7 +63,7 @@ pub(super) trait Coding {
     /// The magnitude of one component of `mvd`; `sum` is that of the neighbours'.
     fn motion(&mut self, component: usize, sum: u32) -> Walk<u32>;
     /// `coded_block_pattern`: luma in the lower four bits, chroma above.
-    fn pattern(&mut self, around: &Patterns) -> Walk<u8>;
+    fn pattern(&mut self, around: Patterns) -> Walk<u8>;
     /// `mb_qp_delta`.
     fn qp_delta(&mut self, changed_before: bool) -> Walk<i32>;
     /// A block; gives how many coefficients are not zero.

@@ -220,7 +220,7 @@ pub(super) fn states(probabilities: usize, qp: i32) -> [State; CONTEXTS] {
     let values = INIT.get(probabilities).map_or(&[][..], |values| &values[..]);
     let qp = qp.clamp(0, 51);
     for (index, &(slope, offset)) in values.iter().enumerate() {
-        let state = state_of((i32::from(slope) * qp >> 4) + i32::from(offset));
+        let state = state_of(((i32::from(slope) * qp) >> 4) + i32::from(offset));
         if index < OWN {
             set(&mut states, index, state);
         } else {

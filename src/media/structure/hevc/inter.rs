@@ -16,7 +16,8 @@ impl Tree<'_, '_> {
         for (across, down) in parts.into_iter().flatten() {
             merged = self.prediction_unit(side * across / 4, side * down / 4, depth)?;
         }
-        if !(is_whole && merged) && !self.cabac.bin(ctx::ROOT_CBF) {
+        let is_coded = (is_whole && merged) || self.cabac.bin(ctx::ROOT_CBF);
+        if !is_coded {
             return Ok(());
         }
         let split = self.sps.max_depth_inter == 0 && !is_whole;

@@ -167,7 +167,7 @@ impl Segment {
         }
         self.second_is_zero = is_b && bits.flag()?;
         let swapped = pps.contexts_flag && bits.flag()?;
-        self.contexts = if is_b != swapped { 2 } else { 1 };
+        self.contexts = if is_b == swapped { 1 } else { 2 };
         if temporal {
             let from_second = is_b && !bits.flag()?;
             if self.references.get(usize::from(from_second)).is_some_and(|&count| count > 1) {
@@ -240,12 +240,12 @@ fn references(bits: &mut Bits<'_>, sps: &Sps) -> Option<(u32, bool)> {
     bits.number(sps.log2_poc_lsb)?;
     let count = u32::try_from(sps.short_term.len()).ok()?;
     let own;
-    let set = if !bits.flag()? {
-        own = short_term_set(bits, count, count, &sps.short_term)?;
-        &own
-    } else {
+    let set = if bits.flag()? {
         let index = if count > 1 { bits.number(ceil_log2(count))? } else { 0 };
         sps.short_term.get(index as usize)?
+    } else {
+        own = short_term_set(bits, count, count, &sps.short_term)?;
+        &own
     };
     let mut current = set.iter().filter(|(_, used)| *used).count();
     if let Some(in_sps) = &sps.long_term {
