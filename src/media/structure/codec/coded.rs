@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{h264, hevc, vp8};
-use super::nal::{Family, Framing};
+use super::nal::{Family, Framing, annex_b_units};
 use super::{Codec, Flaw};
 
 /// Bytes and blocks of one track that are walked: some 15 million a second and core in arithmetic coding, thrice as many
@@ -26,7 +26,7 @@ pub struct CodedData {
 
 #[derive(Debug)]
 enum Kind {
-    Avc(Framing, h264::ParameterSets),
+    Avc(Option<Framing>, h264::ParameterSets),
     Hevc(Framing, hevc::ParameterSets),
     Vp8,
 }
@@ -55,12 +55,14 @@ impl CodedData {
         let kind = match codec {
             Codec::Nal(framing) => match framing.family {
                 Family::Avc => {
-                    Kind::Avc(framing.clone(), h264::ParameterSets::of_configuration(&framing.record))
+                    let sets = h264::ParameterSets::of_configuration(&framing.record);
+                    Kind::Avc(Some(framing.clone()), sets)
                 }
                 Family::Hevc => {
                     Kind::Hevc(framing.clone(), hevc::ParameterSets::of_configuration(&framing.record))
                 }
             },
+            Codec::AnnexB(Family::Avc) => Kind::Avc(None, h264::ParameterSets::default()),
             Codec::Vp8 => Kind::Vp8,
             _ => return None,
         };
@@ -71,7 +73,9 @@ impl CodedData {
     pub fn walk(&mut self, sample: &[u8], at: u64, place: impl Fn() -> String) {
         let mut seen = Seen { left: &mut self.left, parts: Vec::new() };
         match &mut self.kind {
-            Kind::Avc(framing, sets) => seen.walk_avc(framing, sets, sample),
+            Kind::Avc(Some(framing), sets) => seen.walk_avc(framing.units(sample), sets, Some(0)),
+            // Packets of streams need not hold whole pictures.
+            Kind::Avc(None, sets) => seen.walk_avc(annex_b_units(sample), sets, None),
             Kind::Hevc(framing, sets) => seen.walk_hevc(framing, sets, sample),
             Kind::Vp8 => seen.walk_vp8(sample),
         }
@@ -117,11 +121,15 @@ impl Seen<'_> {
         *self.left = self.left.saturating_sub(blocks.into());
     }
 
-    fn walk_avc(&mut self, framing: &Framing, sets: &mut h264::ParameterSets, sample: &[u8]) {
-        // Where the next slice must begin, as long as all before were walked, and the last one.
-        let mut next = Some(0);
+    /// `next` is where the next slice must begin, as long as all before were walked.
+    fn walk_avc<'s>(
+        &mut self,
+        units: impl Iterator<Item = (usize, &'s [u8])>,
+        sets: &mut h264::ParameterSets,
+        mut next: Option<u32>,
+    ) {
         let mut last = None;
-        for (start, unit) in framing.units(sample) {
+        for (start, unit) in units {
             match unit.first().copied().unwrap_or(0) & 31 {
                 7 | 8 => sets.add(unit),
                 1 | 5 if self.affords(unit.len(), h264::is_intra(unit)) => {

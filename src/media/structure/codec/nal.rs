@@ -98,18 +98,22 @@ impl Framing {
 /// transport stream may begin anywhere.
 pub(super) fn check_annex_b(family: Family, sample: &[u8]) -> Result<(), Flaw> {
     let mut pictures = Pictures { slices: 1 };
-    let starts: Vec<usize> = memchr::memmem::find_iter(sample, b"\0\0\x01").map(|at| at + 3).collect();
-    for (index, &start) in starts.iter().enumerate() {
-        let end = starts.get(index + 1).map_or(sample.len(), |next| next - 3);
-        let unit = sample.get(start..end).unwrap_or_default();
-        // Zero bytes before a start code belong to the byte stream, any number of them.
-        let zeros = unit.iter().rev().take_while(|&&byte| byte == 0).count();
-        let unit = unit.get(..unit.len() - zeros).unwrap_or_default();
-        if !unit.is_empty() {
-            check_unit(family, unit, &mut pictures).map_err(|flaw| Flaw { at: start + flaw.at, ..flaw })?;
-        }
+    for (start, unit) in annex_b_units(sample) {
+        check_unit(family, unit, &mut pictures).map_err(|flaw| Flaw { at: start + flaw.at, ..flaw })?;
     }
     Ok(())
+}
+
+/// The units behind start codes that are not empty, and where each begins.
+pub(super) fn annex_b_units(sample: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let starts: Vec<usize> = memchr::memmem::find_iter(sample, b"\0\0\x01").map(|at| at + 3).collect();
+    let ends: Vec<usize> = starts.iter().skip(1).map(|next| next - 3).chain([sample.len()]).collect();
+    starts.into_iter().zip(ends).filter_map(|(start, end)| {
+        let unit = sample.get(start..end)?;
+        // Zero bytes before a start code belong to the byte stream, any number of them.
+        let zeros = unit.iter().rev().take_while(|&&byte| byte == 0).count();
+        unit.get(..unit.len() - zeros).filter(|unit| !unit.is_empty()).map(|unit| (start, unit))
+    })
 }
 
 /// What was seen of the sample's pictures.
