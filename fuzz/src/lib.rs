@@ -78,6 +78,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("raw", structure::raw, &["raw", "tiff"]).made(structure::raw_seeds),
     Target::new("streams", structure::streams, &["streams"]),
     Target::new("tiff", structure::tiff, &["tiff"]),
+    Target::new("vp8", structure::vp8, &[]).made(structure::vp8_seeds),
     Target::new("webp", structure::webp, &["webp"]),
     // Decodes too, within its limits.
     Target::new("webp_walk", media::webp_walk, &["webp"]).memory(64, 128 << 20).rounds(5_000),

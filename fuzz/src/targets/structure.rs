@@ -5,7 +5,8 @@ use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
 use photofsck::media::structure::{
-    av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
+    av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
+    xml,
 };
 use photofsck::media::{Source, exif, quick};
 use photofsck::model::DecodeError;
@@ -233,6 +234,23 @@ pub fn tiff(data: &[u8]) {
 pub fn webp(data: &[u8]) {
     let _ = webp::walk(data);
     let _ = webp::canvas(data);
+}
+
+/// Frames of one film, each behind its length in twelve bytes, as an IVF file has them behind its header.
+pub fn vp8(data: &[u8]) {
+    let mut film = vp8::Film::default();
+    let mut rest = data;
+    while let Some((&[a, b, ..], behind)) = rest.split_first_chunk::<12>() {
+        let (frame, next) = behind.split_at(behind.len().min(u16::from_le_bytes([a, b]).into()));
+        let _ = film.blocks(frame);
+        let _ = film.walk(frame);
+        rest = next;
+    }
+}
+
+/// The film of the unit tests.
+pub fn vp8_seeds() -> Vec<Vec<u8>> {
+    vec![include_bytes!("../../../testdata/vp8/film.ivf").get(32..).unwrap_or_default().to_vec()]
 }
 
 pub fn xml(data: &[u8]) {

@@ -28,7 +28,7 @@ pub struct CodedData {
 enum Kind {
     Avc(Option<Framing>, h264::ParameterSets),
     Hevc(Framing, hevc::ParameterSets),
-    Vp8,
+    Vp8(Box<vp8::Film>),
 }
 
 /// Frames and slices that encoders may code each in their own way.
@@ -37,7 +37,8 @@ enum Coding {
     Avc(Option<h264::Coding>),
     /// Of a picture that needs no other one, or of others.
     Hevc(bool),
-    Vp8,
+    /// Key frames, or others.
+    Vp8(bool),
 }
 
 /// What was seen of one kind.
@@ -63,7 +64,7 @@ impl CodedData {
                 }
             },
             Codec::AnnexB(Family::Avc) => Kind::Avc(None, h264::ParameterSets::default()),
-            Codec::Vp8 => Kind::Vp8,
+            Codec::Vp8 => Kind::Vp8(Box::default()),
             _ => return None,
         };
         Some(Self { kind, left: MOST, tallies: BTreeMap::new() })
@@ -77,7 +78,7 @@ impl CodedData {
             // Packets of streams need not hold whole pictures.
             Kind::Avc(None, sets) => seen.walk_avc(annex_b_units(sample), sets, None),
             Kind::Hevc(framing, sets) => seen.walk_hevc(framing, sets, sample),
-            Kind::Vp8 => seen.walk_vp8(sample),
+            Kind::Vp8(film) => seen.walk_vp8(film, sample),
         }
         for (coding, flaw) in seen.parts {
             let tally = self.tallies.entry(coding).or_default();
@@ -200,23 +201,20 @@ impl Seen<'_> {
         }
     }
 
-    /// Key frames; others build on what was decoded before.
-    fn walk_vp8(&mut self, sample: &[u8]) {
+    /// Frames build on what those before said of probabilities.
+    fn walk_vp8(&mut self, film: &mut vp8::Film, sample: &[u8]) {
         let is_key = sample.first().is_some_and(|tag| tag & 1 == 0);
-        if !is_key || !self.affords(sample.len(), true) {
+        let Some(blocks) = film.blocks(sample).filter(|_| self.affords(sample.len(), is_key)) else {
+            film.lose();
             return;
-        }
-        // Sides in samples, 14 bits each (RFC 6386 9.1).
-        let side = |at: usize| {
-            let [low, high] = [at, at + 1].map(|at| u32::from(sample.get(at).copied().unwrap_or(0)));
-            (low | (high & 63) << 8).div_ceil(16)
         };
-        self.charge(side(6) * side(8));
-        let flaw = vp8::walk_key_frame(sample).err().map(|error| {
+        self.charge(u32::try_from(blocks).unwrap_or(u32::MAX));
+        let Some(answer) = film.walk(sample) else { return };
+        let flaw = answer.err().map(|error| {
             let at = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
             Flaw::new(at, error.to_string())
         });
-        self.parts.push((Coding::Vp8, flaw));
+        self.parts.push((Coding::Vp8(is_key), flaw));
     }
 }
 

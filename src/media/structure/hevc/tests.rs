@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{walk as _, *};
+use super::*;
 
 const PICTURES: [(&str, &[u8]); 7] = [
     ("plain", include_bytes!("../../../../testdata/hevc/plain.hevc")),

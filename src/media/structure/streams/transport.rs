@@ -219,7 +219,7 @@ impl Stream {
         let Some(coded) = self.coded.as_mut().filter(|_| self.whole) else { return };
         let header = usize::from(self.unit.get(8).copied().unwrap_or(0));
         let data = self.unit.get(9 + header..).unwrap_or_default();
-        let is_plain = self.unit.get(6).is_some_and(|flags| flags >> 4 & 3 == 0);
+        let is_plain = self.unit.get(6).is_some_and(|flags| flags & 0x30 == 0);
         if !is_plain || !(data.starts_with(b"\0\0\x01") || data.starts_with(b"\0\0\0\x01")) {
             return;
         }
