@@ -206,13 +206,28 @@ impl<'a> Reconciler<'a> {
             Role::Preview | Role::Thumbnail => live && (!edited || edits),
             Role::Fullsize if edited => live && edits,
             Role::Fullsize => {
-                let shown = matches!(class_of(asset.name), Some(MediaClass::OtherImage | MediaClass::Raw));
-                live && self.holdings.records.image.fullsize_enabled
-                    && asset.kind == AssetKind::Image
-                    && shown
+                live && self.holdings.records.image.fullsize_enabled && self.fullsize_is_made(asset)
             }
             _ => false,
         }
+    }
+
+    /// Whether Immich makes a full-size picture of an original: of those that browsers do not show, while the settings
+    /// ask for it, and of 360 degree pictures always.
+    pub fn fullsize_is_made(&self, asset: &AssetView<'_>) -> bool {
+        let shown = matches!(class_of(asset.name), Some(MediaClass::OtherImage | MediaClass::Raw));
+        let asked = self.holdings.records.image.fullsize_enabled || asset.equirectangular;
+        asked && shown && asset.kind == AssetKind::Image
+    }
+
+    /// Whether files of this role are looked at.
+    pub fn selects(&self, role: Role) -> bool {
+        self.choice.only.contains(role)
+    }
+
+    /// How a new row would spell a path of this host.
+    pub fn to_record(&self, host: &Path) -> Option<PathBuf> {
+        self.map.to_record(host)
     }
 
     fn recorded(&self, file: FileIdx) -> UnitFile {
