@@ -466,7 +466,7 @@ pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {
     let mut finding = about(Some(unit.id), file, What::Unregistered);
     finding = finding
         .seen(set_evidence(Evidence::new(), file.edited))
-        .advise("the file is sound, Immich does not know it: its job for missing thumbnails makes it anew");
+        .advise("the file is sound, Immich does not know it: photofsck repair --register sql makes it known, or Immich's job for missing thumbnails makes it anew");
     if unit.lowered {
         finding.severity = Severity::Info;
     }
@@ -485,7 +485,7 @@ fn never_made(view: &AssetView<'_>, role: Role, edited: bool, source: bool) -> F
     } else if edited {
         "let Immich make the edited set: run its job for missing thumbnails".to_owned()
     } else if source {
-        "run Immich's job for missing thumbnails, or photofsck repair --register".to_owned()
+        "run Immich's job for missing thumbnails, or photofsck repair --register sql".to_owned()
     } else {
         "its original is not there either: restore that first".to_owned()
     };
