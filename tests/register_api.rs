@@ -29,9 +29,8 @@ fn asset(n: u8) -> AssetId {
 
 /// A server with assets 1 to 9 of the key's user and 10 to 12 of another.
 fn server(generation: Generation) -> FakeImmich {
-    let owners: Vec<_> = (1..=12)
-        .map(|n| (asset(n).to_string(), if n < 10 { me() } else { other() }.to_string()))
-        .collect();
+    let owners: Vec<_> =
+        (1..=12).map(|n| (asset(n).to_string(), if n < 10 { me() } else { other() }.to_string())).collect();
     FakeImmich::start(generation, &me().to_string(), &owners)
 }
 
@@ -41,7 +40,11 @@ fn open(address: &str, key: &str) -> Result<ApiRegistrar, String> {
 }
 
 fn remake(n: u8) -> Request {
-    Request { id: asset(n), owner: if n < 10 { me() } else { other() }, wish: Wish::Remake { row_lacks: false } }
+    Request {
+        id: asset(n),
+        owner: if n < 10 { me() } else { other() },
+        wish: Wish::Remake { row_lacks: false },
+    }
 }
 
 fn transcode(n: u8) -> Request {
@@ -60,7 +63,10 @@ fn every_generation_is_asked_at_its_own_paths() {
             let mut registrar = open(&address, KEY).unwrap();
             let asked = server.jobs().len();
             let shown = registrar.show(&remake(1)).unwrap();
-            assert!(shown.starts_with("POST http://127.0.0.1:") && shown.contains("regenerate-thumbnail"), "{shown}");
+            assert!(
+                shown.starts_with("POST http://127.0.0.1:") && shown.contains("regenerate-thumbnail"),
+                "{shown}"
+            );
             assert_eq!(server.jobs().len(), asked, "showing asks nothing");
             let answers = registrar.submit(&[remake(1), transcode(2), remake(3)]);
             assert!(answers.iter().all(is_done), "{generation:?}: {answers:?}");
@@ -142,13 +148,37 @@ fn what_goes_wrong_at_the_start_is_explained_without_the_key() {
     let server = server(Generation::New);
     let page = "<html><head><title>Sign in</title></head></html>";
     let cases: [(&str, u16, &'static str, String, &[&str]); 9] = [
-        ("/server/version", 200, "text/html", page.to_owned(), &["web page titled \"Sign in\"", "http://HOST:2283"]),
+        (
+            "/server/version",
+            200,
+            "text/html",
+            page.to_owned(),
+            &["web page titled \"Sign in\"", "http://HOST:2283"],
+        ),
         ("/server/version", 502, "text/html", "<h1>Bad Gateway</h1>".to_owned(), &["is Immich running?"]),
         ("/users/me", 403, "text/html", page.to_owned(), &["login of its own"]),
-        ("/users/me", 403, "application/json", r#"{"message":"Missing required permission: user.read"}"#.to_owned(), &["Missing required permission", "asset.update"]),
-        ("/users/me", 500, "application/json", r#"{"message":"Internal server error"}"#.to_owned(), &["fails with 500", "log"]),
+        (
+            "/users/me",
+            403,
+            "application/json",
+            r#"{"message":"Missing required permission: user.read"}"#.to_owned(),
+            &["Missing required permission", "asset.update"],
+        ),
+        (
+            "/users/me",
+            500,
+            "application/json",
+            r#"{"message":"Internal server error"}"#.to_owned(),
+            &["fails with 500", "log"],
+        ),
         ("/users/me", 503, "application/json", "{}".to_owned(), &["starting, updating or down"]),
-        ("/users/me", 401, "application/json", format!(r#"{{"message":"Invalid API key {KEY}"}}"#), &["API Keys", "***"]),
+        (
+            "/users/me",
+            401,
+            "application/json",
+            format!(r#"{{"message":"Invalid API key {KEY}"}}"#),
+            &["API Keys", "***"],
+        ),
         ("/server/version", 200, "application/json", "{}".to_owned(), &["without a version"]),
         ("/server/version", 200, "application/json", "x".repeat(2 << 20), &["no answer of Immich's API"]),
     ];
@@ -166,7 +196,10 @@ fn what_goes_wrong_at_the_start_is_explained_without_the_key() {
     assert!(error.contains("does not know the API key") && !error.contains("another-key"), "{error}");
     server.trouble(Trouble::Redirect("https://login.example.org/auth".to_owned()));
     let error = open(&server.address, KEY).unwrap_err();
-    assert!(error.contains("https://login.example.org/auth") && error.contains("past the login page"), "{error}");
+    assert!(
+        error.contains("https://login.example.org/auth") && error.contains("past the login page"),
+        "{error}"
+    );
     server.trouble(Trouble::Hangup);
     assert!(open(&server.address, KEY).is_err());
     let error = open("http://127.0.0.1:1", KEY).unwrap_err();
@@ -180,7 +213,9 @@ fn what_goes_wrong_at_the_start_is_explained_without_the_key() {
 
 #[test]
 fn trouble_in_the_middle_ends_asking_and_not_the_run() {
-    for (status, words) in [(500, "fails with 500"), (503, "down"), (401, "does not know the API key"), (403, "permissions")] {
+    for (status, words) in
+        [(500, "fails with 500"), (503, "down"), (401, "does not know the API key"), (403, "permissions")]
+    {
         let server = server(Generation::New);
         let mut registrar = open(&server.address, KEY).unwrap();
         answering(&server, "/assets/jobs", status, "application/json", "{}");
@@ -190,7 +225,10 @@ fn trouble_in_the_middle_ends_asking_and_not_the_run() {
         }
         let asked = server.jobs().len();
         let answers = registrar.submit(&[remake(3)]);
-        assert!(matches!(&answers[0], Answer::Skipped(why) if why.contains("nothing more is asked")), "{answers:?}");
+        assert!(
+            matches!(&answers[0], Answer::Skipped(why) if why.contains("nothing more is asked")),
+            "{answers:?}"
+        );
         assert_eq!(server.jobs().len(), asked);
     }
 }

@@ -122,13 +122,19 @@ fn only_the_allowed_columns_of_the_allowed_rows_change() {
         }
         match era {
             Era::E1 | Era::E2 => {
-                expected.push(Change::added("asset_job_status", &[("assetId", format!("{:?}", id(1).to_string()))]));
+                expected.push(Change::added(
+                    "asset_job_status",
+                    &[("assetId", format!("{:?}", id(1).to_string()))],
+                ));
                 let columns = ["previewAt", "thumbnailAt"];
                 expected.push(Change::changed("asset_job_status", &id(2).to_string(), columns));
             }
             Era::E0 | Era::E3 => {}
             Era::E4 | Era::E5 | Era::E6 => {
-                expected.push(Change::added("asset_job_status", &[("assetId", format!("{:?}", id(1).to_string()))]));
+                expected.push(Change::added(
+                    "asset_job_status",
+                    &[("assetId", format!("{:?}", id(1).to_string()))],
+                ));
             }
         }
         expected.sort();
@@ -146,11 +152,17 @@ fn only_the_allowed_columns_of_the_allowed_rows_change() {
         let before = everything(&again);
         sql(&again, &shown.join("; "));
         let found = changes(&before, &everything(&again));
-        assert!(Change::all_fit(&expected, &found), "{era}, as shown: expected {expected:#?}\nfound {found:#?}");
+        assert!(
+            Change::all_fit(&expected, &found),
+            "{era}, as shown: expected {expected:#?}\nfound {found:#?}"
+        );
         // And once more changes no path.
         sql(&again, &shown.join("; "));
         let found = changes(&before, &everything(&again));
-        assert!(found.iter().all(|change| expected.iter().any(|known| known.is_about(change))), "{era}: {found:#?}");
+        assert!(
+            found.iter().all(|change| expected.iter().any(|known| known.is_about(change))),
+            "{era}: {found:#?}"
+        );
     }
 }
 
@@ -164,8 +176,10 @@ fn a_table_without_its_unique_constraint_gets_the_same_rows() {
     let before = everything(&url);
     let answers = SqlRegistrar::open(&url).unwrap().submit(&[request(&records, 2, &BOTH, false)]);
     assert_eq!(answers, [Answer::Done(String::new())]);
-    let tables: Vec<(String, bool)> =
-        changes(&before, &everything(&url)).iter().map(|change| (change.table.clone(), change.is_new())).collect();
+    let tables: Vec<(String, bool)> = changes(&before, &everything(&url))
+        .iter()
+        .map(|change| (change.table.clone(), change.is_new()))
+        .collect();
     assert_eq!(tables, [("asset_file".to_owned(), true), ("asset_file".to_owned(), false)]);
 }
 
@@ -176,7 +190,10 @@ fn what_changed_since_the_scan_is_left_alone() {
     let changes_of = [
         ("UPDATE asset SET thumbhash = '\\x01' WHERE id = '{}'", "thumbhash"),
         ("UPDATE asset SET \"originalPath\" = '/data/moved.jpg' WHERE id = '{}'", "moved"),
-        ("UPDATE asset SET checksum = '\\x0909090909090909090909090909090909090909' WHERE id = '{}'", "checksum"),
+        (
+            "UPDATE asset SET checksum = '\\x0909090909090909090909090909090909090909' WHERE id = '{}'",
+            "checksum",
+        ),
         ("UPDATE asset SET \"ownerId\" = gen_random_uuid() WHERE id = '{}'", "owner"),
         ("UPDATE asset SET \"deletedAt\" = now() WHERE id = '{}'", "trash"),
         ("UPDATE asset_file SET path = path || '.new' WHERE \"assetId\" = '{}' AND type = 'preview'", "rows"),
@@ -230,7 +247,11 @@ fn a_lock_of_another_session_fails_soon_and_changes_nothing() {
         });
         assert_eq!(everything(&url), before);
     }
-    assert_eq!(registrar.submit(&batch), vec![Answer::Done(String::new()); 2], "a lock is no reason to give up");
+    assert_eq!(
+        registrar.submit(&batch),
+        vec![Answer::Done(String::new()); 2],
+        "a lock is no reason to give up"
+    );
 }
 
 #[test]
@@ -264,7 +285,10 @@ fn a_database_that_goes_away_is_told_once_and_not_tried_again() {
     });
     assert_eq!(everything(&url), before);
     let answers = registrar.submit(&batch);
-    assert!(matches!(&answers[0], Answer::Skipped(why) if why.contains("nothing more is registered")), "{answers:?}");
+    assert!(
+        matches!(&answers[0], Answer::Skipped(why) if why.contains("nothing more is registered")),
+        "{answers:?}"
+    );
 
     // Before a transaction: it is gone.
     let mut registrar = SqlRegistrar::open(&url).unwrap();

@@ -30,7 +30,9 @@ pub fn resolve(args: &WriteArgs, environment: &Environment) -> Result<Register, 
         }
         Some(other) => return Err(format!("--register: expected none, sql or api, found {other:?}")),
     };
-    for (given, option) in [(args.api_url.is_some(), "--api-url"), (args.api_key_file.is_some(), "--api-key-file")] {
+    for (given, option) in
+        [(args.api_url.is_some(), "--api-url"), (args.api_key_file.is_some(), "--api-key-file")]
+    {
         if given {
             return Err(format!("{option} is for --register api: expected that too"));
         }
@@ -60,7 +62,8 @@ fn key(file: Option<&Path>, environment: &Environment) -> Result<Secret, String>
         (Some(path), _) => {
             let origin = format!("--api-key-file {}", display_path(path));
             let mut text = String::new();
-            let read = std::fs::File::open(path).and_then(|file| file.take(MAX_KEY).read_to_string(&mut text));
+            let read =
+                std::fs::File::open(path).and_then(|file| file.take(MAX_KEY).read_to_string(&mut text));
             read.map_err(|error| format!("{origin}: {error}"))?;
             (text, origin)
         }

@@ -15,7 +15,8 @@ use super::layers::Environment;
 use super::{later, register};
 use crate::catalog;
 use crate::engine::{
-    CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
+    CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
+    VerifyConfig,
 };
 use crate::immich::settings;
 use crate::model::{Depth, ImageSettings, Role, Severity, display_path};

@@ -115,7 +115,9 @@ impl Run<'_> {
                     )));
                 }
                 self.backup_guard(media, records, map, repair)?;
-                Box::new(SqlRegistrar::open(url.expose()).map_err(|error| RunError::records(error.to_string()))?)
+                Box::new(
+                    SqlRegistrar::open(url.expose()).map_err(|error| RunError::records(error.to_string()))?,
+                )
             }
             Register::Api { address, key } => {
                 if records.home == Home::None {
@@ -392,6 +394,7 @@ impl Run<'_> {
         let loose = reconciler.loose().map(|loose| Work::Loose(Box::new(loose)));
         station.crew(self.cancel, deadline, setup::BOTH_HASHES).run(
             units.chain(singles).chain(loose),
+            |examiner, works| desk.look_ahead(examiner, works),
             |examiner, work| desk.work(examiner, work),
             |work| desk.left_over(work),
         )

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::catalog::Knowledge;
 use crate::immich::records::{AssetIdx, AssetView, Records};
 use crate::model::{
-    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, MediaFormat, Role, Severity, SkipReason,
-    Verdict, What,
+    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, MediaFormat, Role, Severity,
+    SkipReason, Verdict, What,
 };
 use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Way};
 use crate::repair::store::FileStore;
@@ -20,7 +20,7 @@ use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
 use super::judge::Expectation;
-use super::ledger::Ledger;
+use super::ledger::{Earlier, Ledger};
 use super::look::{Examiner, Look};
 use super::loose::Loose;
 use super::reconcile::{AssetUnit, EDITED_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
@@ -135,6 +135,48 @@ impl Desk<'_> {
             self.sink.send(Event::CheckedMany(turn.checked));
         }
         self.settle(entries, turn.told, done)
+    }
+
+    /// Has the worker look at the small generated files of several things together, before it is their turn.
+    pub fn look_ahead(&self, examiner: &mut Examiner<'_>, works: &[Work]) -> Result<(), Halt> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let mut due = Vec::new();
+        for expected in works.iter().flat_map(|work| self.generated_expectations(work)) {
+            if let Earlier::Due { .. } = ledger.ask(&expected)? {
+                due.push(expected);
+            }
+        }
+        Ok(examiner.look_ahead(&due)?)
+    }
+
+    /// What is expected of the generated files that a piece of work begins with.
+    fn generated_expectations(&self, work: &Work) -> Vec<Expectation> {
+        match work {
+            Work::Asset(asset) => {
+                let unit = self.reconciler.unit(*asset);
+                let view = self.records.index.asset(*asset);
+                let gallery = Gallery::new(&unit, &view, &self.records.image);
+                let files = unit.files.iter();
+                files
+                    .filter(|file| file.selected && file.is_present() && file.role.is_generated())
+                    .map(|file| self.expectation(&unit, file, &gallery))
+                    .collect()
+            }
+            Work::Single(single) if single.file.is_present() => {
+                single.file.path.iter().map(|path| self.lone(path, &single.file)).collect()
+            }
+            Work::Loose(loose) if loose.role.is_generated() => {
+                vec![Expectation::unrecorded(&loose.path, loose.role, self.depth)]
+            }
+            Work::Single(_) | Work::Loose(_) => Vec::new(),
+        }
+    }
+
+    /// What is expected of a file that stands alone.
+    fn lone(&self, path: &Path, file: &UnitFile) -> Expectation {
+        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
+        expected.record_path.clone_from(&file.record_path);
+        expected
     }
 
     /// Tells how many walked entries belong to something that the run did not come to.
@@ -297,7 +339,8 @@ impl Desk<'_> {
                     Outcome::Looked(look) => {
                         state.seen = look.identity;
                         state.wrong = wrong_with(&look);
-                        let format = look.report.as_ref().map_or(MediaFormat::Unknown, |report| report.format);
+                        let format =
+                            look.report.as_ref().map_or(MediaFormat::Unknown, |report| report.format);
                         self.doubt_without_row(&mut state, look.judgement.verdict.is_sound(), format);
                         if look.judgement.verdict.is_sound() || self.quickly_sound(&look) {
                             self.sound(unit, file);
@@ -409,9 +452,7 @@ impl Desk<'_> {
         let file = &single.file;
         let mut wrong = (file.presence == Presence::Missing).then_some(What::Missing);
         if let (true, Some(path)) = (file.is_present(), &file.path) {
-            let mut expected = Expectation::unrecorded(path, file.role, self.depth);
-            expected.record_path.clone_from(&file.record_path);
-            wrong = match self.look(turn, &expected, file.counted)? {
+            wrong = match self.look(turn, &self.lone(path, file), file.counted)? {
                 Outcome::Looked(look) => wrong_with(&look),
                 Outcome::Trusted(_) => None,
                 Outcome::Gone => Some(What::Missing),

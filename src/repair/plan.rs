@@ -494,7 +494,9 @@ mod tests {
         assert!(!made.repairs[0].named && made.thumbhash);
         assert!(made.render_job(&ImageSettings::default()).unwrap().thumbhash);
         assert_eq!(made.skipped.len(), 2);
-        assert!(made.skipped[0].reason.contains("full-size") && made.skipped[1].reason.contains("transcodes"));
+        assert!(
+            made.skipped[0].reason.contains("full-size") && made.skipped[1].reason.contains("transcodes")
+        );
         state.fullsize = true;
         assert_eq!(by(Way::Sql, &state).rows.len(), 2);
         // What is there is named even when nothing can be made of the original; nothing is made.
@@ -518,7 +520,8 @@ mod tests {
 
     #[test]
     fn with_api_immich_is_asked_for_what_a_row_does_not_settle() {
-        let edited = GeneratedState { edited: true, ..file(Role::Preview, "a_preview_edited.jpeg", What::Empty) };
+        let edited =
+            GeneratedState { edited: true, ..file(Role::Preview, "a_preview_edited.jpeg", What::Empty) };
         let files = vec![
             file(Role::Preview, "a_preview.jpeg", What::Missing),
             absent(Role::Thumbnail, "a_thumbnail.webp", Some(What::Missing)),

@@ -94,7 +94,9 @@ impl Collected {
         };
         if self.repairs.len() >= REASONS && !self.repairs.contains_key(&kind) {
             let more = match (repair.action, repair.status) {
-                (RepairAction::Register, RepairStatus::Planned) => "further ones; --json FILE has each in full",
+                (RepairAction::Register, RepairStatus::Planned) => {
+                    "further ones; --json FILE has each in full"
+                }
                 _ => "various reasons",
             };
             more.clone_into(&mut kind.reason);

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::baseline::Baseline;
 use super::exit::ExitStatus;
 use crate::model::{
-    AssetId, Code, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Tally, Verdict, What,
+    AssetId, Code, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Tally, Verdict,
+    What,
 };
 
 /// What raises the exit status.

@@ -29,7 +29,12 @@ pub enum Generation {
 pub enum Trouble {
     None,
     /// This status and body for these paths.
-    Answer { path: &'static str, status: u16, kind: &'static str, body: String },
+    Answer {
+        path: &'static str,
+        status: u16,
+        kind: &'static str,
+        body: String,
+    },
     /// A redirect to there.
     Redirect(String),
     /// So long before each answer.
@@ -127,7 +132,9 @@ impl World {
         let (status, kind, text) = match trouble {
             Trouble::Hangup => return,
             Trouble::Redirect(to) => {
-                let answer = format!("HTTP/1.1 301 Moved\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let answer = format!(
+                    "HTTP/1.1 301 Moved\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                );
                 let _ = stream.write_all(answer.as_bytes());
                 return;
             }
@@ -146,7 +153,8 @@ impl World {
     }
 
     fn answer(&self, method: &str, path: &str, key: &str, body: &Value) -> (u16, &'static str, String) {
-        let json = |status: u16, value: &Value| (status, "application/json; charset=utf-8", value.to_string());
+        let json =
+            |status: u16, value: &Value| (status, "application/json; charset=utf-8", value.to_string());
         let error = |status: u16, message: &str| {
             json(status, &json!({ "message": message, "error": "X", "statusCode": status }))
         };
@@ -155,13 +163,19 @@ impl World {
             _ => ("/api/server/version", "/api/users/me", "/api/assets/jobs"),
         };
         if !path.starts_with("/api/") {
-            return (200, "text/html", "<!doctype html><html><head><title>Immich</title></head></html>".to_owned());
+            return (
+                200,
+                "text/html",
+                "<!doctype html><html><head><title>Immich</title></head></html>".to_owned(),
+            );
         }
         if (method, path) == ("GET", version) {
             return match self.generation {
                 Generation::Old => json(200, &json!({ "major": 1, "minor": 100, "patch": 0 })),
                 Generation::Middle => json(200, &json!({ "major": 1, "minor": 121, "patch": 0 })),
-                Generation::New => json(200, &json!({ "major": 3, "minor": 2, "patch": 0, "prerelease": null })),
+                Generation::New => {
+                    json(200, &json!({ "major": 3, "minor": 2, "patch": 0, "prerelease": null }))
+                }
             };
         }
         let known = [("GET", me), ("POST", jobs)].contains(&(method, path));

@@ -80,7 +80,10 @@ fn rows_appear_for_exactly_the_files_that_had_none() {
         assert_eq!(new.len(), 3, "{era}: {found:#?}");
         let prefix = if era == Era::E1 { "upload/thumbs/" } else { "/data/thumbs/" };
         let end = format!("{}_preview.jpeg", id(1));
-        assert!(new.iter().any(|change| change.text().contains(&end) && change.text().contains(prefix)), "{new:#?}");
+        assert!(
+            new.iter().any(|change| change.text().contains(&end) && change.text().contains(prefix)),
+            "{new:#?}"
+        );
         for change in &found {
             let fits = match change.table.as_str() {
                 table if table == file => change.is_new(),
@@ -159,12 +162,8 @@ fn killed_while_it_writes(library: &EraLibrary, run: &Run<'_>) {
         let mut locking = PgConnection::connect(&library.url).await.unwrap();
         let mut watching = PgConnection::connect(&library.url).await.unwrap();
         let mut command = run.command("repair", &NO_BACKUP);
-        let mut child = command
-            .args(["--db", &library.url])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.args(["--db", &library.url]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Once the records are read: a lock that later writers meet and readers do not.
         locking.execute("BEGIN; LOCK TABLE asset_job_status IN SHARE MODE").await.unwrap();
         let waits = format!(
@@ -200,14 +199,22 @@ fn killed_in_the_middle_of_a_batch_the_next_run_ends_clean() {
     // The server notices that nobody is there when it answers.
     let end = Instant::now() + Duration::from_secs(30);
     while everything(&library.url) != before {
-        assert!(Instant::now() < end, "half a batch is in the database: {:#?}", changes(&before, &everything(&library.url)));
+        assert!(
+            Instant::now() < end,
+            "half a batch is in the database: {:#?}",
+            changes(&before, &everything(&library.url))
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(pictures(&library, 1).len(), 2, "files come first");
     let told = run.go("repair", &library.url, &NO_BACKUP);
     assert_eq!(registered(&told, "failed"), 0, "{}", told.text);
     let new = changes(&before, &everything(&library.url));
-    assert_eq!(new.iter().filter(|change| change.is_new() && change.table == "asset_file").count(), 3, "{new:#?}");
+    assert_eq!(
+        new.iter().filter(|change| change.is_new() && change.table == "asset_file").count(),
+        3,
+        "{new:#?}"
+    );
     assert_eq!(originals(&library), files_before);
     let again = run.go("repair", &library.url, &[&NO_BACKUP[..], &["--max-age", "0"]].concat());
     assert_eq!(again.repairs("done"), Vec::<String>::new());
@@ -249,7 +256,8 @@ fn with_the_api_immich_is_asked_for_what_only_it_can_do() {
     let immich = FakeImmich::start(Generation::New, OWNERS[1], &owners);
     let key = library.at("key");
     fs::write(&key, format!("{KEY}\n")).unwrap();
-    let options = ["--register", "api", "--api-url", &immich.address, "--api-key-file", key.to_str().unwrap()];
+    let options =
+        ["--register", "api", "--api-url", &immich.address, "--api-key-file", key.to_str().unwrap()];
     let planned = run.go("repair", dump.to_str().unwrap(), &[&options[..], &["--dry-run"]].concat());
     assert_eq!(immich.jobs(), []);
     assert!(planned.all_repairs().join("\n").contains("regenerate-thumbnail"), "{}", planned.text);
@@ -264,10 +272,15 @@ fn with_the_api_immich_is_asked_for_what_only_it_can_do() {
     let skipped: Vec<_> =
         told.all_repairs().into_iter().filter(|line| line.starts_with("skipped register")).collect();
     // Preview of 8, the edited set of 14, and the face.
-    assert!(skipped.iter().any(|line| line.contains(&id(8)) && line.contains("a key of that user")), "{skipped:?}");
+    assert!(
+        skipped.iter().any(|line| line.contains(&id(8)) && line.contains("a key of that user")),
+        "{skipped:?}"
+    );
     assert!(skipped.iter().any(|line| line.contains(&id(14)) && line.contains("asset_file")), "{skipped:?}");
     assert!(told.repairs("done").iter().any(|line| line.starts_with("regenerate ")), "rule 0 goes first");
-    assert!(!told.repairs("done").iter().any(|line| line.starts_with("regenerate ") && line.contains(&id(1))));
+    assert!(
+        !told.repairs("done").iter().any(|line| line.starts_with("regenerate ") && line.contains(&id(1)))
+    );
     assert_eq!(told.exit & 4, 4, "asked is not there yet");
     assert_eq!(everything(&library.url), before);
 

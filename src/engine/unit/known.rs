@@ -12,7 +12,8 @@ use crate::immich::records::{AssetKind, FileOwner};
 use crate::immich::register::{Before, NewFile, Request, Rows, Wish};
 use crate::media::structure::jpeg;
 use crate::model::{
-    AssetId, Code, Event, Finding, ImageFormat, MediaFormat, RepairAction, RepairEvent, RepairStatus, Role, What,
+    AssetId, Code, Event, Finding, ImageFormat, MediaFormat, RepairAction, RepairEvent, RepairStatus, Role,
+    What,
 };
 use crate::repair::plan::{AssetPlan, GeneratedState, Job, PlannedRepair, Row, Way};
 
@@ -44,7 +45,14 @@ impl Desk<'_> {
                 };
                 let path = Generated { role, owner: unit.owner, id: unit.id, edited, format }.path()?;
                 let path = known.thumbs.join(path.strip_prefix(Folder::Thumbs.as_str()).ok()?);
-                Some(GeneratedState { role, edited, path, row: Row::Absent, wrong: Some(What::Missing), seen: None })
+                Some(GeneratedState {
+                    role,
+                    edited,
+                    path,
+                    row: Row::Absent,
+                    wrong: Some(What::Missing),
+                    seen: None,
+                })
             })
             .collect()
     }
@@ -161,7 +169,9 @@ impl Desk<'_> {
             }
         });
         if whose != Some(Owner::User(owner)) {
-            return Err("it does not lie in the folder of the asset's owner, so no row is made for it".to_owned());
+            return Err(
+                "it does not lie in the folder of the asset's owner, so no row is made for it".to_owned()
+            );
         }
         self.reconciler
             .to_record(path)
@@ -170,11 +180,15 @@ impl Desk<'_> {
 
     /// A face whose file is gone: with an empty path Immich's job for missing thumbnails makes it again.
     pub(super) fn face_known(&self, single: &Single, wrong: Option<What>) {
-        let Some(repairs) = self.repair.as_ref().filter(|repairs| repairs.known.way != Way::None) else { return };
+        let Some(repairs) = self.repair.as_ref().filter(|repairs| repairs.known.way != Way::None) else {
+            return;
+        };
         let Some(announcer) = repairs.known.announcer else { return };
         // What is left of a damaged one may be the best there is.
         let gone = matches!(wrong, Some(What::Missing | What::Empty));
-        let (true, Some(record)) = (gone && single.file.role == Role::Person, single.file.record) else { return };
+        let (true, Some(record)) = (gone && single.file.role == Role::Person, single.file.record) else {
+            return;
+        };
         let FileOwner::Person(person) = self.records.index.file(record).owner else { return };
         let Some(person) = self.records.index.person(person) else { return };
         let path = single.file.path.clone().or_else(|| single.file.record_path.clone()).unwrap_or_default();

@@ -70,12 +70,17 @@ pub fn recent_dump(folder: &Path, now: Timestamp) -> Result<PathBuf, String> {
         let age = time.map(|time| now.as_second().saturating_sub(time.as_second()) / 3600);
         let Some(age) = age.filter(|age| *age <= RECENT_HOURS) else {
             let age = age.map_or_else(String::new, |age| format!(" and {age} hours old"));
-            incomplete.push(format!("{} is the newest before{age}, older than {RECENT_HOURS} hours", display_path(&path)));
+            incomplete.push(format!(
+                "{} is the newest before{age}, older than {RECENT_HOURS} hours",
+                display_path(&path)
+            ));
             break;
         };
         match ends_as_it_should(&path) {
             Ok(true) => return Ok(path),
-            Ok(false) => incomplete.push(format!("{} is {age} hours old and incomplete", display_path(&path))),
+            Ok(false) => {
+                incomplete.push(format!("{} is {age} hours old and incomplete", display_path(&path)))
+            }
             Err(error) => incomplete.push(format!("{}: {error}", display_path(&path))),
         }
     }
@@ -155,7 +160,9 @@ mod tests {
         let now: Timestamp = "2026-06-03T12:00:00Z".parse().unwrap();
         assert!(recent_dump(&folder.join("nothing"), now).unwrap_err().contains("cannot look"));
         assert!(recent_dump(folder, now).unwrap_err().contains("holds no finished dump"));
-        let name = |day: u8, ending: &str| folder.join(format!("immich-db-backup-202606{day:02}T020000-v3.0.1-pg15.18.{ending}"));
+        let name = |day: u8, ending: &str| {
+            folder.join(format!("immich-db-backup-202606{day:02}T020000-v3.0.1-pg15.18.{ending}"))
+        };
         let whole = format!("{}\n--\n-- PostgreSQL database dump complete\n--\n\n", "row\n".repeat(50_000));
         let gzip = |text: &str| {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

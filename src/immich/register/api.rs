@@ -6,8 +6,8 @@
 
 use serde_json::{Value, json};
 
-use super::http::{Client, Method, Reply};
 pub use super::http::ApiAddress;
+use super::http::{Client, Method, Reply};
 use super::{Answer, RegisterError, Registrar, Request, Wish};
 use crate::immich::compose::Secret;
 use crate::model::AssetId;
@@ -36,9 +36,8 @@ impl ApiRegistrar {
     /// # Errors
     /// What went wrong and what to do; never the key.
     pub fn open(address: ApiAddress, key: Secret) -> Result<Self, RegisterError> {
-        Self::ask_first(address, key).map_err(|why| {
-            RegisterError(format!("--register api: {why}; nothing was changed"))
-        })
+        Self::ask_first(address, key)
+            .map_err(|why| RegisterError(format!("--register api: {why}; nothing was changed")))
     }
 
     fn ask_first(address: ApiAddress, key: Secret) -> Result<Self, String> {
@@ -59,7 +58,12 @@ impl ApiRegistrar {
             return vec![Answer::Skipped(why); ids.len()];
         }
         match self.post(job, ids) {
-            Ok(()) => vec![Answer::Done(format!("asked of Immich: {job}; it works through its queue on its own")); ids.len()],
+            Ok(()) => {
+                vec![
+                    Answer::Done(format!("asked of Immich: {job}; it works through its queue on its own"));
+                    ids.len()
+                ]
+            }
             Err(Refusal::Some(_)) if ids.len() > 1 => {
                 // One of them is not accepted; the halves tell which.
                 let (first, second) = ids.split_at(ids.len() / 2);
@@ -113,7 +117,8 @@ impl ApiRegistrar {
                 request.id
             ),
             Wish::Transcode => {
-                "run repair with a key of that user; or Administration, Jobs, Transcode Videos, All".to_owned()
+                "run repair with a key of that user; or Administration, Jobs, Transcode Videos, All"
+                    .to_owned()
             }
             Wish::Rows(_) | Wish::Face { .. } => return None,
         };
@@ -130,9 +135,11 @@ impl ApiRegistrar {
             Wish::Transcode => TRANSCODE,
             Wish::Rows(_) => return Err("rows are written by --register sql only".to_owned()),
             Wish::Face { .. } => {
-                return Err("Immich's API has no job for one face: choose a feature photo for this person again, or \
+                return Err(
+                    "Immich's API has no job for one face: choose a feature photo for this person again, or \
                             use --register sql"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
         };
         self.foreign(request).map_or(Ok(job), Err)
@@ -162,7 +169,8 @@ impl Registrar for ApiRegistrar {
     }
 
     fn submit(&mut self, batch: &[Request]) -> Vec<Answer> {
-        let wanted: Vec<Result<&'static str, String>> = batch.iter().map(|request| self.job(request)).collect();
+        let wanted: Vec<Result<&'static str, String>> =
+            batch.iter().map(|request| self.job(request)).collect();
         let mut answers: Vec<Option<Answer>> =
             wanted.iter().map(|job| job.as_ref().err().cloned().map(Answer::Skipped)).collect();
         for job in [REMAKE, TRANSCODE] {
@@ -257,10 +265,16 @@ fn explain(client: &Client, path: &str, reply: &Reply) -> String {
             "the API key may not use {path}{said}: it needs the permissions user.read and asset.update (and job.create \
              where Immich asks for it)"
         ),
-        404 => format!("{address}{path} is not there{said}: is that the address of Immich, and of a version from 1.100 on?"),
+        404 => format!(
+            "{address}{path} is not there{said}: is that the address of Immich, and of a version from 1.100 on?"
+        ),
         429 => format!("Immich or a proxy limits the rate of requests{said}: run repair again later"),
-        502..=504 => format!("{address} answers {status}{said}: Immich is starting, updating or down; run repair again later"),
-        500.. => format!("Immich fails with {status} at {path}{said}: look at the server's log, then run repair again"),
+        502..=504 => format!(
+            "{address} answers {status}{said}: Immich is starting, updating or down; run repair again later"
+        ),
+        500.. => format!(
+            "Immich fails with {status} at {path}{said}: look at the server's log, then run repair again"
+        ),
         _ => format!("{address}{path} answers {status}{said}, which is not expected"),
     }
 }

@@ -38,10 +38,17 @@ impl ApiAddress {
     /// # Errors
     /// What is wrong with it, without anything that could be a secret.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "expected an address such as http://192.168.1.5:2283 or https://photos.example.org";
+        const EXPECTED: &str =
+            "expected an address such as http://192.168.1.5:2283 or https://photos.example.org";
         let text = text.trim();
-        if text.split("://").nth(1).is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains('@'))) {
-            return Err(format!("{EXPECTED}, without user and password: the key comes from a file or PHOTOFSCK_API_KEY"));
+        if text
+            .split("://")
+            .nth(1)
+            .is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains('@')))
+        {
+            return Err(format!(
+                "{EXPECTED}, without user and password: the key comes from a file or PHOTOFSCK_API_KEY"
+            ));
         }
         let uri: Uri = text.parse().map_err(|_| format!("{EXPECTED}, found {text:?}"))?;
         let encrypted = match uri.scheme_str() {
@@ -230,7 +237,10 @@ impl Client {
                 ANSWER.as_secs()
             ),
             ureq::Error::HostNotFound => {
-                format!("the name {:?} is not known here: check --api-url, or give an IP address", address.host)
+                format!(
+                    "the name {:?} is not known here: check --api-url, or give an IP address",
+                    address.host
+                )
             }
             ureq::Error::ConnectionFailed => format!("{address} cannot be reached: check host and port"),
             ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => format!(
@@ -238,7 +248,8 @@ impl Client {
                 address.host, address.port
             ),
             ureq::Error::Io(error)
-                if error.kind() == std::io::ErrorKind::InvalidData || error.to_string().contains("certificate") =>
+                if error.kind() == std::io::ErrorKind::InvalidData
+                    || error.to_string().contains("certificate") =>
             {
                 format!(
                     "TLS with {address} fails: {error}; the certificate must be valid for this name and known to this \
@@ -250,7 +261,9 @@ impl Client {
                  system (or SSL_CERT_FILE); is it plain HTTP after all?"
             ),
             ureq::Error::BodyExceedsLimit(_) => {
-                format!("{address} answers with more than {MAX_BYTES} bytes: that is no answer of Immich's API")
+                format!(
+                    "{address} answers with more than {MAX_BYTES} bytes: that is no answer of Immich's API"
+                )
             }
             other => format!("{address}: {other}"),
         }
@@ -326,7 +339,9 @@ mod tests {
         ] {
             assert_eq!(ApiAddress::parse(given).unwrap().to_string(), base);
         }
-        for wrong in ["", "immich:2283", "ftp://host/", "http://", "http://host/?x=1", "http://host/#api", "/api"] {
+        for wrong in
+            ["", "immich:2283", "ftp://host/", "http://", "http://host/?x=1", "http://host/#api", "/api"]
+        {
             assert!(ApiAddress::parse(wrong).unwrap_err().contains("expected an address"), "{wrong}");
         }
         let error = ApiAddress::parse("http://me:s3cret@host:2283").unwrap_err();
@@ -336,7 +351,13 @@ mod tests {
     #[test]
     fn keys_stay_in_the_local_network_unless_encrypted() {
         let guarded = |text: &str| ApiAddress::parse(text).unwrap().guard();
-        for near in ["http://127.0.0.1:1", "http://10.1.2.3", "http://[::1]:1", "http://100.64.0.1", "https://1.1.1.1"] {
+        for near in [
+            "http://127.0.0.1:1",
+            "http://10.1.2.3",
+            "http://[::1]:1",
+            "http://100.64.0.1",
+            "https://1.1.1.1",
+        ] {
             assert_eq!(guarded(near), Ok(()), "{near}");
         }
         for far in ["http://1.1.1.1", "http://[2606:4700::1]", "http://100.128.0.1"] {

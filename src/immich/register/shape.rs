@@ -52,13 +52,16 @@ impl Shape {
     /// The shape of exactly one known era; the error says why nothing may be written.
     pub fn of(tables: &Tables, unique: &UniqueKeys) -> Result<Self, String> {
         let state = schema::recognise(tables)?;
-        let era = state.era.filter(|_| state.writable()).ok_or_else(|| {
-            format!("it is not laid out as Immich's own ({})", state.problems.join("; "))
-        })?;
+        let era = state
+            .era
+            .filter(|_| state.writable())
+            .ok_or_else(|| format!("it is not laid out as Immich's own ({})", state.problems.join("; ")))?;
         if era == Era::E0 {
-            return Err("it is of the time before Immich kept generated files in a table of their own (era E0), for \
+            return Err(
+                "it is of the time before Immich kept generated files in a table of their own (era E0), for \
                         which no way of registering is known; update Immich"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let (asset, file) = if era == Era::E1 { ("assets", "asset_files") } else { ("asset", "asset_file") };
         let has = |table: &str, column: &str| tables.get(table).is_some_and(|found| found.contains(column));
@@ -116,8 +119,11 @@ impl Shape {
         }
         if let Some(thumbhash) = &rows.thumbhash {
             // The oldest table has its thumbhash filled in only; later ones follow the pixels.
-            let when =
-                if self.era == Era::E1 { "thumbhash IS NULL" } else { "thumbhash IS DISTINCT FROM $2::bytea" };
+            let when = if self.era == Era::E1 {
+                "thumbhash IS NULL"
+            } else {
+                "thumbhash IS DISTINCT FROM $2::bytea"
+            };
             statements.push(Statement {
                 text: format!(
                     "UPDATE public.{} SET thumbhash = $2::bytea WHERE id = $1::uuid AND {when}",
@@ -178,8 +184,7 @@ impl Shape {
         let table = self.file;
         let (columns_text, places_text) = (columns.join(", "), places.join(", "));
         if self.file_is_unique {
-            let conflict =
-                if self.edited { "\"assetId\", type, \"isEdited\"" } else { "\"assetId\", type" };
+            let conflict = if self.edited { "\"assetId\", type, \"isEdited\"" } else { "\"assetId\", type" };
             let set: Vec<String> = set.iter().map(|column| format!("{column} = EXCLUDED.{column}")).collect();
             let text = format!(
                 "INSERT INTO public.{table} ({columns_text}) VALUES ({places_text}) \

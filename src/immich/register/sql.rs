@@ -109,7 +109,8 @@ impl SqlRegistrar {
                 },
                 Wish::Face { before, path } => match self.face(request, before, path) {
                     Ok(statement) if ask(statement.execute(connection)).await? == 0 => Answer::Skipped(
-                        "its row changed since the library was scanned: left alone, run repair again".to_owned(),
+                        "its row changed since the library was scanned: left alone, run repair again"
+                            .to_owned(),
                     ),
                     Ok(_) => Answer::Done(String::new()),
                     Err(why) => Answer::Skipped(why),
@@ -149,7 +150,9 @@ impl SqlRegistrar {
             let (id, owner) = (column::<String>(row, 0)?, column::<Option<String>>(row, 1)?);
             let Ok(id) = id.parse::<AssetId>() else { continue };
             let before = Before {
-                original: column::<Option<String>>(row, 2)?.filter(|path| !path.is_empty()).map(PathBuf::from),
+                original: column::<Option<String>>(row, 2)?
+                    .filter(|path| !path.is_empty())
+                    .map(PathBuf::from),
                 checksum: column::<Option<Vec<u8>>>(row, 3)?.and_then(|sum| sum.try_into().ok()),
                 thumbhash: column::<Option<Vec<u8>>>(row, 4)?.filter(|hash| !hash.is_empty()),
                 trashed: column(row, 5)?,
@@ -245,18 +248,22 @@ impl Trouble {
                 "another session holds a lock on these rows for more than 2 s ({said}), so nothing of this batch was \
                  registered: is Immich at work on them? Pause its thumbnail queue and run repair again"
             )),
-            Some("40P01" | "40001" | "57014") => {
-                Self::Batch(format!("the database ended the transaction ({said}): nothing of this batch was registered"))
-            }
+            Some("40P01" | "40001" | "57014") => Self::Batch(format!(
+                "the database ended the transaction ({said}): nothing of this batch was registered"
+            )),
             Some("42501") => Self::Lost(format!(
                 "the database user may not do that ({said}): give --db the user that Immich itself uses"
             )),
-            Some("25006") => Self::Lost(format!("the database is read-only ({said}): give --db the primary server")),
+            Some("25006") => {
+                Self::Lost(format!("the database is read-only ({said}): give --db the primary server"))
+            }
             // Connection, shutdown, no room: the next batch would meet the same.
             Some(code) if ["08", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) => {
                 Self::Lost(format!("lost the database: {said}"))
             }
-            Some(code) => Self::Batch(format!("the database refused it ({code}: {said}): nothing of this batch was registered")),
+            Some(code) => Self::Batch(format!(
+                "the database refused it ({code}: {said}): nothing of this batch was registered"
+            )),
             None => Self::Lost(format!("lost the database: {said}")),
         }
     }
@@ -299,7 +306,8 @@ fn file_query(shape: &Shape) -> String {
 fn changed(now: Option<&(AssetId, Before)>, owner: AssetId, then: &Before) -> Option<&'static str> {
     let Some((owner_now, now)) = now else { return Some("Immich deleted the asset") };
     let same_path = |a: &Option<PathBuf>, b: &Option<PathBuf>| {
-        a.as_ref().map(|path| path.as_os_str().as_bytes()) == b.as_ref().map(|path| path.as_os_str().as_bytes())
+        a.as_ref().map(|path| path.as_os_str().as_bytes())
+            == b.as_ref().map(|path| path.as_os_str().as_bytes())
     };
     if *owner_now != owner {
         Some("the owner of the asset changed")
