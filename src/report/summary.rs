@@ -574,10 +574,10 @@ mod tests {
             summary.left.warning
         };
         let made = event(RepairAction::Regenerate, RepairStatus::Done);
-        let known = event(RepairAction::Register, RepairStatus::Done);
+        let known = || event(RepairAction::Register, RepairStatus::Done);
         assert_eq!(left(false, std::slice::from_ref(&made)), 1);
-        assert_eq!(left(false, &[made, known.clone()]), 0);
+        assert_eq!(left(false, &[made, known()]), 0);
         assert_eq!(left(false, &[event(RepairAction::Register, RepairStatus::Failed)]), 1);
-        assert_eq!(left(true, &[known]), 1, "asking is not having");
+        assert_eq!(left(true, &[known()]), 1, "asking is not having");
     }
 }
