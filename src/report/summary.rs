@@ -570,7 +570,9 @@ mod tests {
             let scope = Scope { repairing: true, asking, ..Scope::default() };
             let mut summary = Summary::new(Policy::default(), scope);
             summary.take(&Event::Finding(Box::new(needed.clone())));
-            events.iter().for_each(|event| summary.take(event));
+            for event in events {
+                summary.take(event);
+            }
             summary.left.warning
         };
         let made = event(RepairAction::Regenerate, RepairStatus::Done);

@@ -174,7 +174,9 @@ impl SqlRegistrar {
                 before.pictures.push((role, edited, PathBuf::from(path)));
             }
         }
-        now.values_mut().for_each(|(_, before)| before.pictures.sort());
+        for (_, before) in now.values_mut() {
+            before.pictures.sort();
+        }
         Ok(now)
     }
 }
