@@ -290,7 +290,8 @@ fn with_the_api_immich_is_asked_for_what_only_it_can_do() {
         .env("PHOTOFSCK_API_KEY", "wr0ng")
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&wrong.stdout), String::from_utf8_lossy(&wrong.stderr));
     assert_eq!(wrong.status.code(), Some(8), "{text}");
     assert!(text.contains("does not know the API key") && !text.contains("wr0ng"), "{text}");
 }
