@@ -14,10 +14,12 @@ mod lossless;
 mod progressive;
 mod samples;
 mod sequential;
+mod shift;
 mod standard;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod walker;
 
 use super::jpeg::{self, Outline};

@@ -2,6 +2,7 @@
 
 use super::bits::Bits;
 use super::tables::{Huffman, Range, Runs};
+use super::trail::Trail;
 use super::{Coding, Slip};
 
 /// One component of a sequential scan.
@@ -17,11 +18,14 @@ pub struct Part<'t> {
     pub last: i32,
     /// A coefficient of the block is so large that its samples are worth a look.
     pub loud: bool,
+    /// The DC coefficients of all blocks.
+    pub levels: Vec<i32>,
 }
 
 /// A scan of one or more components.
 pub struct Sequential<'t> {
     pub parts: Vec<Part<'t>>,
+    pub trail: Trail,
 }
 
 impl Coding for Sequential<'_> {
@@ -36,9 +40,11 @@ impl Coding for Sequential<'_> {
 
     #[inline]
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        self.trail.begin_unit(bits, &self.parts);
         for part in &mut self.parts {
             for _ in 0..part.blocks {
                 part.block(bits)?;
+                part.levels.push(part.last);
             }
         }
         Ok(())
@@ -106,16 +112,23 @@ impl Part<'_> {
     /// Goes once more through a block whose codes are right, for its values.
     #[cold]
     fn samples(&self, mut bits: Bits<'_>) -> Result<(), Slip> {
-        let mut block = [0; 64];
-        bits.refill();
-        let size = self.dc.symbol(&mut bits)?;
-        bits.skip(size.into());
+        let mut block = self.values(&mut bits)?;
         let [dc, ..] = &mut block;
         *dc = self.last;
+        if self.range.possible(&block) { Ok(()) } else { Err(Slip::Wrong("samples out of range")) }
+    }
+
+    /// The quantised values of a block in zig-zag order, DC as a difference.
+    pub fn values(&self, bits: &mut Bits<'_>) -> Result<[i32; 64], Slip> {
+        let mut block = [0; 64];
+        bits.refill();
+        let size = self.dc.symbol(bits)?;
+        let [dc, ..] = &mut block;
+        *dc = bits.signed(size.into());
         let mut index = 1usize;
         while index < 64 {
             bits.refill();
-            let symbol = self.ac.symbol(&mut bits)?;
+            let symbol = self.ac.symbol(bits)?;
             index += usize::from(symbol >> 4);
             match (symbol, block.get_mut(index)) {
                 (0, _) => break,
@@ -124,6 +137,6 @@ impl Part<'_> {
             }
             index += 1;
         }
-        if self.range.possible(&block) { Ok(()) } else { Err(Slip::Wrong("samples out of range")) }
+        Ok(block)
     }
 }

@@ -5,8 +5,10 @@ use super::geometry::{Geometry, Plane};
 use super::lossless::{self, Lossless, Picture};
 use super::progressive::{Ac, DcPart, FirstDc, MoreDc};
 use super::sequential::{self, Sequential};
+use super::shift::Shift;
 use super::standard;
 use super::tables::{Huffman, Range, Runs, Steps};
+use super::trail::{Layout, Trail};
 use super::{Answer, Coding, Flaw, Slip, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
 use crate::model::DecodeError;
@@ -305,6 +307,12 @@ impl<'a> Walker<'a> {
         if plan.parts.len() == 1 { 1 } else { self.geometry.planes.get(plane).map_or(0, factors) }
     }
 
+    /// Rows of data units of a component in each unit of the scan.
+    fn rows_in_unit(&self, plan: &Plan, plane: usize) -> usize {
+        let rows = |plane: &Plane| usize::from(plane.component.v);
+        if plan.parts.len() == 1 { 1 } else { self.geometry.planes.get(plane).map_or(1, rows) }
+    }
+
     fn sequential(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
         // Components with the same tables share the look-ups.
         let kind = |&(plane, _, ac): &(usize, usize, usize)| {
@@ -329,9 +337,31 @@ impl<'a> Walker<'a> {
                 range,
                 last: 0,
                 loud: false,
+                levels: Vec::new(),
             });
         }
-        self.run(bytes, scan, plan, &mut Sequential { parts })
+        let units = self.units(plan);
+        let trail = Trail::new(Layout { units, interval: self.interval });
+        let mut coding = Sequential { parts, trail };
+        self.run(bytes, scan, plan, &mut coding)?;
+        let data = bytes.get(scan.data.clone()).unwrap_or_default();
+        let rows: Vec<usize> = plan.parts.iter().map(|&(plane, ..)| self.rows_in_unit(plan, plane)).collect();
+        let Some((shift, place)) = coding.trail.shift(data, &mut coding.parts, &rows) else { return Ok(()) };
+        Err(Stop::Wrong(self.shifted(plan, &shift, scan.data.start + place)))
+    }
+
+    fn shifted(&self, plan: &Plan, shift: &Shift, at: usize) -> Flaw {
+        let (across, down) = self.units(plan);
+        let id = plan.parts.get(shift.part).and_then(|part| self.geometry.planes.get(part.0));
+        let what = format!(
+            "component {} is {:+.0} levels off from unit {} of {} on",
+            id.map_or(0, |plane| plane.component.id),
+            shift.levels,
+            shift.unit,
+            across * down
+        );
+        let error = DecodeError::malformed(what, at as u64);
+        Flaw { error, sound_until: Some(share(shift.unit, across, down)) }
     }
 
     fn progressive_dc(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
