@@ -1,6 +1,7 @@
 //! Blocks of sequential pictures (ITU-T T.81 F.2.2): DC and all AC coefficients together.
 
 use super::bits::Bits;
+use super::shift::Levels;
 use super::tables::{Huffman, Range, Runs};
 use super::trail::Trail;
 use super::{Coding, Slip};
@@ -9,6 +10,8 @@ use super::{Coding, Slip};
 pub struct Part<'t> {
     /// Blocks of each unit.
     pub blocks: usize,
+    /// How many of them lie side by side.
+    pub columns: usize,
     pub dc: &'t Huffman,
     pub ac: &'t Huffman,
     /// The fast way through `ac`.
@@ -18,8 +21,7 @@ pub struct Part<'t> {
     pub last: i32,
     /// A coefficient of the block is so large that its samples are worth a look.
     pub loud: bool,
-    /// The DC coefficients of all blocks.
-    pub levels: Vec<i32>,
+    pub levels: Levels,
 }
 
 /// A scan of one or more components.
@@ -42,10 +44,14 @@ impl Coding for Sequential<'_> {
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
         self.trail.begin_unit(bits, &self.parts);
         for part in &mut self.parts {
-            for _ in 0..part.blocks {
+            let (mut top, mut bottom) = (0, 0);
+            let lowest = part.blocks - part.columns;
+            for number in 0..part.blocks {
                 part.block(bits)?;
-                part.levels.push(part.last);
+                top += if number < part.columns { part.last } else { 0 };
+                bottom += if number >= lowest { part.last } else { 0 };
             }
+            part.levels.push((top, bottom));
         }
         Ok(())
     }

@@ -22,8 +22,12 @@ const LEAST: f32 = 3.0;
 const CERTAIN: f32 = 9.0;
 /// The largest share of units that continue exactly; drawings have more.
 const FLAT: f32 = 0.3;
+/// Stretches of fewer units have no middle value that means much.
+const SHORTEST: usize = 4;
+/// How far stretches of a step may overlap with others, as a share of the step, when whole blocks are compared.
+const MERIT: f32 = -0.2;
 /// How many places of a scan are looked at closely.
-const CLOSE_LOOKS: usize = 24;
+const CLOSE_LOOKS: usize = 6;
 
 /// A place where a step may begin.
 #[derive(Clone, Copy, Debug)]
@@ -103,45 +107,68 @@ impl Parts {
     }
 }
 
-/// Where a step may begin in the differences of one component, all rows of `across` units. A quick look, by means.
-pub fn suspects(differences: &[f32], across: usize) -> Vec<Suspect> {
-    let mut sizes: Vec<f32> = differences.iter().skip(across).step_by(5).map(|value| value.abs()).collect();
-    let clip = 6.0 * median(&mut sizes).max(1.0);
-    let sums = Sums::new(differences.iter().map(|value| value.clamp(-clip, clip)));
-    let end = differences.len();
-    let contrast = |unit: usize| {
-        let parts = Parts::of(unit, across, across, end);
-        sums.mean(parts.inside) - (sums.mean(parts.before) + sums.mean(parts.behind)) / 2.0
-    };
+/// Sums of DC coefficients of one component, unit by unit: over the blocks at the top of each, and over those at the bottom.
+pub type Levels = Vec<(i32, i32)>;
+
+/// Where a step may begin in the levels of one component, all rows of `across` units, of which so many make a level of samples.
+/// A quick look, by means of whole blocks.
+pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect> {
+    let below = levels.get(across..).unwrap_or_default().iter().zip(levels);
+    let differences = below.map(|(below, above)| below.0 - above.1);
+    let mut sizes: Vec<u32> = differences.clone().step_by(17).map(i32::unsigned_abs).collect();
+    let middle = sizes.len() / 2;
+    let typical = if sizes.is_empty() { 0 } else { *sizes.select_nth_unstable(middle).1 };
+    let clip = typical.max(level as u32).clamp(1, 1 << 12).cast_signed() * 6;
+    // Sums over a few rows fit, whatever the sum from the start is.
+    let mut sum = 0i32;
+    let mut sums = Vec::with_capacity(levels.len() + 1);
+    sums.resize(across + 1, 0);
+    sums.extend(differences.map(|difference| {
+        sum = sum.wrapping_add(difference.clamp(-clip, clip));
+        sum
+    }));
+    let at = |offset: usize| sums.get(across + offset..).unwrap_or_default();
+    let (before, inside, behind) = (at(0), at(across), at(2 * across));
+    // Twice the sum over a row of the step, without the rows before and behind.
+    let contrasts = before.iter().zip(inside).zip(behind).zip(at(3 * across)).map(|(((a, b), c), d)| {
+        let (left, right) = (b.wrapping_sub(*a), d.wrapping_sub(*c));
+        2 * c.wrapping_sub(*b) - left - right
+    });
+    let least = (LEAST * 0.7 * level * 2.0 * across as f32) as i32;
     let near = across / 8;
     let mut found = Vec::new();
-    let mut peak = (0, 0.0f32);
-    let last = end.saturating_sub(across);
-    for first in (2 * across..last).step_by(near) {
-        for unit in first..(first + near).min(last) {
-            let here = contrast(unit).abs();
-            if here > peak.1 {
-                peak = (unit, here);
-            }
-        }
+    let mut peak: Option<(usize, i32)> = None;
+    for (unit, contrast) in (2 * across..).zip(contrasts) {
         // The highest one far and wide, once it is passed.
-        if peak.0 + near <= first || first + near >= last {
-            if peak.1 > LEAST * 0.7 {
-                found.extend(quick(&sums, peak.0, contrast(peak.0), across, end));
-            }
-            peak = (0, 0.0);
+        if let Some((place, height)) = peak
+            && unit > place + near
+        {
+            found.extend(quick(&sums, place, height.signum(), across));
+            peak = None;
+        }
+        if contrast.abs() > peak.map_or(least, |(_, height)| height.abs()) {
+            peak = Some((unit, contrast));
         }
     }
     found
 }
 
-fn quick(sums: &Sums, unit: usize, contrast: f32, across: usize, end: usize) -> Option<Suspect> {
-    let (inside, outside) = Parts::of(unit, across, across, end).stretches(across / 6);
-    let sign = contrast.signum();
-    let lowest = inside.into_iter().map(|part| sign * sums.mean(part)).fold(f32::MAX, f32::min);
-    let highest = outside.into_iter().map(|part| sign * sums.mean(part)).fold(f32::MIN, f32::max);
-    let merit = (lowest - highest) / contrast.abs();
-    (merit > -0.5).then_some(Suspect { unit, merit })
+/// Compares means of stretches.
+fn quick(sums: &[i32], unit: usize, sign: i32, across: usize) -> Option<Suspect> {
+    let length = across / 6;
+    let (inside, outside) = Parts::of(unit, across, across, sums.len() - 1).stretches(length);
+    let sum = |part: Range<usize>| {
+        let at = |index: usize| sums.get(index).copied().unwrap_or(0);
+        sign * at(part.end).wrapping_sub(at(part.start))
+    };
+    let all = |parts: &[Range<usize>]| {
+        parts.iter().map(|part| sum(part.clone())).sum::<i32>() / parts.len().max(1) as i32
+    };
+    let contrast = all(&inside) - all(&outside);
+    let lowest = inside.into_iter().map(sum).min()?;
+    let highest = outside.into_iter().map(sum).max()?;
+    let merit = (lowest - highest) as f32 / contrast.max(1) as f32;
+    (merit > MERIT).then_some(Suspect { unit, merit })
 }
 
 /// The most promising ones.
@@ -218,9 +245,9 @@ pub fn judge(rows: &Rows, suspect: Suspect) -> Option<Shift> {
     let floors = rows.steps.iter().map(|step| (step / 2.0).max(0.5)).collect();
     let field = Field { across, start, parts, floors };
     let near = across / 8;
-    // A jog near the ends of a row would not show.
-    let from = suspect.unit.saturating_sub(near).max(row * across + 2);
-    let to = (suspect.unit + near).min(row * across + across - 2);
+    // A jog near the ends of a row does not show.
+    let from = suspect.unit.saturating_sub(near).max(row * across + SHORTEST);
+    let to = (suspect.unit + near).min(row * across + across - SHORTEST);
     let shifts = field.places(from..to + 1).into_iter().filter_map(|unit| field.clearest(unit - start));
     shifts.filter(|shift| shift.score >= CERTAIN).max_by(|a, b| a.score.total_cmp(&b.score))
 }
@@ -294,7 +321,7 @@ impl Field {
                 *sum += value * weight / (noise * whole);
             }
         }
-        let length = (self.across / 6).max(4);
+        let length = (self.across / 6).max(SHORTEST);
         let (mut inside, mut outside) = parts.stretches(length);
         // What is beside the jog in the same row, however short.
         let column = (self.start + at) % self.across;

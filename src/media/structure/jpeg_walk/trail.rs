@@ -79,24 +79,25 @@ impl Trail {
     }
 
     /// Looks for a unit from which on all that follows is brighter, darker or otherwise coloured; gives it with its offset in
-    /// the data. `rows` are the blocks of a unit of each part on top of each other.
-    pub fn shift(&self, data: &[u8], parts: &mut [Part<'_>], rows: &[usize]) -> Option<(Shift, usize)> {
+    /// the data.
+    pub fn shift(&self, data: &[u8], parts: &mut [Part<'_>]) -> Option<(Shift, usize)> {
         let (across, down) = self.layout.units;
         if across < shift::ACROSS || down < shift::DOWN || self.starts.len() != down {
             return None;
         }
         let (mut suspects, mut finest) = (Vec::new(), Vec::new());
-        for (part, &rows) in parts.iter().zip(rows) {
+        for part in parts.iter() {
             let [step, ..] = *part.range.steps()?;
             let step = f32::from(step) / 8.0;
-            suspects.extend(shift::suspects(&coarse(part, rows, across, step), across));
+            let level = part.columns as f32 / step;
+            suspects.extend(shift::suspects(&part.levels, across, level));
             finest.push(step);
         }
         let mut seen = Rows::new(across, down, finest);
         let found = shift::strongest(suspects).into_iter().find_map(|suspect| {
             for row in shift::rows_around(suspect.unit / across, down) {
                 if !seen.has(row) {
-                    seen.set(row, self.row(data, parts, rows, row)?);
+                    seen.set(row, self.row(data, parts, row)?);
                 }
             }
             shift::judge(&seen, suspect)
@@ -106,13 +107,7 @@ impl Trail {
     }
 
     /// Decodes one row of units: of each part, the edges of each unit.
-    fn row(
-        &self,
-        data: &[u8],
-        parts: &mut [Part<'_>],
-        rows: &[usize],
-        row: usize,
-    ) -> Option<Vec<Vec<(f32, f32)>>> {
+    fn row(&self, data: &[u8], parts: &mut [Part<'_>], row: usize) -> Option<Vec<Vec<(f32, f32)>>> {
         let start = self.starts.get(row)?;
         let (across, _) = self.layout.units;
         let mut bits = Bits::resume(data, start.mark);
@@ -127,8 +122,8 @@ impl Trail {
                 bits.restart(number).ok()?;
                 parts.iter_mut().for_each(|part| part.last = 0);
             }
-            for ((part, &rows), edges) in parts.iter_mut().zip(rows).zip(&mut edges) {
-                edges.push(part.edges(&mut bits, rows)?);
+            for (part, edges) in parts.iter_mut().zip(&mut edges) {
+                edges.push(part.edges(&mut bits)?);
             }
         }
         Some(edges)
@@ -137,8 +132,8 @@ impl Trail {
 
 impl Part<'_> {
     /// The edges of this part of one unit.
-    fn edges(&mut self, bits: &mut Bits<'_>, rows: usize) -> Option<(f32, f32)> {
-        let columns = self.blocks / rows.max(1);
+    fn edges(&mut self, bits: &mut Bits<'_>) -> Option<(f32, f32)> {
+        let columns = self.columns;
         let steps = self.range.steps()?;
         let (mut first, mut last) = (0.0, 0.0);
         for number in 0..self.blocks {
@@ -156,17 +151,4 @@ impl Part<'_> {
         }
         Some((first / columns as f32, last / columns as f32))
     }
-}
-
-/// By how much the top of each unit is brighter than the bottom of the one above, by the means of whole blocks; 0 in the first
-/// row. `step` is that of a DC coefficient in levels.
-fn coarse(part: &Part<'_>, rows: usize, across: usize, step: f32) -> Vec<f32> {
-    let columns = part.blocks / rows.max(1);
-    let sum = |blocks: &[i32]| blocks.iter().sum::<i32>();
-    let units = part.levels.chunks_exact(part.blocks.max(1));
-    let bottoms = units.clone().map(|unit| sum(unit.get(part.blocks - columns..).unwrap_or_default()));
-    let tops = units.map(|unit| sum(unit.get(..columns).unwrap_or_default()));
-    let step = step / columns as f32;
-    let below = tops.skip(across).zip(bottoms).map(|(top, bottom)| (top - bottom) as f32 * step);
-    std::iter::repeat_n(0.0, across).chain(below).collect()
 }

@@ -5,7 +5,7 @@ use super::geometry::{Geometry, Plane};
 use super::lossless::{self, Lossless, Picture};
 use super::progressive::{Ac, DcPart, FirstDc, MoreDc};
 use super::sequential::{self, Sequential};
-use super::shift::Shift;
+use super::shift::{Levels, Shift};
 use super::standard;
 use super::tables::{Huffman, Range, Runs, Steps};
 use super::trail::{Layout, Trail};
@@ -307,10 +307,10 @@ impl<'a> Walker<'a> {
         if plan.parts.len() == 1 { 1 } else { self.geometry.planes.get(plane).map_or(0, factors) }
     }
 
-    /// Rows of data units of a component in each unit of the scan.
-    fn rows_in_unit(&self, plan: &Plan, plane: usize) -> usize {
-        let rows = |plane: &Plane| usize::from(plane.component.v);
-        if plan.parts.len() == 1 { 1 } else { self.geometry.planes.get(plane).map_or(1, rows) }
+    /// How many of them lie side by side.
+    fn columns_in_unit(&self, plan: &Plan, plane: usize) -> usize {
+        let columns = |plane: &Plane| usize::from(plane.component.h);
+        if plan.parts.len() == 1 { 1 } else { self.geometry.planes.get(plane).map_or(1, columns) }
     }
 
     fn sequential(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
@@ -324,6 +324,7 @@ impl<'a> Walker<'a> {
             let fresh = first(part) == number;
             runs.push(if fresh { Some(Runs::new(table(&self.ac, part.2)?, range.fast_size)) } else { None });
         }
+        let units = self.units(plan);
         let mut parts = Vec::new();
         for (part, range) in plan.parts.iter().zip(ranges) {
             let &(plane, dc, ac) = part;
@@ -331,22 +332,22 @@ impl<'a> Walker<'a> {
             let (dc, ac) = (table(&self.dc, dc)?, table(&self.ac, ac)?);
             parts.push(sequential::Part {
                 blocks: self.in_unit(plan, plane),
+                columns: self.columns_in_unit(plan, plane),
                 dc,
                 ac,
                 runs,
                 range,
                 last: 0,
                 loud: false,
-                levels: Vec::new(),
+                // No unit takes less than two bits.
+                levels: Levels::with_capacity((units.0 * units.1).min(scan.data.len() * 4)),
             });
         }
-        let units = self.units(plan);
         let trail = Trail::new(Layout { units, interval: self.interval });
         let mut coding = Sequential { parts, trail };
         self.run(bytes, scan, plan, &mut coding)?;
         let data = bytes.get(scan.data.clone()).unwrap_or_default();
-        let rows: Vec<usize> = plan.parts.iter().map(|&(plane, ..)| self.rows_in_unit(plan, plane)).collect();
-        let Some((shift, place)) = coding.trail.shift(data, &mut coding.parts, &rows) else { return Ok(()) };
+        let Some((shift, place)) = coding.trail.shift(data, &mut coding.parts) else { return Ok(()) };
         Err(Stop::Wrong(self.shifted(plan, &shift, scan.data.start + place)))
     }
 
