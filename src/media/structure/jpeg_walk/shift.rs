@@ -26,6 +26,7 @@ const FLAT: f32 = 0.3;
 const SHORTEST: usize = 4;
 /// How far stretches of a step may overlap with others, as a share of the step, when whole blocks are compared.
 const MERIT: f32 = -0.2;
+const CLIP: i32 = 6;
 /// How many places of a scan are looked at closely.
 const CLOSE_LOOKS: usize = 6;
 
@@ -118,16 +119,18 @@ pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect
     let mut sizes: Vec<u32> = differences.clone().step_by(17).map(i32::unsigned_abs).collect();
     let middle = sizes.len() / 2;
     let typical = if sizes.is_empty() { 0 } else { *sizes.select_nth_unstable(middle).1 };
-    let clip = typical.max(level as u32).clamp(1, 1 << 12).cast_signed() * 6;
+    let clip = typical.max(level as u32).clamp(1, 1 << 12).cast_signed() * CLIP;
     // Sums over a few rows fit, whatever the sum from the start is.
     let mut sum = 0i32;
-    let mut sums = Vec::with_capacity(levels.len() + 1);
+    let mut sums = Vec::with_capacity(levels.len() + across + 1);
     sums.resize(across + 1, 0);
     sums.extend(differences.map(|difference| {
         sum = sum.wrapping_add(difference.clamp(-clip, clip));
         sum
     }));
-    let at = |offset: usize| sums.get(across + offset..).unwrap_or_default();
+    // Above the first row and below the last one there is no difference.
+    sums.resize(levels.len() + across + 1, sum);
+    let at = |offset: usize| sums.get(offset..).unwrap_or_default();
     let (before, inside, behind) = (at(0), at(across), at(2 * across));
     // Twice the sum over a row of the step, without the rows before and behind.
     let contrasts = before.iter().zip(inside).zip(behind).zip(at(3 * across)).map(|(((a, b), c), d)| {
@@ -138,12 +141,12 @@ pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect
     let near = across / 8;
     let mut found = Vec::new();
     let mut peak: Option<(usize, i32)> = None;
-    for (unit, contrast) in (2 * across..).zip(contrasts) {
+    for (unit, contrast) in (across..).zip(contrasts) {
         // The highest one far and wide, once it is passed.
         if let Some((place, height)) = peak
             && unit > place + near
         {
-            found.extend(quick(&sums, place, height.signum(), across));
+            found.extend(quick(&sums, place, height.signum(), across, levels.len()));
             peak = None;
         }
         if contrast.abs() > peak.map_or(least, |(_, height)| height.abs()) {
@@ -154,9 +157,9 @@ pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect
 }
 
 /// Compares means of stretches.
-fn quick(sums: &[i32], unit: usize, sign: i32, across: usize) -> Option<Suspect> {
+fn quick(sums: &[i32], unit: usize, sign: i32, across: usize, end: usize) -> Option<Suspect> {
     let length = across / 6;
-    let (inside, outside) = Parts::of(unit, across, across, sums.len() - 1).stretches(length);
+    let (inside, outside) = Parts::of(unit, across, across, end).stretches(length);
     let sum = |part: Range<usize>| {
         let at = |index: usize| sums.get(index).copied().unwrap_or(0);
         sign * at(part.end).wrapping_sub(at(part.start))
