@@ -55,6 +55,17 @@ impl Coding for Sequential<'_> {
         }
         Ok(())
     }
+
+    fn rewind(&mut self, units: usize) {
+        self.trail.rewind(units);
+        for part in &mut self.parts {
+            part.levels.truncate(units);
+        }
+    }
+
+    fn displaced(&self, by: usize) -> bool {
+        self.trail.displaced(&self.parts, by)
+    }
 }
 
 impl Part<'_> {

@@ -19,14 +19,16 @@ pub const DOWN: usize = 4;
 const LEAST: f32 = 3.0;
 /// How far, in deviations of medians, the step has to be clear of all that is beside it. Of some three thousand sound pictures none
 /// exceeds 5.
-const CERTAIN: f32 = 9.0;
+const CERTAIN: f32 = 6.0;
+/// The same where there are few units in a row.
+const CERTAIN_IN_NARROW: f32 = 9.0;
+const NARROW: usize = 32;
 /// The largest share of units that continue exactly; drawings have more.
 const FLAT: f32 = 0.3;
 /// Stretches of fewer units have no middle value that means much.
 const SHORTEST: usize = 4;
 /// How far stretches of a step may overlap with others, as a share of the step, when whole blocks are compared.
 const MERIT: f32 = -0.2;
-const CLIP: i32 = 6;
 /// How many places of a scan are looked at closely.
 const CLOSE_LOOKS: usize = 6;
 
@@ -119,7 +121,7 @@ pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect
     let mut sizes: Vec<u32> = differences.clone().step_by(17).map(i32::unsigned_abs).collect();
     let middle = sizes.len() / 2;
     let typical = if sizes.is_empty() { 0 } else { *sizes.select_nth_unstable(middle).1 };
-    let clip = typical.max(level as u32).clamp(1, 1 << 12).cast_signed() * CLIP;
+    let clip = typical.max(level as u32).clamp(1, 1 << 12).cast_signed() * 6;
     // Sums over a few rows fit, whatever the sum from the start is.
     let mut sum = 0i32;
     let mut sums = Vec::with_capacity(levels.len() + across + 1);
@@ -252,7 +254,8 @@ pub fn judge(rows: &Rows, suspect: Suspect) -> Option<Shift> {
     let from = suspect.unit.saturating_sub(near).max(row * across + SHORTEST);
     let to = (suspect.unit + near).min(row * across + across - SHORTEST);
     let shifts = field.places(from..to + 1).into_iter().filter_map(|unit| field.clearest(unit - start));
-    shifts.filter(|shift| shift.score >= CERTAIN).max_by(|a, b| a.score.total_cmp(&b.score))
+    let least = if across < NARROW { CERTAIN_IN_NARROW } else { CERTAIN };
+    shifts.filter(|shift| shift.score >= least).max_by(|a, b| a.score.total_cmp(&b.score))
 }
 
 impl Field {

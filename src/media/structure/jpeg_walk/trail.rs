@@ -1,6 +1,7 @@
 //! What the walk of a sequential scan leaves behind for a second look: DC coefficients, and where rows of units begin.
 
 use super::bits::{Bits, Mark};
+use super::seam;
 use super::sequential::Part;
 use super::shift::{self, Rows, Shift};
 use super::tables::Steps;
@@ -67,6 +68,28 @@ impl Trail {
         if self.column == self.layout.units.0 {
             self.column = 0;
         }
+    }
+
+    /// Forgets what is behind so many units.
+    pub fn rewind(&mut self, units: usize) {
+        let (across, _) = self.layout.units;
+        self.starts.truncate(units.div_ceil(across.max(1)));
+        self.column = units % across.max(1);
+    }
+
+    /// Whether the lower part of the picture is moved to the left by so many units, which then lack at its end.
+    pub fn displaced(&self, parts: &[Part<'_>], by: usize) -> bool {
+        let (across, down) = self.layout.units;
+        let levels: Vec<_> = parts
+            .iter()
+            .filter_map(|part| {
+                let [step, ..] = *part.range.steps()?;
+                Some((part.levels.as_slice(), f32::from(step) / 8.0 / part.columns as f32))
+            })
+            .collect();
+        let whole =
+            self.layout.interval == 0 && levels.iter().all(|(levels, _)| levels.len() == across * down);
+        whole && seam::moved(&levels, across, by)
     }
 
     #[inline(never)]

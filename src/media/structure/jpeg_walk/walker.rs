@@ -473,7 +473,16 @@ impl<'a> Walker<'a> {
                 return Err(Stop::Wrong(Flaw { error, sound_until: Some(share(unit, across, down)) }));
             }
         }
+        bits.refill();
+        let padded = bits.padding_is_even();
         let left = bits.left_over();
+        // Cameras that leave bytes behind write sequential pictures.
+        if self.frame.progressive() && left > 0 && !padded {
+            return Err(wrong(
+                format!("{left} bytes left over after the last unit of a scan without padding"),
+                at,
+            ));
+        }
         if left > SPARE_BYTES {
             return Err(wrong(format!("{left} bytes left over after the last unit of a scan"), at));
         }
