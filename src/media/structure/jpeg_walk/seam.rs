@@ -43,3 +43,46 @@ pub fn moved(components: &[(&[(i32, i32)], f32)], across: usize, by: usize) -> b
         differs((unmoved.1, unmoved.0), near.len()) && differs(moved, below.len())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: usize = 40;
+    const HIGH: usize = 30;
+
+    /// A scene moved to the left by so many units from a row on.
+    fn picture(scene: fn(usize) -> i32, from: usize, by: usize) -> Vec<(i32, i32)> {
+        let level = |unit: usize| scene(unit % WIDE) + (unit * 7919 % 5) as i32;
+        let end = WIDE * HIGH;
+        (0..end)
+            .map(|unit| level(if unit >= from * WIDE { unit + by } else { unit }))
+            .map(|sum| (sum, sum))
+            .collect()
+    }
+
+    fn is_moved(levels: &[(i32, i32)], by: usize) -> bool {
+        moved(&[(levels, 1.0)], WIDE, by)
+    }
+
+    #[test]
+    fn the_two_sides_of_a_scene_meet_where_it_is_moved() {
+        let scene = |x: usize| i32::try_from(x).unwrap_or(0) * 3;
+        for by in [1, 3, 20] {
+            assert!(is_moved(&picture(scene, 12, by), by), "{by}");
+            assert!(!is_moved(&picture(scene, 12, by), by + 1), "{by}");
+            assert!(!is_moved(&picture(scene, 12, 0), by), "{by}");
+        }
+        assert!(!is_moved(&picture(scene, 3, 1), 1));
+        assert!(!is_moved(&picture(scene, 12, 0), 0));
+        assert!(!is_moved(&picture(scene, 12, 0), WIDE));
+    }
+
+    #[test]
+    fn scenes_whose_sides_are_alike_tell_nothing() {
+        let flat = |_: usize| 90;
+        let pole = |x: usize| if x >= 39 { 200 } else { 20 };
+        assert!(!is_moved(&picture(flat, 12, 1), 1));
+        assert!(!is_moved(&picture(pole, 12, 0), 1));
+    }
+}
