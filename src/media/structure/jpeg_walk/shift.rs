@@ -28,9 +28,9 @@ const FLAT: f32 = 0.3;
 /// Stretches of fewer units have no middle value that means much.
 const SHORTEST: usize = 4;
 /// How far stretches of a step may overlap with others, as a share of the step, when whole blocks are compared.
-const MERIT: f32 = -0.2;
+const MERIT: f32 = -0.75;
 /// How many places of a scan are looked at closely.
-const CLOSE_LOOKS: usize = 6;
+const CLOSE_LOOKS: usize = 3;
 
 /// A place where a step may begin.
 #[derive(Clone, Copy, Debug)]
