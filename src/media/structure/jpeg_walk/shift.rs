@@ -23,6 +23,8 @@ const CERTAIN: f32 = 6.0;
 /// The same where there are few units in a row.
 const CERTAIN_IN_NARROW: f32 = 20.0;
 const NARROW: usize = 32;
+/// How many times more a step may vary along its way than the picture does beside it.
+const UNEVEN: f32 = 2.0;
 /// The largest share of units that continue exactly; drawings have more.
 const FLAT: f32 = 0.3;
 /// Stretches of fewer units have no middle value that means much.
@@ -341,9 +343,15 @@ impl Field {
             let some = ranges.into_iter().filter_map(|range| sum.get(range)).filter(|part| !part.is_empty());
             some.map(|part| median(&mut part.to_vec())).collect::<Vec<f32>>()
         };
-        let lowest = middles(inside).into_iter().fold(f32::MAX, f32::min);
-        let highest = middles(outside).into_iter().fold(f32::MIN, f32::max);
-        (lowest - highest) * (length.min(20) as f32).sqrt()
+        let extent = |values: Vec<f32>| {
+            values.iter().fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)))
+        };
+        let (step, beside) = (extent(middles(inside)), extent(middles(outside)));
+        // The step is as even as what is beside it: two pictures on one page are not.
+        if step.1 - step.0 > UNEVEN * (beside.1 - beside.0) + 2.0 {
+            return f32::MIN;
+        }
+        (step.0 - beside.1) * (length.min(20) as f32).sqrt()
     }
 }
 
