@@ -206,13 +206,28 @@ impl<'a> Reconciler<'a> {
             Role::Preview | Role::Thumbnail => live && (!edited || edits),
             Role::Fullsize if edited => live && edits,
             Role::Fullsize => {
-                let shown = matches!(class_of(asset.name), Some(MediaClass::OtherImage | MediaClass::Raw));
-                live && self.holdings.records.image.fullsize_enabled
-                    && asset.kind == AssetKind::Image
-                    && shown
+                live && self.holdings.records.image.fullsize_enabled && self.fullsize_is_made(asset)
             }
             _ => false,
         }
+    }
+
+    /// Whether Immich makes a full-size picture of an original: of those that browsers do not show, while the settings
+    /// ask for it, and of 360 degree pictures always.
+    pub fn fullsize_is_made(&self, asset: &AssetView<'_>) -> bool {
+        let shown = matches!(class_of(asset.name), Some(MediaClass::OtherImage | MediaClass::Raw));
+        let asked = self.holdings.records.image.fullsize_enabled || asset.equirectangular;
+        asked && shown && asset.kind == AssetKind::Image
+    }
+
+    /// Whether files of this role are looked at.
+    pub fn selects(&self, role: Role) -> bool {
+        self.choice.only.contains(role)
+    }
+
+    /// How a new row would spell a path of this host.
+    pub fn to_record(&self, host: &Path) -> Option<PathBuf> {
+        self.map.to_record(host)
     }
 
     fn recorded(&self, file: FileIdx) -> UnitFile {
@@ -451,7 +466,7 @@ pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {
     let mut finding = about(Some(unit.id), file, What::Unregistered);
     finding = finding
         .seen(set_evidence(Evidence::new(), file.edited))
-        .advise("the file is sound, Immich does not know it: its job for missing thumbnails makes it anew");
+        .advise("the file is sound, Immich does not know it: photofsck repair --register sql makes it known, or Immich's job for missing thumbnails makes it anew");
     if unit.lowered {
         finding.severity = Severity::Info;
     }
@@ -470,7 +485,7 @@ fn never_made(view: &AssetView<'_>, role: Role, edited: bool, source: bool) -> F
     } else if edited {
         "let Immich make the edited set: run its job for missing thumbnails".to_owned()
     } else if source {
-        "run Immich's job for missing thumbnails, or photofsck repair --register".to_owned()
+        "run Immich's job for missing thumbnails, or photofsck repair --register sql".to_owned()
     } else {
         "its original is not there either: restore that first".to_owned()
     };

@@ -1,19 +1,21 @@
 //! The work on one unit: its generated files, its original, and what can be made again.
 
+mod known;
 mod mend;
 mod tell;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::catalog::Knowledge;
 use crate::immich::records::{AssetIdx, AssetView, Records};
 use crate::model::{
-    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, Role, Severity, SkipReason, Verdict,
-    What,
+    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, MediaFormat, Role, Severity,
+    SkipReason, Verdict, What,
 };
-use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row};
+use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Way};
 use crate::repair::store::FileStore;
 
+use super::announce::Announcer;
 use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
@@ -48,6 +50,26 @@ pub struct Repairs<'a> {
     pub dry_run: bool,
     /// Set when the store refuses everything from now on, with the reason.
     pub stopped: &'a std::sync::OnceLock<String>,
+    /// How Immich gets to know new files.
+    pub known: Known<'a>,
+}
+
+impl Repairs<'_> {
+    /// Whether pictures are made for this plan: a dry run needs what is told of the original only where it shows
+    /// statements.
+    fn renders(&self, plan: &AssetPlan) -> bool {
+        !self.dry_run || plan.thumbhash
+    }
+}
+
+/// How Immich gets to know new files.
+pub struct Known<'a> {
+    /// By rows, by asking, or not at all.
+    pub way: Way,
+    /// Where generated pictures are on this host.
+    pub thumbs: PathBuf,
+    /// Where requests go; `None` when there are none.
+    pub announcer: Option<&'a Announcer<'a>>,
 }
 
 /// One thing to work on.
@@ -184,7 +206,7 @@ impl Desk<'_> {
         self.release(turn);
         let (state, look) = looked?;
         if self.repair.is_some() {
-            self.repair(turn, &state, &self.records.image, look)?;
+            self.repair(turn, unit, &state, look)?;
         }
         Ok(())
     }
@@ -200,6 +222,9 @@ impl Desk<'_> {
         let mut state = AssetState {
             asset: unit.id,
             hidden: view.hidden,
+            edited: known::is_edited(unit, view.edited),
+            fullsize: self.reconciler.fullsize_is_made(view),
+            metadata: view.has_exif,
             original: OriginalState::Sound,
             files: Vec::new(),
         };
@@ -207,16 +232,17 @@ impl Desk<'_> {
             let number = state.files.len();
             state.files.extend(self.generated(turn, unit, file, (number, &mut gallery))?);
         }
+        state.files.extend(self.wanted(unit));
         let settings = &self.records.image;
         let plan = |state: &AssetState| match self.repair {
-            Some(_) => plan::plan(state, settings),
+            Some(_) => plan::plan(state, settings, self.way()),
             None => AssetPlan::default(),
         };
         let hoped = plan(&suspecting(&state, &gallery.suspects()));
         let mut look = None;
         state.original = self.original(turn, unit, &hoped, &mut gallery, &mut look)?;
         self.compare(turn, &gallery, look.as_ref(), &mut state)?;
-        if plan(&state).repairs.iter().any(|repair| !hoped.repairs.contains(repair)) {
+        if !plan(&state).is_within(&hoped) {
             self.look_for_more(turn, unit, &gallery, &plan(&state), &mut look)?;
         }
         match state.original {
@@ -272,8 +298,8 @@ impl Desk<'_> {
         plan: &AssetPlan,
         look: &mut Option<Look>,
     ) -> Result<(), Halt> {
-        let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
-        let Some(file) = unit.original.as_ref().filter(|file| file.is_present() && !dry_run) else {
+        let renders = self.repair.as_ref().is_some_and(|repairs| repairs.renders(plan));
+        let Some(file) = unit.original.as_ref().filter(|file| file.is_present() && renders) else {
             return Ok(());
         };
         let mut expected = self.expectation(unit, file, gallery);
@@ -306,12 +332,16 @@ impl Desk<'_> {
                     Outcome::Gone => state.wrong = Some(What::Missing),
                     Outcome::Trusted(known) => {
                         state.seen = Some(known.identity);
+                        self.doubt_without_row(&mut state, true, known.format);
                         gallery.hang_trusted(number, file.edited, expected, known.size);
                         self.sound(unit, file);
                     }
                     Outcome::Looked(look) => {
                         state.seen = look.identity;
                         state.wrong = wrong_with(&look);
+                        let format =
+                            look.report.as_ref().map_or(MediaFormat::Unknown, |report| report.format);
+                        self.doubt_without_row(&mut state, look.judgement.verdict.is_sound(), format);
                         if look.judgement.verdict.is_sound() || self.quickly_sound(&look) {
                             self.sound(unit, file);
                         }
@@ -326,6 +356,19 @@ impl Desk<'_> {
             Presence::Unreadable { .. } => state.wrong = Some(What::Unreadable),
         }
         Ok(file.role.is_generated().then_some(state))
+    }
+
+    /// A file is made known only if it was decoded whole and is what its name says.
+    fn doubt_without_row(&self, state: &mut GeneratedState, sound: bool, format: MediaFormat) {
+        let picture = matches!(state.role, Role::Preview | Role::Thumbnail | Role::Fullsize);
+        if state.row != Row::Absent || self.way() == Way::None || !picture {
+            return;
+        }
+        if !sound {
+            state.wrong.get_or_insert(What::Unverifiable);
+        } else if !known::is_well_named(&state.path, format) {
+            state.wrong.get_or_insert(What::WrongFormat);
+        }
     }
 
     /// As far as `--quick` can tell.
@@ -350,8 +393,9 @@ impl Desk<'_> {
         look: &mut Option<Look>,
     ) -> Result<OriginalState, Halt> {
         let Some(file) = &unit.original else { return Ok(OriginalState::Missing) };
-        let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
-        let needed = !hoped.repairs.is_empty();
+        let renders = self.repair.as_ref().is_some_and(|repairs| repairs.renders(hoped));
+        let job = hoped.render_job(&self.records.image).filter(|_| renders);
+        let needed = hoped.needs_original();
         match file.presence {
             Presence::Present => {}
             Presence::Missing => return Ok(OriginalState::Missing),
@@ -373,8 +417,7 @@ impl Desk<'_> {
             // Pictures are made of what was decoded whole, whatever the run's own depth is.
             expected.depth = expected.depth.max(Depth::Keyframes);
         }
-        let outcome = if needed && !dry_run {
-            let job = hoped.render_job(&self.records.image);
+        let outcome = if job.is_some() {
             let told = turn.examiner.look(&expected, job.as_ref())?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else if disputed || (needed && self.depth == Depth::Structure) {
@@ -407,8 +450,15 @@ impl Desk<'_> {
             self.finding(finding);
         }
         let file = &single.file;
-        let (true, Some(path)) = (file.is_present(), &file.path) else { return Ok(()) };
-        self.look(turn, &self.lone(path, file), file.counted)?;
+        let mut wrong = (file.presence == Presence::Missing).then_some(What::Missing);
+        if let (true, Some(path)) = (file.is_present(), &file.path) {
+            wrong = match self.look(turn, &self.lone(path, file), file.counted)? {
+                Outcome::Looked(look) => wrong_with(&look),
+                Outcome::Trusted(_) => None,
+                Outcome::Gone => Some(What::Missing),
+            };
+        }
+        self.face_known(single, wrong);
         Ok(())
     }
 

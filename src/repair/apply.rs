@@ -122,6 +122,7 @@ mod tests {
             spec: RenderSpec { role: Role::Preview, output: ImageSettings::default().preview },
             because: What::Empty,
             seen: std::fs::metadata(path).ok().as_ref().map(FileIdentity::from),
+            named: true,
         }
     }
 

@@ -1,10 +1,11 @@
 //! Which generated files of an asset may be made again: a pure decision on facts.
 //!
 //! The rules, in this order: nothing is done to what is fine; nothing is made from an original that is not
-//! sound, because the old picture may be the last copy; only files whose record names path and format are
-//! made, so that Immich finds them without any change to its database (other ways of `--register` widen
-//! this); what Immich itself makes from more than the original (face crops, transcodes, edited sets) is
-//! left to Immich.
+//! sound, because the old picture may be the last copy; files whose record names path and format are made
+//! where they are named, so that Immich finds them without any change to its database; files without a row
+//! are made and get one (`--register sql`), or Immich is asked for them (`--register api`), or nothing; what
+//! Immich itself makes from more than the original (face crops, transcodes, edited sets) is left to Immich,
+//! or asked of it.
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,27 @@ pub enum OriginalState {
     Unverifiable(String),
     /// Not looked at: left out by an option or the end of the run.
     NotChecked,
+}
+
+/// How new files become known to Immich (`--register`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Way {
+    /// Not at all: only files that a row names are made.
+    #[default]
+    None,
+    /// By rows of its database.
+    Sql,
+    /// Immich is asked to make them.
+    Api,
+}
+
+/// What Immich can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Job {
+    /// All pictures of an asset again.
+    Remake,
+    /// The transcode of a video again.
+    Transcode,
 }
 
 /// What the records say about the path of a generated file.
@@ -65,6 +87,12 @@ pub struct AssetState {
     pub asset: AssetId,
     /// A hidden motion video: Immich neither makes nor shows pictures of it.
     pub hidden: bool,
+    /// An edited picture: what people see, and the thumbhash, is of its edited set.
+    pub edited: bool,
+    /// Immich makes a full-size picture of it.
+    pub fullsize: bool,
+    /// Immich has metadata of it, without which its own jobs make nothing.
+    pub metadata: bool,
     /// Its original.
     pub original: OriginalState,
     /// Its generated files, fine ones too.
@@ -84,6 +112,30 @@ pub struct PlannedRepair {
     pub because: What,
     /// The file that the picture replaces; `None` = there was none.
     pub seen: Option<FileIdentity>,
+    /// Whether a row names it already.
+    pub named: bool,
+}
+
+/// A sound file that a row is to name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRow {
+    /// Its role.
+    pub role: Role,
+    /// The file on this host.
+    pub path: PathBuf,
+}
+
+/// A file that Immich is to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedAsk {
+    /// Its role.
+    pub role: Role,
+    /// The file on this host, as far as it is known where it will be.
+    pub path: PathBuf,
+    /// What is asked for.
+    pub job: Job,
+    /// Whether a row names it already.
+    pub named: bool,
 }
 
 /// What is to be done about one asset.
@@ -91,6 +143,12 @@ pub struct PlannedRepair {
 pub struct AssetPlan {
     /// To be made, in the order of the asset's files.
     pub repairs: Vec<PlannedRepair>,
+    /// To be named by rows as they are.
+    pub rows: Vec<PlannedRow>,
+    /// To be asked of Immich.
+    pub asks: Vec<PlannedAsk>,
+    /// Whether the thumbhash of the original is needed, to be registered.
+    pub thumbhash: bool,
     /// What is wrong and stays so, with the reason.
     pub skipped: Vec<RepairEvent>,
 }
@@ -98,11 +156,21 @@ pub struct AssetPlan {
 impl AssetPlan {
     /// The pictures to make, in the order of `repairs`; `None` when there are none.
     pub fn render_job(&self, settings: &ImageSettings) -> Option<RenderJob> {
-        if self.repairs.is_empty() {
+        if self.repairs.is_empty() && !self.thumbhash {
             return None;
         }
         let outputs = self.repairs.iter().map(|repair| repair.spec).collect();
-        Some(RenderJob { outputs, ..RenderJob::new(settings, &[], false) })
+        Some(RenderJob { outputs, ..RenderJob::new(settings, &[], self.thumbhash) })
+    }
+
+    /// Whether it has to be known that the original is sound.
+    pub fn needs_original(&self) -> bool {
+        !self.repairs.is_empty() || !self.asks.is_empty() || self.thumbhash
+    }
+
+    /// Whether everything that this plan makes or asks for is hoped for in the other.
+    pub fn is_within(&self, hoped: &Self) -> bool {
+        self.repairs.iter().all(|repair| hoped.repairs.contains(repair)) && self.thumbhash <= hoped.thumbhash
     }
 
     /// Bytes that the repairs will take at most, roughly; fullsize pictures are as large as the original.
@@ -116,22 +184,30 @@ impl AssetPlan {
 }
 
 /// Decides about one asset.
-pub fn plan(state: &AssetState, settings: &ImageSettings) -> AssetPlan {
+pub fn plan(state: &AssetState, settings: &ImageSettings, way: Way) -> AssetPlan {
     let mut plan = AssetPlan::default();
     for file in &state.files {
-        let Some(wrong) = file.wrong else { continue };
-        match decide(state, file, wrong, settings) {
-            Ok(spec) => plan.repairs.push(PlannedRepair {
+        let step = match file.wrong {
+            Some(wrong) => decide(state, file, wrong, settings, way).map(Some),
+            None => name_as_it_is(state, file, way),
+        };
+        let (role, path, named) = (file.role, file.path.clone(), file.row == Row::Names);
+        match step {
+            Ok(None) => {}
+            Ok(Some(Step::Make(spec, because))) => plan.repairs.push(PlannedRepair {
                 asset: state.asset,
-                path: file.path.clone(),
+                path,
                 spec,
-                because: wrong,
+                because,
                 seen: file.seen,
+                named,
             }),
+            Ok(Some(Step::Name)) => plan.rows.push(PlannedRow { role, path }),
+            Ok(Some(Step::Ask(job))) => plan.asks.push(PlannedAsk { role, path, job, named }),
             Err(reason) => plan.skipped.push(RepairEvent {
                 action: RepairAction::Regenerate,
-                role: file.role,
-                path: file.path.clone(),
+                role,
+                path,
                 asset: Some(state.asset),
                 status: RepairStatus::Skipped,
                 reason,
@@ -139,7 +215,21 @@ pub fn plan(state: &AssetState, settings: &ImageSettings) -> AssetPlan {
             }),
         }
     }
+    // Clients keep what they fetched under the old thumbhash: a broken picture stays in sight until it changes.
+    let replaces = |repair: &PlannedRepair| repair.because != What::Missing && !state.edited;
+    let new = |repair: &PlannedRepair| !repair.named || replaces(repair);
+    plan.thumbhash = way == Way::Sql && (!plan.rows.is_empty() || plan.repairs.iter().any(new));
     plan
+}
+
+/// What is done about one file.
+enum Step {
+    /// It is made, because of what is wrong with it.
+    Make(RenderSpec, What),
+    /// It gets a row.
+    Name,
+    /// Immich makes it.
+    Ask(Job),
 }
 
 /// The picture to make, or why none is made.
@@ -148,29 +238,72 @@ fn decide(
     file: &GeneratedState,
     wrong: What,
     settings: &ImageSettings,
-) -> Result<RenderSpec, String> {
-    let output = output_settings(file.role, settings)?;
+    way: Way,
+) -> Result<Step, String> {
+    let transcode = file.role == Role::Video && way == Way::Api;
+    let output = if transcode { None } else { Some(output_settings(file.role, settings)?) };
     if state.hidden {
         return Err("belongs to a hidden motion video, which needs no pictures".into());
     }
-    if file.edited {
+    if file.edited && way != Way::Api {
         return Err("made from the asset's edits; left to Immich's own job".into());
     }
     repairable(wrong)?;
     sound(&state.original, file.seen.is_some())?;
-    match file.row {
-        Row::Names => {}
-        Row::Absent => {
-            return Err("no record names it: needs --register sql or --register api".into());
-        }
-        Row::Unmapped => {
+    let Some(output) = output else { return ask(state, Job::Transcode) };
+    match (file.row, way) {
+        (Row::Unmapped, _) => {
             return Err(
                 "its record's path leads nowhere on this host: a --map CONTAINER=HOST is lacking".into()
             );
         }
+        (Row::Absent, Way::None) => {
+            return Err("no record names it: needs --register sql or --register api".into());
+        }
+        (Row::Absent, _) if file.role == Role::Fullsize && !file.edited && !state.fullsize => {
+            return Err("no record names it, and Immich makes no full-size picture of this original".into());
+        }
+        (Row::Absent, Way::Api) => return ask(state, Job::Remake),
+        (Row::Names, Way::Api) if file.edited => return ask(state, Job::Remake),
+        (Row::Names, _) | (Row::Absent, Way::Sql) => {}
     }
-    let format = format_of(&file.path)?;
-    Ok(RenderSpec { role: file.role, output: OutputSettings { format, ..output } })
+    match format_of(&file.path) {
+        Ok(format) => {
+            let spec = RenderSpec { role: file.role, output: OutputSettings { format, ..output } };
+            Ok(Step::Make(spec, wrong))
+        }
+        Err(_) if way == Way::Api => ask(state, Job::Remake),
+        Err(why) => Err(why),
+    }
+}
+
+/// A sound file that no row names gets one.
+fn name_as_it_is(state: &AssetState, file: &GeneratedState, way: Way) -> Result<Option<Step>, String> {
+    if file.row != Row::Absent || way == Way::None || state.hidden {
+        return Ok(None);
+    }
+    if file.role == Role::Fullsize && !file.edited && !state.fullsize {
+        return Err("no record names it, and Immich makes no full-size picture of this original".into());
+    }
+    if way == Way::Api {
+        sound(&state.original, true)?;
+        let job = if file.role == Role::Video { Job::Transcode } else { Job::Remake };
+        return ask(state, job).map(Some);
+    }
+    match file.role {
+        _ if file.edited => Err("part of an edited set without its row; left to Immich's own job".into()),
+        Role::Preview | Role::Thumbnail | Role::Fullsize => Ok(Some(Step::Name)),
+        _ => Err("no record names it; rows of transcodes are left to Immich's own job".into()),
+    }
+}
+
+fn ask(state: &AssetState, job: Job) -> Result<Step, String> {
+    if state.metadata {
+        return Ok(Step::Ask(job));
+    }
+    Err("Immich has no metadata of it, and its job makes nothing without: run Administration, Jobs, Extract Metadata, \
+         Missing first"
+        .into())
 }
 
 fn output_settings(role: Role, settings: &ImageSettings) -> Result<OutputSettings, String> {
@@ -253,11 +386,19 @@ mod tests {
     }
 
     fn asset(original: OriginalState, files: Vec<GeneratedState>) -> AssetState {
-        AssetState { asset: AssetId([7; 16]), hidden: false, original, files }
+        AssetState {
+            asset: AssetId([7; 16]),
+            hidden: false,
+            edited: false,
+            fullsize: false,
+            metadata: true,
+            original,
+            files,
+        }
     }
 
     fn decided(state: &AssetState) -> AssetPlan {
-        plan(state, &ImageSettings::default())
+        plan(state, &ImageSettings::default(), Way::None)
     }
 
     #[test]
@@ -327,5 +468,88 @@ mod tests {
         assert!(only_reason(|state| state.files[0].wrong = Some(What::Unverifiable)).contains("judged"));
         assert!(only_reason(|state| state.files[0].wrong = Some(What::Unregistered)).contains("--register"));
         assert!(only_reason(|state| state.files[0].role = Role::Original).contains("not a file"));
+    }
+
+    fn absent(role: Role, name: &str, wrong: Option<What>) -> GeneratedState {
+        let there = wrong != Some(What::Missing);
+        let seen = there.then(FileIdentity::default);
+        GeneratedState { row: Row::Absent, wrong, seen, ..file(role, name, What::Missing) }
+    }
+
+    fn by(way: Way, state: &AssetState) -> AssetPlan {
+        plan(state, &ImageSettings::default(), way)
+    }
+
+    #[test]
+    fn with_sql_files_without_rows_are_made_and_sound_ones_named() {
+        let files = vec![
+            absent(Role::Preview, "a_preview.jpeg", Some(What::Missing)),
+            absent(Role::Thumbnail, "a_thumbnail.webp", None),
+            absent(Role::Fullsize, "a_fullsize.jpeg", None),
+            absent(Role::Video, "a.mp4", None),
+        ];
+        let mut state = asset(OriginalState::Sound, files);
+        let made = by(Way::Sql, &state);
+        assert_eq!((made.repairs.len(), made.rows.len(), made.asks.len()), (1, 1, 0));
+        assert!(!made.repairs[0].named && made.thumbhash);
+        assert!(made.render_job(&ImageSettings::default()).unwrap().thumbhash);
+        assert_eq!(made.skipped.len(), 2);
+        assert!(
+            made.skipped[0].reason.contains("full-size") && made.skipped[1].reason.contains("transcodes")
+        );
+        state.fullsize = true;
+        assert_eq!(by(Way::Sql, &state).rows.len(), 2);
+        // What is there is named even when nothing can be made of the original; nothing is made.
+        state.original = OriginalState::Missing;
+        let named = by(Way::Sql, &state);
+        assert_eq!((named.repairs.len(), named.rows.len()), (0, 2));
+        let none = decided(&state);
+        assert_eq!((none.repairs.len(), none.rows.len(), none.thumbhash), (0, 0, false));
+    }
+
+    #[test]
+    fn the_thumbhash_follows_only_pixels_that_were_in_sight() {
+        let of = |wrong| vec![file(Role::Preview, "a_preview.jpeg", wrong)];
+        assert!(!by(Way::Sql, &asset(OriginalState::Sound, of(What::Missing))).thumbhash);
+        let mut state = asset(OriginalState::Sound, of(What::Truncated));
+        assert!(by(Way::Sql, &state).thumbhash);
+        assert!(!by(Way::Api, &state).thumbhash && !by(Way::None, &state).thumbhash);
+        state.edited = true;
+        assert!(!by(Way::Sql, &state).thumbhash);
+    }
+
+    #[test]
+    fn with_api_immich_is_asked_for_what_a_row_does_not_settle() {
+        let edited =
+            GeneratedState { edited: true, ..file(Role::Preview, "a_preview_edited.jpeg", What::Empty) };
+        let files = vec![
+            file(Role::Preview, "a_preview.jpeg", What::Missing),
+            absent(Role::Thumbnail, "a_thumbnail.webp", Some(What::Missing)),
+            absent(Role::Preview, "a-preview.jpeg", None),
+            edited,
+            file(Role::Video, "a.mp4", What::Truncated),
+            file(Role::Person, "p.jpeg", What::Missing),
+        ];
+        let mut state = asset(OriginalState::Sound, files);
+        let asked = by(Way::Api, &state);
+        assert_eq!(asked.repairs.len(), 1);
+        let jobs: Vec<_> = asked.asks.iter().map(|ask| (ask.role, ask.job, ask.named)).collect();
+        assert_eq!(
+            jobs,
+            [
+                (Role::Thumbnail, Job::Remake, false),
+                (Role::Preview, Job::Remake, false),
+                (Role::Preview, Job::Remake, true),
+                (Role::Video, Job::Transcode, true),
+            ]
+        );
+        assert!(asked.needs_original() && asked.skipped.len() == 1);
+        state.metadata = false;
+        assert_eq!(by(Way::Api, &state).asks, []);
+        state.metadata = true;
+        state.original = OriginalState::Damaged("ends too early".into());
+        let none = by(Way::Api, &state);
+        assert_eq!((none.asks.len(), none.repairs.len()), (0, 0), "the last copies are left alone");
+        assert_eq!(none.skipped.len(), 6);
     }
 }

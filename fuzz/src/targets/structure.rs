@@ -5,7 +5,8 @@ use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
 use photofsck::media::structure::{
-    av1, bmff, ebml, gif, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
+    av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
+    xml,
 };
 use photofsck::media::{Source, exif, quick};
 use photofsck::model::DecodeError;
@@ -65,20 +66,42 @@ pub fn heif(data: &[u8]) {
     let _ = av1::walk(data);
 }
 
-/// Units behind start codes.
-pub fn hevc(data: &[u8]) {
+/// Units behind start codes, which may share zeros.
+fn units(data: &[u8]) -> Vec<&[u8]> {
     let starts: Vec<usize> =
         data.windows(3).enumerate().filter(|(_, code)| code == b"\0\0\x01").map(|(at, _)| at + 3).collect();
-    let mut sets = hevc::ParameterSets::of_configuration(data);
-    let mut units = Vec::new();
-    for (index, &start) in starts.iter().enumerate() {
-        let end = starts.get(index + 1).map_or(data.len(), |next| next - 3);
-        // Start codes may share zeros.
-        let unit = data.get(start..end).unwrap_or_default();
+    let ends = starts.iter().skip(1).map(|next| next - 3).chain([data.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| data.get(start..end).unwrap_or_default()).collect()
+}
+
+pub fn h264(data: &[u8]) {
+    let mut sets = h264::ParameterSets::of_configuration(data);
+    for unit in units(data) {
         sets.add(unit);
-        units.push(unit);
+        let _ = h264::is_intra(unit);
+        let _ = h264::walk_slice(&sets, unit);
     }
-    let _ = hevc::walk_intra(&sets, &units);
+}
+
+/// The streams of the unit tests.
+pub fn h264_seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../../testdata/h264/cabac.264").to_vec(),
+        include_bytes!("../../../testdata/h264/cavlc.264").to_vec(),
+        include_bytes!("../../../testdata/h264/pairs.264").to_vec(),
+        include_bytes!("../../../testdata/h264/pairs-cavlc.264").to_vec(),
+        include_bytes!("../../../testdata/h264/full.264").to_vec(),
+        include_bytes!("../../../testdata/h264/lossless.264").to_vec(),
+    ]
+}
+
+pub fn hevc(data: &[u8]) {
+    let mut sets = hevc::ParameterSets::of_configuration(data);
+    let units = units(data);
+    for unit in &units {
+        sets.add(unit);
+    }
+    let _ = hevc::walk(&sets, &units);
 }
 
 /// The pictures of the unit tests.
@@ -89,6 +112,8 @@ pub fn hevc_seeds() -> Vec<Vec<u8>> {
         include_bytes!("../../../testdata/hevc/slices.hevc").to_vec(),
         include_bytes!("../../../testdata/hevc/full.hevc").to_vec(),
         include_bytes!("../../../testdata/hevc/lossless.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/predicted.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/predicted-full.hevc").to_vec(),
     ]
 }
 
@@ -245,6 +270,23 @@ pub fn tiff(data: &[u8]) {
 pub fn webp(data: &[u8]) {
     let _ = webp::walk(data);
     let _ = webp::canvas(data);
+}
+
+/// Frames of one film, each behind its length in twelve bytes, as an IVF file has them behind its header.
+pub fn vp8(data: &[u8]) {
+    let mut film = vp8::Film::default();
+    let mut rest = data;
+    while let Some((&[a, b, ..], behind)) = rest.split_first_chunk::<12>() {
+        let (frame, next) = behind.split_at(behind.len().min(u16::from_le_bytes([a, b]).into()));
+        let _ = film.blocks(frame);
+        let _ = film.walk(frame);
+        rest = next;
+    }
+}
+
+/// The film of the unit tests.
+pub fn vp8_seeds() -> Vec<Vec<u8>> {
+    vec![include_bytes!("../../../testdata/vp8/film.ivf").get(32..).unwrap_or_default().to_vec()]
 }
 
 pub fn xml(data: &[u8]) {
