@@ -1,6 +1,11 @@
 //! The search for foreign blocks, both ways.
 
-#![allow(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use super::*;
 
@@ -94,7 +99,7 @@ fn converted_line_ends_are_told_from_binary_data() {
 fn noise_and_copies_on_the_grid_are_found_in_narrow_pictures_too() {
     // Rows of 301 bytes are shorter than a block.
     let mut state = 0x1234_5678_9ABC_DEF1;
-    let sound: Vec<u8> = (0..200 * 301)
+    let sound: Vec<u8> = (0..200usize * 301)
         .map(|at| (60 + at % 301 * 60 / 301 + at / 301 / 2) as u8 + (noise(&mut state) % 5) as u8)
         .collect();
     let search = |bytes: &[u8], phase: usize| {

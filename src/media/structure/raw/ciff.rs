@@ -99,10 +99,9 @@ pub fn check_crw_data(bytes: &[u8]) -> Result<(), Flaw> {
     let mut found = Vec::new();
     entries(bytes, &(little(bytes, 2).unwrap_or(0)..bytes.len()), 0, &mut found);
     let entry = |kind: u16| found.iter().find(|entry| entry.0 == kind).map(|entry| entry.1.clone());
-    if let Some((range, data)) = entry(PREVIEW).and_then(|range| Some((range.clone(), bytes.get(range)?))) {
-        if data.starts_with(b"\xff\xd8") {
-            super::data::check_jpeg_data(data, range.start)?;
-        }
+    let preview = entry(PREVIEW).and_then(|range| Some((range.start, bytes.get(range)?)));
+    if let Some((start, data)) = preview.filter(|(_, data)| data.starts_with(b"\xff\xd8")) {
+        super::data::check_jpeg_data(data, start)?;
     }
     let (Some(sensor), Some(info), Some(table)) =
         (entry(SENSOR_DATA), entry(SENSOR_INFO), entry(DECODER_TABLE))

@@ -70,7 +70,12 @@ fn sizes<'b>(numbers: impl Iterator<Item = &'b [u8]>, big_endian: bool) -> (usiz
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing, reason = "tests")]
+    #![allow(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::single_range_in_vec_init,
+        reason = "tests"
+    )]
 
     use super::*;
 
