@@ -259,11 +259,11 @@ mod tests {
     fn a_flaw_is_told_with_its_place() {
         let (codec, mut frames) = film();
         assert_eq!((frames.len(), look(&codec, &frames)), (4, None));
-        let middle = frames[2].len() / 2;
-        frames[2][middle..middle + 4].copy_from_slice(b"\x55\xAA\x55\xAA");
+        let middle = 4 + usize::from(frames[0][3]) / 2;
+        frames[0][middle..middle + 4].copy_from_slice(b"\x55\xAA\x55\xAA");
         let (at, what) = look(&codec, &frames).unwrap();
-        assert!((20_000..20_000 + frames[2].len() as u64).contains(&at));
-        assert!(what.starts_with("frame 2: "), "{what}");
+        assert!((1..=frames[0].len() as u64).contains(&at));
+        assert!(what.starts_with("frame 0: "), "{what}");
     }
 
     #[test]
