@@ -80,7 +80,7 @@ fn every_generation_is_asked_at_its_own_paths() {
                     (path.to_owned(), "transcode-video".to_owned(), ids(&[2])),
                 ]
             );
-            let note = registrar.notes().join(" ");
+            let note = registrar.notes(true).join(" ");
             assert!(note.contains("Anna") && !note.contains(KEY), "{note}");
         }
         for (_, path, body) in server.seen() {

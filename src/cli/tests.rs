@@ -221,6 +221,7 @@ fn options_of_later_versions_are_refused() {
 
 #[test]
 fn what_registers_gets_all_it_needs_and_the_key_is_not_shown() {
+    type Case<'a> = (Vec<&'a str>, &'a [(&'a str, &'a str)], &'a str);
     let repair = |options: &[&str], variables: &[(&str, &str)]| {
         let arguments: Vec<&str> = ["repair", "--media", "/m"].iter().chain(options).copied().collect();
         ask(&arguments, &environment(variables))
@@ -235,7 +236,7 @@ fn what_registers_gets_all_it_needs_and_the_key_is_not_shown() {
     std::fs::write(file, "s3cret-key\n").unwrap();
     assert!(repair(&[&api[..], &["--api-key-file", file]].concat(), &[]).is_ok());
     std::fs::write(file, "two words of s3cret").unwrap();
-    let refused: [(Vec<&str>, &[(&str, &str)], &str); 9] = [
+    let refused: [Case<'_>; 9] = [
         (vec!["--register", "files"], &[], "expected none, sql or api"),
         (vec!["--register", "api"], &key, "expected --api-url"),
         (api.to_vec(), &[], "PHOTOFSCK_API_KEY or --api-key-file"),
