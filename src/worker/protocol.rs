@@ -12,7 +12,7 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 use crate::render::{RenderError, RenderJob, RenderOutput};
 
 /// Raised with every change of these types; parent and worker of different versions refuse each other.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes of a text in a report: the last words of a decoder fit.
 const MAX_TEXT: usize = 4000;
 /// Oddities in a report.
@@ -182,7 +182,12 @@ impl MediaReport {
             fault.error.texts().into_iter().for_each(clip);
         }
         self.problem.iter_mut().flat_map(DecodeError::texts).for_each(clip);
-        if let Some(Err(error)) = &mut self.rendered {
+        let refused = match &mut self.rendered {
+            Some(Ok(made)) => made.refused.iter_mut().map(|refused| &mut refused.error).collect(),
+            Some(Err(error)) => vec![error],
+            None => Vec::new(),
+        };
+        for error in refused {
             clip(&mut error.step);
             clip(&mut error.what);
         }

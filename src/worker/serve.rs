@@ -22,8 +22,8 @@ use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
 use crate::media::formats::raw;
 use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, magic, probe};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize, Role};
-use crate::render::{RenderError, RenderJob, RenderOutput, Renderer};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize};
+use crate::render::{RenderError, RenderJob, RenderOutput, Renderer, View};
 
 /// Files up to this length are read at once, before it is known what they are.
 const SMALL: u64 = 1 << 20;
@@ -398,6 +398,12 @@ impl<'a> Reading<'a> {
         !format.is_video() && needed && self.before.length <= self.job.limits.max_memory
     }
 
+    /// Whether pictures of an edited set are wanted.
+    fn edits(&self) -> bool {
+        let mut specs = self.job.render.iter().flat_map(|render| &render.outputs);
+        specs.any(|spec| matches!(spec.view, View::Edited(_)))
+    }
+
     /// Bytes that looking at this file will hold at most.
     fn need(&self, family: &dyn Format, format: MediaFormat, target: Target, source: &Source<'_>) -> u64 {
         let estimate = family.estimate(format, source, target);
@@ -412,7 +418,8 @@ impl<'a> Reading<'a> {
                 let copies = u64::from(side).saturating_mul(u64::from(side)).saturating_mul(4 * 4 * 2);
                 copies.saturating_add(estimate / 4).saturating_add(ENCODER)
             }
-            // The picture once more, turned or converted.
+            // The picture once more, turned or converted; an edited set is made of a copy of its own.
+            Target::Full if self.edits() => estimate.saturating_mul(3).saturating_add(ENCODER),
             Target::Full => estimate.saturating_add(ENCODER),
         };
         estimate.saturating_add(kept).saturating_add(rendering)
@@ -484,7 +491,7 @@ fn embedded(format: MediaFormat, source: &Source<'_>, target: Target, job: &Job)
 
 fn target(job: &Job) -> Target {
     let Some(render) = &job.render else { return Target::None };
-    if render.outputs.iter().any(|output| output.role == Role::Fullsize) {
+    if render.needs_full_size() {
         return Target::Full;
     }
     let largest = render.outputs.iter().map(|output| output.output.size).max().unwrap_or(0);

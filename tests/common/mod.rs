@@ -17,7 +17,7 @@ use photofsck::engine::{Cancel, MapRule};
 use photofsck::immich::layout::{Folder, Generated};
 use photofsck::immich::mounts::{GuardError, check_mounts, unmapped_findings};
 use photofsck::immich::records::{
-    AssetInput, AssetKind, ExifInput, Home, IndexBuilder, InterruptedMove, Library, Person, Records,
+    AssetInput, AssetKind, ExifInput, Home, IndexBuilder, InterruptedMove, Library, Records,
 };
 use photofsck::model::{AssetId, Finding, ImageFormat, Role, SkipReason, display_path};
 use serde_json::{Value, json};
@@ -133,7 +133,7 @@ impl TestLibrary {
     }
 
     pub fn person(&mut self, n: u8, path: &str) {
-        self.rows.person(Person { id: id(n), owner: id(USER) }, path.as_bytes()).unwrap();
+        self.rows.person(id(n), id(USER), None, path.as_bytes()).unwrap();
     }
 
     pub fn library(&mut self, import: &str, exclusions: &[&str]) {
