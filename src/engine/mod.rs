@@ -24,6 +24,7 @@ mod sizes;
 mod sources;
 mod unit;
 mod verify;
+mod views;
 
 pub use cancel::Cancel;
 pub use check::{check, repair};

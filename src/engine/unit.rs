@@ -3,15 +3,15 @@
 mod mend;
 mod tell;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::catalog::Knowledge;
-use crate::immich::records::{AssetIdx, AssetView, Records};
+use crate::immich::records::{AssetIdx, AssetKind, AssetView, Records};
 use crate::model::{
     CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, Role, Severity, SkipReason, Verdict,
     What,
 };
-use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row};
+use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Source};
 use crate::repair::store::FileStore;
 
 use super::crew::Halt;
@@ -21,7 +21,8 @@ use super::judge::Expectation;
 use super::ledger::Ledger;
 use super::look::{Examiner, Look};
 use super::loose::Loose;
-use super::reconcile::{AssetUnit, EDITED_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
+use super::reconcile::{AssetUnit, FACELESS_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
+use super::views;
 use tell::advise;
 
 /// What the work on every unit needs.
@@ -73,6 +74,8 @@ struct Turn<'a, 'b> {
     held: Vec<Finding>,
     /// Why `repair` cannot make this unit's pictures again, as advice.
     obstacle: Option<&'static str>,
+    /// Faces are made from the preview, whatever is wrong with the original.
+    faces_apart: bool,
 }
 
 /// What became of one file.
@@ -95,6 +98,7 @@ impl Desk<'_> {
             items: Vec::new(),
             held: Vec::new(),
             obstacle: None,
+            faces_apart: false,
         };
         let (entries, done) = match work {
             Work::Asset(asset) => {
@@ -155,9 +159,11 @@ impl Desk<'_> {
         view: &AssetView<'_>,
     ) -> Result<(AssetState, Option<Look>), Halt> {
         let mut gallery = Gallery::new(unit, view, &self.records.image);
+        turn.faces_apart = view.kind == AssetKind::Video;
         let mut state = AssetState {
             asset: unit.id,
             hidden: view.hidden,
+            still: still_of(unit, view),
             original: OriginalState::Sound,
             files: Vec::new(),
         };
@@ -174,8 +180,9 @@ impl Desk<'_> {
         let mut look = None;
         state.original = self.original(turn, unit, &hoped, &mut gallery, &mut look)?;
         self.compare(turn, &gallery, look.as_ref(), &mut state)?;
-        if plan(&state).repairs.iter().any(|repair| !hoped.repairs.contains(repair)) {
-            self.look_for_more(turn, unit, &gallery, &plan(&state), &mut look)?;
+        let settled = plan(&state);
+        if settled.from(Source::Original).any(|repair| !hoped.repairs.contains(repair)) {
+            self.look_for_more(turn, unit, &gallery, &settled, &mut look)?;
         }
         match state.original {
             OriginalState::Damaged(_) => {
@@ -236,7 +243,8 @@ impl Desk<'_> {
         };
         let mut expected = self.expectation(unit, file, gallery);
         expected.depth = expected.depth.max(Depth::Keyframes);
-        *look = Some(turn.examiner.look(&expected, plan.render_job(&self.records.image).as_ref())?);
+        let job = plan.render_job(Source::Original, &self.records.image);
+        *look = Some(turn.examiner.look(&expected, job.as_ref())?);
         Ok(())
     }
 
@@ -254,8 +262,9 @@ impl Desk<'_> {
             (Some(_), Some(_)) => Row::Names,
         };
         let Some(path) = file.path.clone().or_else(|| file.record_path.clone()) else { return Ok(None) };
-        let mut state =
-            GeneratedState { role: file.role, edited: file.edited, path, row, wrong: None, seen: None };
+        let asset = self.records.index.asset(unit.asset);
+        let shows = views::shown(&self.records.index, &asset, file, &self.records.image);
+        let mut state = GeneratedState { role: file.role, shows, path, row, wrong: None, seen: None };
         match file.presence {
             Presence::Present => {
                 let expected = self.expectation(unit, file, gallery);
@@ -276,8 +285,8 @@ impl Desk<'_> {
                         gallery.hang(number, file.edited, expected, look);
                     }
                 }
-                if file.edited {
-                    turn.held.iter_mut().skip(before).for_each(|finding| advise(finding, EDITED_ADVICE));
+                if let Err(advice) = shows {
+                    turn.held.iter_mut().skip(before).for_each(|finding| advise(finding, advice));
                 }
             }
             Presence::Missing | Presence::Unmapped => state.wrong = Some(What::Missing),
@@ -309,7 +318,8 @@ impl Desk<'_> {
     ) -> Result<OriginalState, Halt> {
         let Some(file) = &unit.original else { return Ok(OriginalState::Missing) };
         let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
-        let needed = !hoped.repairs.is_empty();
+        let job = hoped.render_job(Source::Original, &self.records.image);
+        let needed = job.is_some();
         match file.presence {
             Presence::Present => {}
             Presence::Missing => return Ok(OriginalState::Missing),
@@ -332,7 +342,6 @@ impl Desk<'_> {
             expected.depth = expected.depth.max(Depth::Keyframes);
         }
         let outcome = if needed && !dry_run {
-            let job = hoped.render_job(&self.records.image);
             let told = turn.examiner.look(&expected, job.as_ref())?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else if disputed || (needed && self.depth == Depth::Structure) {
@@ -365,10 +374,21 @@ impl Desk<'_> {
             self.finding(finding);
         }
         let file = &single.file;
-        let (true, Some(path)) = (file.is_present(), &file.path) else { return Ok(()) };
-        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
-        expected.record_path.clone_from(&file.record_path);
-        self.look(turn, &expected, file.counted)?;
+        let Some(path) = &file.path else { return Ok(()) };
+        let mut wrong = file.presence == Presence::Missing;
+        if file.is_present() {
+            let mut expected = Expectation::unrecorded(path, file.role, self.depth);
+            expected.record_path.clone_from(&file.record_path);
+            turn.obstacle = (file.role == Role::Person).then_some(FACELESS_ADVICE);
+            wrong = match self.look(turn, &expected, file.counted)? {
+                Outcome::Looked(look) => wrong_with(&look).is_some(),
+                Outcome::Trusted(_) => false,
+                Outcome::Gone => true,
+            };
+        }
+        if wrong && file.role == Role::Person && self.repair.is_some() {
+            self.sink.send(Event::Repair(plan::faceless(path)));
+        }
         Ok(())
     }
 
@@ -402,7 +422,8 @@ impl Desk<'_> {
         let mut expected = Expectation::unrecorded(path, file.role, self.depth);
         expected.record_path.clone_from(&file.record_path);
         expected.asset = Some(unit.id);
-        expected.lowered = unit.lowered;
+        // A person is shown whatever becomes of the picture that its face was found in.
+        expected.lowered = unit.lowered && file.role != Role::Person;
         if file.role == Role::Original {
             expected.checksum = view.checksum;
             expected.recorded_size = view.size.filter(|_| view.checksum.is_some());
@@ -412,6 +433,13 @@ impl Desk<'_> {
         }
         expected
     }
+}
+
+/// What faces of a video are cut out of.
+fn still_of(unit: &AssetUnit, view: &AssetView<'_>) -> Option<PathBuf> {
+    let preview = unit.files.iter().find(|file| file.role == Role::Preview && !file.edited);
+    let place = preview.and_then(|file| file.path.clone()).unwrap_or_default();
+    (view.kind == AssetKind::Video).then_some(place)
 }
 
 /// The unit's state if everything that is suspected turns out to be wrong.

@@ -8,7 +8,7 @@ use super::{
     Refused, RenderError, RenderJob, RenderOutput, RenderSpec, Rendered, Renderer, View, profile, thumbhash,
 };
 use crate::media::{Pixels, Samples};
-use crate::model::{Area, Colorspace, Edits, Orientation, Role};
+use crate::model::{Area, Colorspace, Edits, Orientation, PixelSize, Role};
 
 /// A decoded picture at full resolution, from which parts are cut.
 struct Uncut {
@@ -180,7 +180,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
     use super::*;
     use crate::media::ColorModel;
-    use crate::model::PixelSize;
 
     fn turn(exif: u32) -> Orientation {
         Orientation::from_exif(exif).unwrap()
@@ -193,7 +192,8 @@ mod tests {
             let raster = Raster::new(PixelSize::new(5, 4), model, Samples::U8(pixels.collect())).unwrap();
             let part = cut(&raster, Area { left: 1, top: 2, size: PixelSize::new(2, 2) }).unwrap();
             let wanted = [11, 12, 16, 17_u8];
-            let wanted = wanted.iter().flat_map(|pixel| (0..channels).map(move |channel| pixel * 10 + channel));
+            let wanted =
+                wanted.iter().flat_map(|pixel| (0..channels).map(move |channel| pixel * 10 + channel));
             assert_eq!(part.samples(), &Samples::U8(wanted.collect()), "{model:?}");
             assert!(cut(&raster, Area { left: 4, top: 2, size: PixelSize::new(2, 2) }).is_err());
             assert!(cut(&raster, Area { left: 4, top: 2, size: PixelSize::new(0, 2) }).is_err());
@@ -219,7 +219,8 @@ mod tests {
                 Picture { size: PixelSize::new(3, 2), alpha: false, samples: grey(&[1, 2, 3, 4, 5, 6]) };
             assert_eq!(turned(picture, turn(exif)).samples, grey(wanted), "orientation {exif}");
         }
-        let picture = Picture { size: PixelSize::new(1, 2), alpha: true, samples: vec![9, 8, 7, 6, 5, 4, 3, 2] };
+        let picture =
+            Picture { size: PixelSize::new(1, 2), alpha: true, samples: vec![9, 8, 7, 6, 5, 4, 3, 2] };
         assert_eq!(turned(picture, turn(4)).samples, [0, 0, 0, 255, 5, 4, 3, 2]);
     }
 }

@@ -15,19 +15,14 @@ pub fn face_square(face: FaceBox, picture: PixelSize) -> Option<Area> {
     let (middle_y, half_height) = middle(face.from.1, face.to.1, picture.height, face.picture.1);
     let wanted = (half_width.max(half_height) * 1.1).floor();
     let last = |length: u32| f64::from(length) - 1.0;
-    let half =
-        [wanted, middle_x, middle_y, last(picture.width) - middle_x, last(picture.height) - middle_y]
-            .into_iter()
-            .fold(f64::INFINITY, f64::min);
+    let half = [wanted, middle_x, middle_y, last(picture.width) - middle_x, last(picture.height) - middle_y]
+        .into_iter()
+        .fold(f64::INFINITY, f64::min);
     if half < 1.0 {
         return None;
     }
     let side = whole(half * 2.0);
-    Some(Area {
-        left: whole(middle_x - half),
-        top: whole(middle_y - half),
-        size: PixelSize::new(side, side),
-    })
+    Some(Area { left: whole(middle_x - half), top: whole(middle_y - half), size: PixelSize::new(side, side) })
 }
 
 /// The middle of one side of a face, rounded as JavaScript does, and half its length, in pixels of the other picture.
@@ -37,7 +32,11 @@ fn middle(from: u16, to: u16, length: u32, found_in: u16) -> (f64, f64) {
     ((scale * f64::from(from) + half + 0.5).floor(), half)
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number that is a place in a picture")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number that is a place in a picture"
+)]
 fn whole(place: f64) -> u32 {
     place as u32
 }

@@ -476,7 +476,8 @@ fn chequer(width: u32, height: u32) -> Pixels {
 }
 
 fn parts(pixels: Pixels, specs: Vec<RenderSpec>, thumbhash: bool) -> RenderOutput {
-    let job = RenderJob { outputs: specs, thumbhash, ..RenderJob::new(&ImageSettings::default(), &[], false) };
+    let job =
+        RenderJob { outputs: specs, thumbhash, ..RenderJob::new(&ImageSettings::default(), &[], false) };
     assert!(job.needs_full_size());
     render(pixels, &job).unwrap()
 }
@@ -507,7 +508,10 @@ fn a_face_is_the_same_whichever_way_its_original_is_stored() {
         let made = parts(pixels, vec![RenderSpec::face(&settings, found)], false);
         assert!(made.refused.is_empty() && made.thumbhash.is_none());
         let face = &made.pictures[0];
-        assert_eq!((face.role, face.view, face.size), (Role::Person, View::Face(found), PixelSize::new(16, 16)));
+        assert_eq!(
+            (face.role, face.view, face.size),
+            (Role::Person, View::Face(found), PixelSize::new(16, 16))
+        );
         let (size, rgb) = decode_jpeg(&face.bytes);
         assert_eq!(size, face.size);
         // the square is at 5,10: half of its side is 8.8, less what is beyond a whole pixel

@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::model::{AssetId, FileIdentity, ImageSettings, PixelSize, Role, What};
     use crate::render::{RenderSpec, View};
+    use crate::repair::plan::Source;
     use crate::repair::store::{Area, DiskStore, DryRunStore};
 
     fn repair_of(path: &Path) -> PlannedRepair {
@@ -124,6 +125,7 @@ mod tests {
                 output: ImageSettings::default().preview,
                 view: View::Whole,
             },
+            source: Source::Original,
             because: What::Empty,
             seen: std::fs::metadata(path).ok().as_ref().map(FileIdentity::from),
         }

@@ -3,8 +3,7 @@
 //! The rules, in this order: nothing is done to what is fine; nothing is made from an original that is not
 //! sound, because the old picture may be the last copy; only files whose record names path and format are
 //! made, so that Immich finds them without any change to its database (other ways of `--register` widen
-//! this); what Immich itself makes from more than the original (face crops, transcodes, edited sets) is
-//! left to Immich.
+//! this); transcodes, and pictures of which the records tell too little, are left to Immich's own jobs.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use crate::model::{
     AssetId, FileIdentity, ImageFormat, ImageSettings, OutputSettings, RepairAction, RepairEvent,
     RepairStatus, Role, What,
 };
-use crate::render::{RenderJob, RenderSpec};
+use crate::render::{RenderJob, RenderSpec, View};
 
 /// What is known about the original that pictures would be made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +44,8 @@ pub enum Row {
 pub struct GeneratedState {
     /// Its role.
     pub role: Role,
-    /// Belongs to the edited set of the asset.
-    pub edited: bool,
+    /// What it shows of its asset, or why that cannot be shown here.
+    pub shows: Result<View, &'static str>,
     /// On this host; for an unmapped row as the records spell it.
     pub path: PathBuf,
     /// Where the path comes from.
@@ -65,6 +64,8 @@ pub struct AssetState {
     pub asset: AssetId,
     /// A hidden motion video: Immich neither makes nor shows pictures of it.
     pub hidden: bool,
+    /// Faces are cut out of this file instead of the original: a video's preview.
+    pub still: Option<PathBuf>,
     /// Its original.
     pub original: OriginalState,
     /// Its generated files, fine ones too.
@@ -78,12 +79,42 @@ pub struct PlannedRepair {
     pub asset: AssetId,
     /// The file on this host.
     pub path: PathBuf,
-    /// Role, format, size and quality of the picture.
+    /// Role, format, size, quality and part of the picture.
     pub spec: RenderSpec,
+    /// What it is made from.
+    pub source: Source,
     /// What is wrong with the file that is there, or that it is missing.
     pub because: What,
     /// The file that the picture replaces; `None` = there was none.
     pub seen: Option<FileIdentity>,
+}
+
+/// What a picture is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The original.
+    Original,
+    /// [`AssetState::still`], after it was made again itself.
+    Still,
+}
+
+/// What makes a file again that only Immich can make, by the name that its API has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ImmichJob {
+    /// Thumbnails and the edited set of an asset.
+    RegenerateThumbnail,
+    /// The transcode of a video.
+    TranscodeVideo,
+}
+
+impl ImmichJob {
+    /// The word in Immich's API (`POST /assets/jobs`).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RegenerateThumbnail => "regenerate-thumbnail",
+            Self::TranscodeVideo => "transcode-video",
+        }
+    }
 }
 
 /// What is to be done about one asset.
@@ -93,16 +124,20 @@ pub struct AssetPlan {
     pub repairs: Vec<PlannedRepair>,
     /// What is wrong and stays so, with the reason.
     pub skipped: Vec<RepairEvent>,
+    /// What a job of Immich's own makes again if somebody asks for it; told as skipped otherwise.
+    pub asks: Vec<(ImmichJob, RepairEvent)>,
 }
 
 impl AssetPlan {
-    /// The pictures to make, in the order of `repairs`; `None` when there are none.
-    pub fn render_job(&self, settings: &ImageSettings) -> Option<RenderJob> {
-        if self.repairs.is_empty() {
-            return None;
-        }
-        let outputs = self.repairs.iter().map(|repair| repair.spec).collect();
-        Some(RenderJob { outputs, ..RenderJob::new(settings, &[], false) })
+    /// The pictures to make from one source, in the order of `repairs`; `None` when there are none.
+    pub fn render_job(&self, source: Source, settings: &ImageSettings) -> Option<RenderJob> {
+        let outputs: Vec<_> = self.from(source).map(|repair| repair.spec).collect();
+        (!outputs.is_empty()).then(|| RenderJob { outputs, ..RenderJob::new(settings, &[], false) })
+    }
+
+    /// The repairs that are made from one source.
+    pub fn from(&self, source: Source) -> impl Iterator<Item = &PlannedRepair> {
+        self.repairs.iter().filter(move |repair| repair.source == source)
     }
 
     /// Bytes that the repairs will take at most, roughly; fullsize pictures are as large as the original.
@@ -125,21 +160,58 @@ pub fn plan(state: &AssetState, settings: &ImageSettings) -> AssetPlan {
                 asset: state.asset,
                 path: file.path.clone(),
                 spec,
+                source: source(state, file),
                 because: wrong,
                 seen: file.seen,
             }),
-            Err(reason) => plan.skipped.push(RepairEvent {
-                action: RepairAction::Regenerate,
-                role: file.role,
-                path: file.path.clone(),
-                asset: Some(state.asset),
-                status: RepairStatus::Skipped,
-                reason,
-                bytes: None,
-            }),
+            Err(Refusal::Stays(reason)) => {
+                plan.skipped.push(skipped(file.role, &file.path, Some(state.asset), reason));
+            }
+            Err(Refusal::Ask(job, reason)) => {
+                plan.asks.push((job, skipped(file.role, &file.path, Some(state.asset), reason.to_owned())));
+            }
         }
     }
     plan
+}
+
+/// What is to be told of a person's thumbnail that is wrong while the records hold no face for it.
+pub fn faceless(path: &Path) -> RepairEvent {
+    skipped(Role::Person, path, None, format!("the records hold no face to make it from; {FACELESS_REMEDY}"))
+}
+
+/// How Immich comes to make a person's thumbnail again: it looks for those whose path is empty only.
+pub const FACELESS_REMEDY: &str = "choose the person's feature photo again, or empty its thumbnailPath in the database and run Immich's job for missing thumbnails";
+
+fn skipped(role: Role, path: &Path, asset: Option<AssetId>, reason: String) -> RepairEvent {
+    RepairEvent {
+        action: RepairAction::Regenerate,
+        role,
+        path: path.to_owned(),
+        asset,
+        status: RepairStatus::Skipped,
+        reason,
+        bytes: None,
+    }
+}
+
+/// Why no picture is made.
+enum Refusal {
+    /// It stays as it is, for this reason.
+    Stays(String),
+    /// A job of Immich's own makes it, and why it is not made here.
+    Ask(ImmichJob, &'static str),
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Stays(reason)
+    }
+}
+
+fn source(state: &AssetState, file: &GeneratedState) -> Source {
+    let still = file.role == Role::Person && state.still.is_some();
+    if still { Source::Still } else { Source::Original }
 }
 
 /// The picture to make, or why none is made.
@@ -148,45 +220,71 @@ fn decide(
     file: &GeneratedState,
     wrong: What,
     settings: &ImageSettings,
-) -> Result<RenderSpec, String> {
-    let output = output_settings(file.role, settings)?;
-    if state.hidden {
-        return Err("belongs to a hidden motion video, which needs no pictures".into());
-    }
-    if file.edited {
-        return Err("made from the asset's edits; left to Immich's own job".into());
+) -> Result<RenderSpec, Refusal> {
+    let hidden = state.hidden && file.role != Role::Person;
+    if hidden && matches!(file.role, Role::Preview | Role::Thumbnail | Role::Fullsize) {
+        return Err(Refusal::Stays("belongs to a hidden motion video, which needs no pictures".into()));
     }
     repairable(wrong)?;
-    sound(&state.original, file.seen.is_some())?;
+    let lost = matches!(state.original, OriginalState::Damaged(_) | OriginalState::Missing);
+    let view = match file.shows {
+        Ok(view) => view,
+        Err(why) if lost => {
+            sound(&state.original, file.seen.is_some())?;
+            return Err(Refusal::Stays(why.into()));
+        }
+        Err(why) if file.role == Role::Video => return Err(Refusal::Ask(ImmichJob::TranscodeVideo, why)),
+        Err(why) => return Err(Refusal::Ask(ImmichJob::RegenerateThumbnail, why)),
+    };
+    match source(state, file) {
+        Source::Original => sound(&state.original, file.seen.is_some())?,
+        Source::Still => still(state, settings)?,
+    }
+    let spec = spec(file.role, view, settings)?;
     match file.row {
         Row::Names => {}
         Row::Absent => {
-            return Err("no record names it: needs --register sql or --register api".into());
+            return Err(Refusal::Stays("no record names it: needs --register sql or --register api".into()));
         }
         Row::Unmapped => {
-            return Err(
-                "its record's path leads nowhere on this host: a --map CONTAINER=HOST is lacking".into()
-            );
+            return Err(Refusal::Stays(
+                "its record's path leads nowhere on this host: a --map CONTAINER=HOST is lacking".into(),
+            ));
         }
     }
     let format = format_of(&file.path)?;
-    Ok(RenderSpec { role: file.role, output: OutputSettings { format, ..output } })
+    if file.role == Role::Person && format != spec.output.format {
+        return Err(Refusal::Stays(
+            "Immich makes persons' thumbnails as .jpeg, its record names another".into(),
+        ));
+    }
+    Ok(RenderSpec { output: OutputSettings { format, ..spec.output }, ..spec })
 }
 
-fn output_settings(role: Role, settings: &ImageSettings) -> Result<OutputSettings, String> {
-    match role {
-        Role::Preview => Ok(settings.preview),
-        Role::Thumbnail => Ok(settings.thumbnail),
-        Role::Fullsize => Ok(settings.fullsize),
-        Role::Person => {
-            Err("a face crop; left to Immich's own job (Administration, Jobs, Generate Thumbnails)".into())
+/// The picture by the settings, in the format of the settings.
+fn spec(role: Role, view: View, settings: &ImageSettings) -> Result<RenderSpec, String> {
+    let output = match (role, view) {
+        (Role::Preview, _) => settings.preview,
+        (Role::Thumbnail, _) => settings.thumbnail,
+        (Role::Fullsize, _) => settings.fullsize,
+        (Role::Person, View::Face(face)) => return Ok(RenderSpec::face(settings, face)),
+        _ => return Err("not a file that can be made again".into()),
+    };
+    Ok(RenderSpec { role, output, view })
+}
+
+/// Whether the preview that faces of a video are cut out of is sound, or will be.
+fn still(state: &AssetState, settings: &ImageSettings) -> Result<(), Refusal> {
+    let preview = state.files.iter().find(|file| Some(&file.path) == state.still.as_ref());
+    let Some((preview, wrong)) = preview.and_then(|preview| Some((preview, preview.wrong?))) else {
+        return Ok(());
+    };
+    match decide(state, preview, wrong, settings) {
+        Ok(_) => Ok(()),
+        Err(Refusal::Stays(why)) => {
+            Err(Refusal::Stays(format!("it is cut out of the video's preview, and that is not made: {why}")))
         }
-        Role::Video => {
-            Err("a transcode; left to Immich's own job (Administration, Jobs, Transcode Videos)".into())
-        }
-        Role::Original | Role::Sidecar | Role::Profile | Role::Unknown => {
-            Err("not a file that can be made again".into())
-        }
+        Err(ask) => Err(ask),
     }
 }
 
@@ -245,15 +343,16 @@ fn format_of(path: &Path) -> Result<ImageFormat, String> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use super::*;
+    use crate::model::{Edits, FaceBox, Orientation};
 
     fn file(role: Role, name: &str, wrong: What) -> GeneratedState {
         let seen = (wrong != What::Missing).then(FileIdentity::default);
         let path = PathBuf::from(format!("/media/thumbs/u/ab/cd/{name}"));
-        GeneratedState { role, edited: false, path, row: Row::Names, wrong: Some(wrong), seen }
+        GeneratedState { role, shows: Ok(View::Whole), path, row: Row::Names, wrong: Some(wrong), seen }
     }
 
     fn asset(original: OriginalState, files: Vec<GeneratedState>) -> AssetState {
-        AssetState { asset: AssetId([7; 16]), hidden: false, original, files }
+        AssetState { asset: AssetId([7; 16]), hidden: false, still: None, original, files }
     }
 
     fn decided(state: &AssetState) -> AssetPlan {
@@ -273,7 +372,8 @@ mod tests {
         assert_eq!(outputs, [(ImageFormat::Webp, 1440), (ImageFormat::Jpeg, 250)]);
         assert_eq!(plan.repairs[0].seen, None);
         assert!(plan.repairs[1].seen.is_some());
-        let job = plan.render_job(&ImageSettings::default()).unwrap();
+        let job = plan.render_job(Source::Original, &ImageSettings::default()).unwrap();
+        assert_eq!(plan.render_job(Source::Still, &ImageSettings::default()), None);
         assert_eq!((job.outputs.len(), job.preview_size, job.thumbhash), (2, 1440, false));
         assert!(plan.estimate(0) > 500_000);
     }
@@ -315,13 +415,74 @@ mod tests {
         plan.skipped[0].reason.clone()
     }
 
+    fn face() -> FaceBox {
+        FaceBox::new((1920, 1440), (600, 400), (800, 700)).unwrap()
+    }
+
+    #[test]
+    fn faces_come_from_the_original_or_from_the_preview_of_a_video() {
+        let portrait = || GeneratedState {
+            shows: Ok(View::Face(face())),
+            ..file(Role::Person, "p.jpeg", What::Missing)
+        };
+        let mut state = asset(OriginalState::Sound, vec![portrait()]);
+        state.hidden = true;
+        let plan = decided(&state);
+        assert_eq!((plan.skipped, plan.asks, plan.repairs.len()), (vec![], vec![], 1));
+        let spec = plan.repairs[0].spec;
+        assert_eq!((plan.repairs[0].source, spec.view), (Source::Original, View::Face(face())));
+        assert_eq!((spec.output.size, spec.output.quality, spec.output.progressive), (250, 80, false));
+        assert_eq!(decided(&asset(OriginalState::Missing, vec![portrait()])).repairs, []);
+
+        // the video itself does not matter, its preview does
+        let preview = GeneratedState { wrong: None, ..file(Role::Preview, "v.jpeg", What::Empty) };
+        let video = |original, preview: GeneratedState| AssetState {
+            still: Some(preview.path.clone()),
+            ..asset(original, vec![portrait(), preview])
+        };
+        let plan = decided(&video(OriginalState::Missing, preview.clone()));
+        assert_eq!((plan.repairs.len(), plan.repairs[0].source), (1, Source::Still));
+        assert!(plan.render_job(Source::Still, &ImageSettings::default()).is_some());
+        let broken = GeneratedState { wrong: Some(What::Empty), ..preview };
+        let plan = decided(&video(OriginalState::Sound, broken.clone()));
+        assert_eq!(plan.from(Source::Still).count() + plan.from(Source::Original).count(), 2);
+        let plan = decided(&video(OriginalState::Missing, broken));
+        assert_eq!((plan.repairs, plan.skipped.len()), (vec![], 2));
+        assert!(plan.skipped[0].reason.contains("the video's preview"), "{}", plan.skipped[0].reason);
+    }
+
+    #[test]
+    fn plain_edits_are_made_and_the_rest_is_asked_of_immich() {
+        let edits = Edits { crop: None, turn: Orientation::from_exif(6).unwrap() };
+        let edited = |shows| GeneratedState { shows, ..file(Role::Fullsize, "e_edited.jpeg", What::Missing) };
+        let plan = decided(&asset(OriginalState::Sound, vec![edited(Ok(View::Edited(edits)))]));
+        assert_eq!(plan.repairs[0].spec.view, View::Edited(edits));
+        let transcode =
+            GeneratedState { shows: Err("a transcode"), ..file(Role::Video, "v.mp4", What::Missing) };
+        let plan = decided(&asset(OriginalState::Sound, vec![edited(Err("a filter")), transcode.clone()]));
+        let asks: Vec<_> =
+            plan.asks.iter().map(|(job, event)| (job.as_str(), event.reason.as_str())).collect();
+        assert_eq!(asks, [("regenerate-thumbnail", "a filter"), ("transcode-video", "a transcode")]);
+        // nobody can make it of nothing
+        let plan = decided(&asset(OriginalState::Missing, vec![transcode]));
+        assert_eq!((plan.asks.len(), plan.skipped.len()), (0, 1));
+    }
+
     #[test]
     fn every_other_case_is_skipped_with_its_reason() {
         assert!(only_reason(|state| state.files[0].row = Row::Absent).contains("--register"));
         assert!(only_reason(|state| state.files[0].row = Row::Unmapped).contains("--map"));
-        assert!(only_reason(|state| state.files[0].edited = true).contains("edits"));
-        assert!(only_reason(|state| state.files[0].role = Role::Person).contains("face"));
-        assert!(only_reason(|state| state.files[0].role = Role::Video).contains("transcode"));
+        let face = |state: &mut AssetState| {
+            (state.files[0].role, state.files[0].shows) = (Role::Person, Ok(View::Face(face())));
+        };
+        assert!(only_reason(|state| state.files[0].role = Role::Person).contains("not a file"));
+        assert!(
+            only_reason(|state| {
+                face(state);
+                state.files[0].path = "/m/a.webp".into();
+            })
+            .contains(".jpeg")
+        );
         assert!(only_reason(|state| state.hidden = true).contains("hidden"));
         assert!(only_reason(|state| state.files[0].path = "/m/a.png".into()).contains(".webp"));
         assert!(only_reason(|state| state.files[0].wrong = Some(What::Unverifiable)).contains("judged"));

@@ -49,7 +49,9 @@ const fn again(role: Role) -> &'static str {
         Role::Preview | Role::Thumbnail | Role::Fullsize => {
             "photofsck repair makes it again from the original"
         }
-        Role::Person => "let Immich make it again: Administration, Jobs, Generate Thumbnails, Missing",
+        Role::Person => {
+            "photofsck repair makes it again where the records hold its face; else choose the feature photo again"
+        }
         Role::Video => "let Immich make it again: Administration, Jobs, Transcode Videos, Missing",
         Role::Sidecar => "restore it from a backup, or let Immich write it again from its records",
         Role::Profile => "restore it from a backup, or let the user choose a new picture",

@@ -584,8 +584,7 @@ fn sane(report: &MediaReport, job: &Job) -> Result<(), String> {
     match (&report.rendered, &job.render) {
         (Some(_), None) => Err("pictures that nobody asked for".into()),
         (Some(Ok(made)), Some(wanted)) => {
-            let asked =
-                |role, view| wanted.outputs.iter().any(|spec| spec.role == role && spec.view == view);
+            let asked = |role, view| wanted.outputs.iter().any(|spec| spec.role == role && spec.view == view);
             let hashes = made.thumbhash.iter().chain(&made.edited_thumbhash);
             let strange = made.pictures.len() + made.refused.len() > wanted.outputs.len()
                 || made.pictures.iter().any(|picture| !asked(picture.role, picture.view))

@@ -22,8 +22,8 @@ use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
 use crate::media::formats::raw;
 use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, magic, probe};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize};
-use crate::render::{RenderError, RenderJob, RenderOutput, Renderer, View};
+use crate::model::{DecodeError, DecoderId, Depth, ImageFormat, MediaFormat, PixelSize, Role};
+use crate::render::{RenderError, RenderJob, RenderOutput, Rendered, Renderer, View};
 
 /// Files up to this length are read at once, before it is known what they are.
 const SMALL: u64 = 1 << 20;
@@ -270,10 +270,11 @@ impl Server<'_> {
         let embedded = embedded(format, &source, target, job);
         let target = if embedded.is_some() { Target::None } else { target };
         let mut examined = family.examine(format, &source, job.depth, target, &job.limits);
+        let camera = embedded.as_ref().and_then(|_| cameras_own(&source, job));
         examined.pixels = examined.pixels.or(embedded);
         // What a decoder says of a file that changed under it means nothing.
         reading.before.same(file)?;
-        self.conclude(examined, job, report);
+        self.conclude(examined, camera, job, report);
         Ok(())
     }
 
@@ -307,7 +308,13 @@ impl Server<'_> {
     }
 
     /// Takes over what the decoder says and makes the pictures.
-    fn conclude(&mut self, examined: media::Examined, job: &Job, report: &mut MediaReport) {
+    fn conclude(
+        &mut self,
+        examined: media::Examined,
+        camera: Option<Rendered>,
+        job: &Job,
+        report: &mut MediaReport,
+    ) {
         report.decoder = Some(examined.decoder);
         report.size = examined.size.filter(|size| *size != PixelSize::default());
         report.orientation = examined.orientation;
@@ -319,7 +326,7 @@ impl Server<'_> {
         let Some(render_job) = &job.render else { return };
         let damaged = report.problem.as_ref().map(|problem| problem.damage().is_some());
         report.rendered = match (damaged, examined.pixels) {
-            (None, Some(pixels)) => Some(self.render(pixels, render_job)),
+            (None, Some(pixels)) => Some(self.render_with(pixels, render_job, camera)),
             (Some(true), Some(pixels)) if job.render_damaged => Some(self.render(pixels, render_job)),
             (None, None) => Some(Err(RenderError {
                 step: "decode".into(),
@@ -327,6 +334,21 @@ impl Server<'_> {
             })),
             (Some(_), _) => None,
         };
+    }
+
+    /// The pictures of a job, one of which is there already.
+    fn render_with(
+        &mut self,
+        pixels: Pixels,
+        job: &RenderJob,
+        there: Option<Rendered>,
+    ) -> Result<RenderOutput, RenderError> {
+        let Some(there) = there else { return self.render(pixels, job) };
+        let mut rest = job.clone();
+        rest.outputs.retain(|spec| (spec.role, spec.view) != (there.role, there.view));
+        let mut made = self.render(pixels, &rest)?;
+        made.pictures.push(there);
+        Ok(made)
     }
 
     /// A panic while rendering says nothing about the original, which is sound by then.
@@ -487,6 +509,17 @@ fn describe(source: &Source<'_>) -> Result<Option<String>, DecodeError> {
 fn embedded(format: MediaFormat, source: &Source<'_>, target: Target, job: &Job) -> Option<Pixels> {
     let render = job.render.as_ref().filter(|render| render.prefer_embedded && format == MediaFormat::Raw)?;
     raw::embedded_picture(source, render.preview_size, target, &job.limits)
+}
+
+/// The full-size picture of a raw that is shown by the camera's own picture inside: that file itself.
+fn cameras_own(source: &Source<'_>, job: &Job) -> Option<Rendered> {
+    let render = job.render.as_ref()?;
+    let wanted = render.outputs.iter().find(|spec| (spec.role, spec.view) == (Role::Fullsize, View::Whole))?;
+    if wanted.output.format != ImageFormat::Jpeg {
+        return None;
+    }
+    let (bytes, size) = raw::embedded_file(source, render.preview_size, &job.limits)?;
+    Some(Rendered { role: wanted.role, view: wanted.view, size, bytes })
 }
 
 fn target(job: &Job) -> Target {

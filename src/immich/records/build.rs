@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
 use super::faces::Faces;
-use super::index::{
-    AssetRow, DirRow, EditRow, FileRow, NONE, NameForm, Portrait, RecordIndex, Shape, flag,
-};
+use super::index::{AssetRow, DirRow, EditRow, FileRow, NONE, NameForm, Portrait, RecordIndex, Shape, flag};
 use super::names::{NameParts, PathParts};
 use super::slots::{IndexFull, Slots};
 use super::views::{AssetIdx, AssetKind, Edit, Person};
@@ -182,7 +180,9 @@ impl IndexBuilder {
     pub fn finish(self) -> RecordIndex {
         let Self { mut index, faces, .. } = self;
         faces.settle(|person, face| {
-            if let Some(person) = index.persons.get_mut(person as usize) {
+            let known =
+                index.assets.get(face.asset.0 as usize).is_some_and(|row| row.flags & flag::HAS_ROW != 0);
+            if let Some(person) = index.persons.get_mut(person as usize).filter(|_| known) {
                 person.face = Some(face);
             }
         });
@@ -326,9 +326,12 @@ impl IndexBuilder {
 
 /// The persons with a face, by the asset that it is in.
 fn portraits(index: &RecordIndex) -> Vec<Portrait> {
-    let foreign = (index.asset_files..).zip(index.files.get(index.asset_files as usize..).unwrap_or_default());
+    let foreign =
+        (index.asset_files..).zip(index.files.get(index.asset_files as usize..).unwrap_or_default());
     let files: HashMap<u32, u32> = foreign
-        .filter(|(_, row)| index.shapes.get(row.shape as usize).is_some_and(|shape| shape.role == Role::Person))
+        .filter(|(_, row)| {
+            index.shapes.get(row.shape as usize).is_some_and(|shape| shape.role == Role::Person)
+        })
         .map(|(file, row)| (row.owner, file))
         .collect();
     let faces = (0_u32..).zip(&index.persons).filter_map(|(number, person)| Some((number, person.face?)));

@@ -202,8 +202,12 @@ impl Session {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), RecordError> {
         let list: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
-        let query =
-            format!("COPY (SELECT {} FROM public.{}{}) TO STDOUT", list.join(", "), quoted(&self.table), wanted(plan.kind));
+        let query = format!(
+            "COPY (SELECT {} FROM public.{}{}) TO STDOUT",
+            list.join(", "),
+            quoted(&self.table),
+            wanted(plan.kind)
+        );
         let stream = in_time(connection.copy_out_raw(&query)).await.map_err(|reason| self.lost(reason))?;
         let mut stream = std::pin::pin!(stream);
         let mut rest: Vec<u8> = Vec::new();

@@ -18,6 +18,7 @@ use rawler::{RawImage, RawImageData, RawlerError};
 use crate::media::structure::jpeg_walk::Flaw;
 use crate::media::structure::raw::{self, Tiff};
 use crate::media::structure::{bmff, mp4};
+use crate::media::retag::retag;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, magic};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
@@ -259,6 +260,25 @@ pub fn embedded_picture(
     pixels.bits_per_sample = bits(&facts);
     pixels.exif_colorspace = facts.colorspace;
     Some(pixels)
+}
+
+/// The same picture as the file that it is, turned and named as the raw says, with its size as shown: what Immich takes for the
+/// full-size picture. `None` also where its tags cannot be set.
+pub fn embedded_file(
+    source: &Source<'_>,
+    min_short_side: u32,
+    limits: &Limits,
+) -> Option<(Vec<u8>, PixelSize)> {
+    let bytes = source.load(limits).ok()?;
+    let found = family(&bytes)?;
+    let jpeg = embedded_jpeg(found, &bytes, min_short_side)?;
+    let described = described(found, source, &bytes);
+    let orientation = described.as_deref().and_then(Tiff::new).as_ref().and_then(Tiff::orientation);
+    let facts = described.as_deref().map(exif::read).unwrap_or_default();
+    let file = retag(jpeg, orientation, facts.colorspace.as_deref())?;
+    let size = jpeg_size(jpeg)?;
+    let turned = orientation.is_some_and(Orientation::transposes);
+    Some((file, if turned { size.transposed() } else { size }))
 }
 
 /// The largest JPEG inside whose shorter side is at least this long.
