@@ -119,6 +119,48 @@ impl Desk<'_> {
         self.settle(entries, turn.told, done)
     }
 
+    /// Has the worker look at the small generated files of several things together, before it is their turn.
+    pub fn look_ahead(&self, examiner: &mut Examiner<'_>, works: &[Work]) -> Result<(), Halt> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let mut due = Vec::new();
+        for expected in works.iter().flat_map(|work| self.generated_expectations(work)) {
+            if let Earlier::Due { .. } = ledger.ask(&expected)? {
+                due.push(expected);
+            }
+        }
+        Ok(examiner.look_ahead(&due)?)
+    }
+
+    /// What is expected of the generated files that a piece of work begins with.
+    fn generated_expectations(&self, work: &Work) -> Vec<Expectation> {
+        match work {
+            Work::Asset(asset) => {
+                let unit = self.reconciler.unit(*asset);
+                let view = self.records.index.asset(*asset);
+                let gallery = Gallery::new(&unit, &view, &self.records.image);
+                let files = unit.files.iter();
+                files
+                    .filter(|file| file.selected && file.is_present() && file.role.is_generated())
+                    .map(|file| self.expectation(&unit, file, &gallery))
+                    .collect()
+            }
+            Work::Single(single) if single.file.is_present() => {
+                single.file.path.iter().map(|path| self.lone(path, &single.file)).collect()
+            }
+            Work::Loose(loose) if loose.role.is_generated() => {
+                vec![Expectation::unrecorded(&loose.path, loose.role, self.depth)]
+            }
+            Work::Single(_) | Work::Loose(_) => Vec::new(),
+        }
+    }
+
+    /// What is expected of a file that stands alone.
+    fn lone(&self, path: &Path, file: &UnitFile) -> Expectation {
+        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
+        expected.record_path.clone_from(&file.record_path);
+        expected
+    }
+
     /// Tells how many walked entries belong to something that the run did not come to.
     pub fn left_over(&self, work: &Work) {
         let entries = match work {
@@ -377,10 +419,8 @@ impl Desk<'_> {
         let Some(path) = &file.path else { return Ok(()) };
         let mut wrong = file.presence == Presence::Missing;
         if file.is_present() {
-            let mut expected = Expectation::unrecorded(path, file.role, self.depth);
-            expected.record_path.clone_from(&file.record_path);
             turn.obstacle = (file.role == Role::Person).then_some(FACELESS_ADVICE);
-            wrong = match self.look(turn, &expected, file.counted)? {
+            wrong = match self.look(turn, &self.lone(path, file), file.counted)? {
                 Outcome::Looked(look) => wrong_with(&look).is_some(),
                 Outcome::Trusted(_) => false,
                 Outcome::Gone => true,
