@@ -1,5 +1,6 @@
 //! What decides: walk, reconcile, schedule, judge, run.
 
+mod announce;
 pub mod budget;
 pub mod cancel;
 mod check;
@@ -29,7 +30,8 @@ mod views;
 pub use cancel::Cancel;
 pub use check::{check, repair};
 pub use config::{
-    CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
+    CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
+    VerifyConfig,
 };
 pub use end::{RunEnd, RunError, RunErrorKind, StoppedBy};
 pub use verify::{render, verify};

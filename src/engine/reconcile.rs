@@ -233,20 +233,30 @@ impl<'a> Reconciler<'a> {
         match role {
             Role::Preview | Role::Thumbnail => live && (!edited || edits),
             Role::Fullsize if edited => live && edits,
-            Role::Fullsize => {
-                let asked = self.holdings.records.image.fullsize_enabled || asset.equirectangular;
-                live && asked && asset.kind == AssetKind::Image && self.needs_converting(asset)
-            }
+            Role::Fullsize => live && self.fullsize_is_made(asset),
             _ => false,
         }
     }
 
-    /// Whether browsers cannot show the original, by the name of the file.
-    fn needs_converting(&self, asset: &AssetView<'_>) -> bool {
+    /// Whether Immich makes a full-size picture of an original: of those that browsers do not show, by the name of the file,
+    /// while the settings ask for it, and of 360 degree pictures always.
+    pub fn fullsize_is_made(&self, asset: &AssetView<'_>) -> bool {
         let index = &self.holdings.records.index;
         let original = index.files_of(asset.idx).find(|file| index.file(*file).role == Role::Original);
         let class = original.and_then(|file| class_of(&index.file_name(file)));
-        matches!(class, Some(MediaClass::OtherImage | MediaClass::Raw))
+        let shown = matches!(class, Some(MediaClass::OtherImage | MediaClass::Raw));
+        let asked = self.holdings.records.image.fullsize_enabled || asset.equirectangular;
+        asked && shown && asset.kind == AssetKind::Image
+    }
+
+    /// Whether files of this role are looked at.
+    pub fn selects(&self, role: Role) -> bool {
+        self.choice.only.contains(role)
+    }
+
+    /// How a new row would spell a path of this host.
+    pub fn to_record(&self, host: &Path) -> Option<PathBuf> {
+        self.map.to_record(host)
     }
 
     fn recorded(&self, file: FileIdx) -> UnitFile {

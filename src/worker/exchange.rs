@@ -94,14 +94,15 @@ pub fn batch(
     allowance: u64,
     cancel: &AtomicBool,
 ) -> Result<Vec<Option<MediaReport>>, Trouble> {
-    let watch = Watch {
-        deadline: Instant::now() + BATCH_PATIENCE,
-        memory: allowance.saturating_add(SLACK),
-        cancel,
-    };
+    let watch =
+        Watch { deadline: Instant::now() + BATCH_PATIENCE, memory: allowance.saturating_add(SLACK), cancel };
     let descriptors: Vec<_> = files.iter().map(|(file, _)| file.as_fd()).collect();
     process.begin();
-    process.send(&Request::Batch(files.iter().map(|(_, job)| job.clone()).collect()), &descriptors, &watch)?;
+    process.send(
+        &Request::Batch(files.iter().map(|(_, job)| job.clone()).collect()),
+        &descriptors,
+        &watch,
+    )?;
     let mut reports = match process.receive::<Reply>(SMALL_REPLY, &watch)? {
         Reply::Batch(reports) if reports.len() == files.len() => reports,
         _ => return Err(Trouble::Broken("not the answers to a batch".into())),
@@ -190,8 +191,7 @@ fn sane(report: &MediaReport, job: &Job) -> Result<(), String> {
     match (&report.rendered, &job.render) {
         (Some(_), None) => Err("pictures that nobody asked for".into()),
         (Some(Ok(made)), Some(wanted)) => {
-            let asked =
-                |role, view| wanted.outputs.iter().any(|spec| spec.role == role && spec.view == view);
+            let asked = |role, view| wanted.outputs.iter().any(|spec| spec.role == role && spec.view == view);
             let hashes = made.thumbhash.iter().chain(&made.edited_thumbhash);
             let strange = made.pictures.len() + made.refused.len() > wanted.outputs.len()
                 || made.pictures.iter().any(|picture| !asked(picture.role, picture.view))

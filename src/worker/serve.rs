@@ -539,7 +539,8 @@ fn embedded(format: MediaFormat, source: &Source<'_>, target: Target, job: &Job)
 /// The full-size picture of a raw that is shown by the camera's own picture inside: that file itself.
 fn cameras_own(source: &Source<'_>, job: &Job) -> Option<Rendered> {
     let render = job.render.as_ref()?;
-    let wanted = render.outputs.iter().find(|spec| (spec.role, spec.view) == (Role::Fullsize, View::Whole))?;
+    let wanted =
+        render.outputs.iter().find(|spec| (spec.role, spec.view) == (Role::Fullsize, View::Whole))?;
     if wanted.output.format != ImageFormat::Jpeg {
         return None;
     }
