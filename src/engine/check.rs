@@ -18,11 +18,12 @@ use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
 
 use super::announce::Announcer;
 use super::cancel::Cancel;
+use super::choice::Choice;
 use super::config::{CheckConfig, Register, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
 use super::inventory::{self, Census, Holdings, Inventory, Presence};
 use super::ledger::Ledger;
-use super::reconcile::{Choice, Reconciler};
+use super::reconcile::Reconciler;
 use super::roots::Roots;
 use super::scan::{self, Entry, Walked};
 use super::setup::{self, Station};

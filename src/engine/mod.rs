@@ -4,6 +4,7 @@ mod announce;
 pub mod budget;
 pub mod cancel;
 mod check;
+pub mod choice;
 pub mod config;
 pub mod content;
 mod crew;
