@@ -41,22 +41,7 @@ pub fn check(args: &CheckArgs) -> Result<(), String> {
 
 /// Refuses what `repair` cannot do.
 pub fn write(args: &WriteArgs) -> Result<(), String> {
-    match args.register.as_deref() {
-        None | Some("none") => {}
-        Some(way @ ("sql" | "api")) => refuse(
-            &format!("--register {way}"),
-            "leave it out; for files that no record names, let Immich run Administration, Jobs, Generate Thumbnails, \
-             Missing",
-        )?,
-        Some(other) => return Err(format!("--register: expected none, sql or api, found {other:?}")),
-    }
     for (given, option, instead) in [
-        (args.api_url.is_some(), "--api-url", "leave it out, as --register api is not there either"),
-        (
-            args.api_key_file.is_some(),
-            "--api-key-file",
-            "leave it out, as --register api is not there either",
-        ),
         (
             !args.originals_from.is_empty(),
             "--originals-from",

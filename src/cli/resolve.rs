@@ -11,11 +11,12 @@ use super::args::{
     RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg, StateCommand, VerifyArgs, VideoArg,
     WhenArg,
 };
-use super::later;
 use super::layers::Environment;
+use super::{later, register};
 use crate::catalog;
 use crate::engine::{
-    CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
+    CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
+    VerifyConfig,
 };
 use crate::immich::settings;
 use crate::model::{Depth, ImageSettings, Role, Severity, display_path};
@@ -124,10 +125,14 @@ fn check(args: CheckArgs, environment: &Environment) -> Result<Run, String> {
 
 fn repair(args: RepairArgs, environment: &Environment) -> Result<Run, String> {
     later::write(&args.write)?;
-    let (check, options, general) = library("repair", args.check, environment)?;
+    let register = register::resolve(&args.write, environment)?;
+    let (check, mut options, general) = library("repair", args.check, environment)?;
+    register::fits(&register, &check)?;
+    options.scope.asking = matches!(register, Register::Api { .. });
     let config = Config::Repair(RepairConfig {
         check,
         dry_run: args.write.dry_run,
+        register,
         yes_without_backup: args.write.yes_without_backup,
     });
     Ok(Run { config, options, notify: general.notify, log: general.log })

@@ -5,26 +5,30 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::catalog::Catalog;
-use crate::immich::compose::{self, Compose};
+use crate::immich::compose::{self, Compose, Secret};
 use crate::immich::layout::Folder;
 use crate::immich::mounts::{self, GuardError};
 use crate::immich::paths::PathMap;
-use crate::immich::records::Records;
-use crate::model::{Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage};
+use crate::immich::records::{Home, Records, recent_dump};
+use crate::immich::register::{ApiRegistrar, Registrar, SqlRegistrar};
+use crate::model::{Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage, display_path};
+use crate::repair::plan::Way;
 use crate::repair::space;
 use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
 
+use super::announce::Announcer;
 use super::cancel::Cancel;
-use super::config::{CheckConfig, RepairConfig};
+use super::choice::Choice;
+use super::config::{CheckConfig, Register, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
 use super::inventory::{self, Census, Holdings, Inventory, Presence};
 use super::ledger::Ledger;
-use super::reconcile::{Choice, Reconciler};
+use super::reconcile::Reconciler;
 use super::roots::Roots;
 use super::scan::{self, Entry, Walked};
 use super::setup::{self, Station};
 use super::sources::{self, Loaded, Refused};
-use super::unit::{Desk, Repairs, Work};
+use super::unit::{Desk, Known, Repairs, Work};
 
 /// Folder below the media location that holds what Immich generates.
 const THUMBS: &str = "thumbs";
@@ -64,7 +68,7 @@ impl Run<'_> {
         let media = self.media(compose.as_ref())?;
         let station = Station::new(self.config.resources)?;
         let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
-        let Loaded { mut records, notes } = match loaded {
+        let Loaded { mut records, notes, database } = match loaded {
             Ok(loaded) => loaded,
             Err(refused) => return Err(self.without_records(command, &media, refused)),
         };
@@ -81,7 +85,80 @@ impl Run<'_> {
         if !violations.is_empty() {
             return Err(self.stop(&violations));
         }
-        self.look_at_library(&media, &Arc::new(records), &map, &station, deadline)
+        let registrar = self.registrar(&media, &records, &map, database.as_ref())?;
+        self.look_at_library(&media, &Arc::new(records), &map, &station, deadline, registrar)
+    }
+
+    /// The way in which new files are made known, ready to be used; refused before anything is written.
+    fn registrar(
+        &self,
+        media: &Path,
+        records: &Records,
+        map: &PathMap,
+        database: Option<&Secret>,
+    ) -> Result<Option<Box<dyn Registrar>>, RunError> {
+        let Some(repair) = self.repair else { return Ok(None) };
+        let source = &records.info.source;
+        let registrar: Box<dyn Registrar> = match &repair.register {
+            Register::None => return Ok(None),
+            Register::Sql => {
+                let Some(url) = database else {
+                    return Err(RunError::usage(format!(
+                        "--register sql writes rows, so it needs the live database, and the records of this run are \
+                         from {source}: give --db postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+                    )));
+                };
+                if !records.schema.writable() {
+                    return Err(RunError::records(format!(
+                        "--register sql: the database is not laid out as Immich's own ({}): nothing is registered in it, \
+                         nothing was changed; leave --register out, or use --register api",
+                        records.schema.problems.join("; ")
+                    )));
+                }
+                self.backup_guard(media, records, map, repair)?;
+                Box::new(
+                    SqlRegistrar::open(url.expose()).map_err(|error| RunError::records(error.to_string()))?,
+                )
+            }
+            Register::Api { address, key } => {
+                if records.home == Home::None {
+                    return Err(RunError::usage(
+                        "--register api needs to know whose the files are: give the database or a dump with --db",
+                    ));
+                }
+                let opened = ApiRegistrar::open(address.clone(), key.clone());
+                Box::new(opened.map_err(|error| RunError::records(error.to_string()))?)
+            }
+        };
+        for note in registrar.notes() {
+            self.sink.send(Event::Note(note));
+        }
+        Ok(Some(registrar))
+    }
+
+    /// Whether a recent complete dump is there to go back to, before anything beyond `thumbs/` is written.
+    fn backup_guard(
+        &self,
+        media: &Path,
+        records: &Records,
+        map: &PathMap,
+        repair: &RepairConfig,
+    ) -> Result<(), RunError> {
+        let folder = mounts::folder_on_host(Folder::Backups, media, map, records.media_location.as_deref());
+        match recent_dump(&folder, jiff::Timestamp::now()) {
+            Ok(path) => {
+                self.sink.send(Event::Note(format!("a dump to go back to: {}", display_path(&path))));
+                Ok(())
+            }
+            Err(why) if repair.yes_without_backup || repair.dry_run => {
+                self.sink.send(Event::Note(format!("there is no dump to go back to: {why}")));
+                Ok(())
+            }
+            Err(why) => Err(RunError::guard(format!(
+                "there is no dump of the database to go back to: {why}; have Immich make one (Administration, Jobs, Create \
+                 job, Create database dump), or say --yes-without-backup; nothing was changed"
+            ))),
+        }
     }
 
     /// The first line of a run that ends before it has begun, and its finding.
@@ -158,6 +235,7 @@ impl Run<'_> {
         map: &PathMap,
         station: &Station,
         deadline: Option<Instant>,
+        registrar: Option<Box<dyn Registrar>>,
     ) -> Result<RunEnd, RunError> {
         let roots = Roots::plan(Some(media), map, records);
         for note in &roots.notes {
@@ -184,7 +262,18 @@ impl Run<'_> {
             self.clear(store.as_ref(), &temporaries);
             self.tell_low_space(media, records, &holdings, map);
         }
-        self.work_on_units(records, &reconciler, &walked, store.as_deref(), station, deadline)
+        let announcer = registrar.map(|registrar| Announcer::new(registrar, self.is_dry_run(), self.sink));
+        let known = Known {
+            way: self.way(),
+            thumbs: thumbs_folder(media, records, map),
+            announcer: announcer.as_ref(),
+        };
+        let repairs = store.as_deref().map(|store| (store, known));
+        let end = self.work_on_units(records, &reconciler, &walked, repairs, station, deadline);
+        if let Some(announcer) = &announcer {
+            announcer.finish();
+        }
+        end
     }
 
     /// Walks everything and holds it against the records. Entries that are no files are told at once.
@@ -277,7 +366,7 @@ impl Run<'_> {
         records: &Records,
         reconciler: &Reconciler<'_>,
         walked: &Walked,
-        store: Option<&dyn FileStore>,
+        repairs: Option<(&dyn FileStore, Known<'_>)>,
         station: &Station,
         deadline: Option<Instant>,
     ) -> Result<RunEnd, RunError> {
@@ -291,10 +380,11 @@ impl Run<'_> {
             reconciler,
             ledger,
             depth,
-            repair: store.map(|store| Repairs {
+            repair: repairs.map(|(store, known)| Repairs {
                 store,
-                dry_run: self.repair.is_some_and(|repair| repair.dry_run),
+                dry_run: self.is_dry_run(),
                 stopped: &stopped,
+                known,
             }),
             sink: self.sink,
         };
@@ -305,9 +395,22 @@ impl Run<'_> {
         let loose = reconciler.loose().map(|loose| Work::Loose(Box::new(loose)));
         station.crew(self.cancel, deadline, setup::BOTH_HASHES).run(
             units.chain(singles).chain(loose),
+            |examiner, works| desk.look_ahead(examiner, works),
             |examiner, work| desk.work(examiner, work),
             |work| desk.left_over(work),
         )
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.repair.is_some_and(|repair| repair.dry_run)
+    }
+
+    fn way(&self) -> Way {
+        match self.repair.map(|repair| &repair.register) {
+            None | Some(Register::None) => Way::None,
+            Some(Register::Sql) => Way::Sql,
+            Some(Register::Api { .. }) => Way::Api,
+        }
     }
 
     fn not_reached(&self, count: u64) {

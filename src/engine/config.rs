@@ -7,7 +7,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::immich::compose::Secret;
 pub use crate::immich::paths::MapRule;
+use crate::immich::register::ApiAddress;
 use crate::model::{Depth, ImageSettings, Role};
 use crate::report::Policy;
 
@@ -155,8 +157,27 @@ pub struct RepairConfig {
     pub check: CheckConfig,
     /// Plan and tell, write nothing.
     pub dry_run: bool,
+    /// How new files are made known to Immich.
+    pub register: Register,
     /// Write beyond `thumbs/` although no recent complete dump is in `backups/`.
     pub yes_without_backup: bool,
+}
+
+/// How new files are made known to Immich (`--register`).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Register {
+    /// Not at all: only files whose path the records name are made.
+    #[default]
+    None,
+    /// By rows of its database.
+    Sql,
+    /// By its API.
+    Api {
+        /// Where it is.
+        address: ApiAddress,
+        /// The key. Never print it.
+        key: Secret,
+    },
 }
 
 /// `photofsck verify`.

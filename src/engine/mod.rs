@@ -1,8 +1,10 @@
 //! What decides: walk, reconcile, schedule, judge, run.
 
+mod announce;
 pub mod budget;
 pub mod cancel;
 mod check;
+pub mod choice;
 pub mod config;
 pub mod content;
 mod crew;
@@ -29,7 +31,8 @@ mod views;
 pub use cancel::Cancel;
 pub use check::{check, repair};
 pub use config::{
-    CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
+    CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
+    VerifyConfig,
 };
 pub use end::{RunEnd, RunError, RunErrorKind, StoppedBy};
 pub use verify::{render, verify};

@@ -7,63 +7,17 @@
 //! themselves call offline is missing with severity info.
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::choice::Choice;
 use super::inventory::{Holdings, Presence, gets_pictures, has_row};
 use super::loose::{Loose, LooseIdx};
 use super::scan::{errno_evidence, unreadable_advice};
 use super::views;
-use super::{Selection, Shard};
 use crate::immich::layout::{MediaClass, class_of};
 use crate::immich::paths::PathMap;
 use crate::immich::records::{AssetIdx, AssetKind, AssetView, FileIdx, FileOwner, PersonIdx};
 use crate::model::{AssetId, Code, Evidence, FaceBox, Finding, Role, Severity, SkipReason, What};
-
-/// Which part of a library a run looks at (`--only`, `--shard`).
-#[derive(Clone, Debug, Default)]
-pub struct Choice {
-    /// Which roles.
-    pub only: Selection,
-    /// Which part.
-    pub shard: Shard,
-}
-
-impl Choice {
-    /// Whether an asset, person or user belongs to the part.
-    pub fn takes_id(&self, id: AssetId) -> bool {
-        self.shard.is_whole() || self.shard.contains(hash_of(&id.0))
-    }
-
-    /// Whether a file without a record belongs to the part: decided by its name and its folder's, so that it does
-    /// not matter where the library is mounted.
-    pub fn takes_path(&self, path: &Path) -> bool {
-        if self.shard.is_whole() {
-            return true;
-        }
-        let name =
-            |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().as_bytes().to_vec();
-        let place = [name(path.parent()), name(Some(path))].join(&b'/');
-        self.shard.contains(hash_of(&place))
-    }
-
-    /// Why a file is left out, if it is.
-    fn refuses(&self, in_shard: bool, role: Role) -> Option<SkipReason> {
-        if !in_shard {
-            Some(SkipReason::OtherShard)
-        } else if !self.only.contains(role) {
-            Some(SkipReason::NotSelected)
-        } else {
-            None
-        }
-    }
-}
-
-/// The same on every machine and in every version, so that shards can run in different places.
-fn hash_of(bytes: &[u8]) -> u64 {
-    let hash = blake3::hash(bytes);
-    hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
-}
 
 /// One file of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,20 +187,30 @@ impl<'a> Reconciler<'a> {
         match role {
             Role::Preview | Role::Thumbnail => live && (!edited || edits),
             Role::Fullsize if edited => live && edits,
-            Role::Fullsize => {
-                let asked = self.holdings.records.image.fullsize_enabled || asset.equirectangular;
-                live && asked && asset.kind == AssetKind::Image && self.needs_converting(asset)
-            }
+            Role::Fullsize => live && self.fullsize_is_made(asset),
             _ => false,
         }
     }
 
-    /// Whether browsers cannot show the original, by the name of the file.
-    fn needs_converting(&self, asset: &AssetView<'_>) -> bool {
+    /// Whether Immich makes a full-size picture of an original: of those that browsers do not show, by the name of the file,
+    /// while the settings ask for it, and of 360 degree pictures always.
+    pub fn fullsize_is_made(&self, asset: &AssetView<'_>) -> bool {
         let index = &self.holdings.records.index;
         let original = index.files_of(asset.idx).find(|file| index.file(*file).role == Role::Original);
         let class = original.and_then(|file| class_of(&index.file_name(file)));
-        matches!(class, Some(MediaClass::OtherImage | MediaClass::Raw))
+        let shown = matches!(class, Some(MediaClass::OtherImage | MediaClass::Raw));
+        let asked = self.holdings.records.image.fullsize_enabled || asset.equirectangular;
+        asked && shown && asset.kind == AssetKind::Image
+    }
+
+    /// Whether files of this role are looked at.
+    pub fn selects(&self, role: Role) -> bool {
+        self.choice.only.contains(role)
+    }
+
+    /// How a new row would spell a path of this host.
+    pub fn to_record(&self, host: &Path) -> Option<PathBuf> {
+        self.map.to_record(host)
     }
 
     fn recorded(&self, file: FileIdx) -> UnitFile {

@@ -1,5 +1,6 @@
 //! The work on one unit: its generated files, its original, and what can be made again.
 
+mod known;
 mod mend;
 mod tell;
 
@@ -8,12 +9,13 @@ use std::path::{Path, PathBuf};
 use crate::catalog::Knowledge;
 use crate::immich::records::{AssetIdx, AssetKind, AssetView, Records};
 use crate::model::{
-    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, Role, Severity, SkipReason, Verdict,
-    What,
+    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, MediaFormat, Role, Severity,
+    SkipReason, Verdict, What,
 };
-use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Source};
+use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Source, Way};
 use crate::repair::store::FileStore;
 
+use super::announce::Announcer;
 use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
@@ -49,6 +51,26 @@ pub struct Repairs<'a> {
     pub dry_run: bool,
     /// Set when the store refuses everything from now on, with the reason.
     pub stopped: &'a std::sync::OnceLock<String>,
+    /// How Immich gets to know new files.
+    pub known: Known<'a>,
+}
+
+impl Repairs<'_> {
+    /// Whether pictures are made for this plan: a dry run needs what is told of the original only where it shows
+    /// statements.
+    fn renders(&self, plan: &AssetPlan) -> bool {
+        !self.dry_run || plan.thumbhash
+    }
+}
+
+/// How Immich gets to know new files.
+pub struct Known<'a> {
+    /// By rows, by asking, or not at all.
+    pub way: Way,
+    /// Where generated pictures are on this host.
+    pub thumbs: PathBuf,
+    /// Where requests go; `None` when there are none.
+    pub announcer: Option<&'a Announcer<'a>>,
 }
 
 /// One thing to work on.
@@ -119,6 +141,48 @@ impl Desk<'_> {
         self.settle(entries, turn.told, done)
     }
 
+    /// Has the worker look at the small generated files of several things together, before it is their turn.
+    pub fn look_ahead(&self, examiner: &mut Examiner<'_>, works: &[Work]) -> Result<(), Halt> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let mut due = Vec::new();
+        for expected in works.iter().flat_map(|work| self.generated_expectations(work)) {
+            if let Earlier::Due { .. } = ledger.ask(&expected)? {
+                due.push(expected);
+            }
+        }
+        Ok(examiner.look_ahead(&due)?)
+    }
+
+    /// What is expected of the generated files that a piece of work begins with.
+    fn generated_expectations(&self, work: &Work) -> Vec<Expectation> {
+        match work {
+            Work::Asset(asset) => {
+                let unit = self.reconciler.unit(*asset);
+                let view = self.records.index.asset(*asset);
+                let gallery = Gallery::new(&unit, &view, &self.records.image);
+                let files = unit.files.iter();
+                files
+                    .filter(|file| file.selected && file.is_present() && file.role.is_generated())
+                    .map(|file| self.expectation(&unit, file, &gallery))
+                    .collect()
+            }
+            Work::Single(single) if single.file.is_present() => {
+                single.file.path.iter().map(|path| self.lone(path, &single.file)).collect()
+            }
+            Work::Loose(loose) if loose.role.is_generated() => {
+                vec![Expectation::unrecorded(&loose.path, loose.role, self.depth)]
+            }
+            Work::Single(_) | Work::Loose(_) => Vec::new(),
+        }
+    }
+
+    /// What is expected of a file that stands alone.
+    fn lone(&self, path: &Path, file: &UnitFile) -> Expectation {
+        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
+        expected.record_path.clone_from(&file.record_path);
+        expected
+    }
+
     /// Tells how many walked entries belong to something that the run did not come to.
     pub fn left_over(&self, work: &Work) {
         let entries = match work {
@@ -146,7 +210,7 @@ impl Desk<'_> {
         self.release(turn);
         let (state, look) = looked?;
         if self.repair.is_some() {
-            self.repair(turn, &state, &self.records.image, look)?;
+            self.repair(turn, unit, &state, look)?;
         }
         Ok(())
     }
@@ -164,6 +228,9 @@ impl Desk<'_> {
             asset: unit.id,
             hidden: view.hidden,
             still: still_of(unit, view),
+            edited: known::is_edited(unit, view.edited),
+            fullsize: self.reconciler.fullsize_is_made(view),
+            metadata: view.has_exif,
             original: OriginalState::Sound,
             files: Vec::new(),
         };
@@ -171,9 +238,10 @@ impl Desk<'_> {
             let number = state.files.len();
             state.files.extend(self.generated(turn, unit, file, (number, &mut gallery))?);
         }
+        state.files.extend(self.wanted(unit));
         let settings = &self.records.image;
         let plan = |state: &AssetState| match self.repair {
-            Some(_) => plan::plan(state, settings),
+            Some(_) => plan::plan(state, settings, self.way()),
             None => AssetPlan::default(),
         };
         let hoped = plan(&suspecting(&state, &gallery.suspects()));
@@ -181,7 +249,7 @@ impl Desk<'_> {
         state.original = self.original(turn, unit, &hoped, &mut gallery, &mut look)?;
         self.compare(turn, &gallery, look.as_ref(), &mut state)?;
         let settled = plan(&state);
-        if settled.from(Source::Original).any(|repair| !hoped.repairs.contains(repair)) {
+        if !settled.is_within(&hoped) {
             self.look_for_more(turn, unit, &gallery, &settled, &mut look)?;
         }
         match state.original {
@@ -237,8 +305,8 @@ impl Desk<'_> {
         plan: &AssetPlan,
         look: &mut Option<Look>,
     ) -> Result<(), Halt> {
-        let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
-        let Some(file) = unit.original.as_ref().filter(|file| file.is_present() && !dry_run) else {
+        let renders = self.repair.as_ref().is_some_and(|repairs| repairs.renders(plan));
+        let Some(file) = unit.original.as_ref().filter(|file| file.is_present() && renders) else {
             return Ok(());
         };
         let mut expected = self.expectation(unit, file, gallery);
@@ -264,7 +332,8 @@ impl Desk<'_> {
         let Some(path) = file.path.clone().or_else(|| file.record_path.clone()) else { return Ok(None) };
         let asset = self.records.index.asset(unit.asset);
         let shows = views::shown(&self.records.index, &asset, file, &self.records.image);
-        let mut state = GeneratedState { role: file.role, shows, path, row, wrong: None, seen: None };
+        let (role, edited) = (file.role, file.edited);
+        let mut state = GeneratedState { role, edited, shows, path, row, wrong: None, seen: None };
         match file.presence {
             Presence::Present => {
                 let expected = self.expectation(unit, file, gallery);
@@ -273,12 +342,16 @@ impl Desk<'_> {
                     Outcome::Gone => state.wrong = Some(What::Missing),
                     Outcome::Trusted(known) => {
                         state.seen = Some(known.identity);
+                        self.doubt_without_row(&mut state, true, known.format);
                         gallery.hang_trusted(number, file.edited, expected, known.size);
                         self.sound(unit, file);
                     }
                     Outcome::Looked(look) => {
                         state.seen = look.identity;
                         state.wrong = wrong_with(&look);
+                        let format =
+                            look.report.as_ref().map_or(MediaFormat::Unknown, |report| report.format);
+                        self.doubt_without_row(&mut state, look.judgement.verdict.is_sound(), format);
                         if look.judgement.verdict.is_sound() || self.quickly_sound(&look) {
                             self.sound(unit, file);
                         }
@@ -293,6 +366,19 @@ impl Desk<'_> {
             Presence::Unreadable { .. } => state.wrong = Some(What::Unreadable),
         }
         Ok(file.role.is_generated().then_some(state))
+    }
+
+    /// A file is made known only if it was decoded whole and is what its name says.
+    fn doubt_without_row(&self, state: &mut GeneratedState, sound: bool, format: MediaFormat) {
+        let picture = matches!(state.role, Role::Preview | Role::Thumbnail | Role::Fullsize);
+        if state.row != Row::Absent || self.way() == Way::None || !picture {
+            return;
+        }
+        if !sound {
+            state.wrong.get_or_insert(What::Unverifiable);
+        } else if !known::is_well_named(&state.path, format) {
+            state.wrong.get_or_insert(What::WrongFormat);
+        }
     }
 
     /// As far as `--quick` can tell.
@@ -317,9 +403,9 @@ impl Desk<'_> {
         look: &mut Option<Look>,
     ) -> Result<OriginalState, Halt> {
         let Some(file) = &unit.original else { return Ok(OriginalState::Missing) };
-        let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
-        let job = hoped.render_job(Source::Original, &self.records.image);
-        let needed = job.is_some();
+        let renders = self.repair.as_ref().is_some_and(|repairs| repairs.renders(hoped));
+        let job = hoped.render_job(Source::Original, &self.records.image).filter(|_| renders);
+        let needed = hoped.needs_original();
         match file.presence {
             Presence::Present => {}
             Presence::Missing => return Ok(OriginalState::Missing),
@@ -341,7 +427,7 @@ impl Desk<'_> {
             // Pictures are made of what was decoded whole, whatever the run's own depth is.
             expected.depth = expected.depth.max(Depth::Keyframes);
         }
-        let outcome = if needed && !dry_run {
+        let outcome = if job.is_some() {
             let told = turn.examiner.look(&expected, job.as_ref())?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else if disputed || (needed && self.depth == Depth::Structure) {
@@ -374,21 +460,16 @@ impl Desk<'_> {
             self.finding(finding);
         }
         let file = &single.file;
-        let Some(path) = &file.path else { return Ok(()) };
-        let mut wrong = file.presence == Presence::Missing;
-        if file.is_present() {
-            let mut expected = Expectation::unrecorded(path, file.role, self.depth);
-            expected.record_path.clone_from(&file.record_path);
+        let mut wrong = (file.presence == Presence::Missing).then_some(What::Missing);
+        if let (true, Some(path)) = (file.is_present(), &file.path) {
             turn.obstacle = (file.role == Role::Person).then_some(FACELESS_ADVICE);
-            wrong = match self.look(turn, &expected, file.counted)? {
-                Outcome::Looked(look) => wrong_with(&look).is_some(),
-                Outcome::Trusted(_) => false,
-                Outcome::Gone => true,
+            wrong = match self.look(turn, &self.lone(path, file), file.counted)? {
+                Outcome::Looked(look) => wrong_with(&look),
+                Outcome::Trusted(_) => None,
+                Outcome::Gone => Some(What::Missing),
             };
         }
-        if wrong && file.role == Role::Person && self.repair.is_some() {
-            self.sink.send(Event::Repair(plan::faceless(path)));
-        }
+        self.faceless(single, wrong);
         Ok(())
     }
 

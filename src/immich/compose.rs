@@ -42,12 +42,17 @@ pub struct Compose {
     pub notes: Vec<String>,
 }
 
-/// A database address that may hold a password: it is never printed whole.
+/// A database address that may hold a password, or a key: it is never printed whole.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The whole address, for the one who connects.
+    /// Keeps a text from being printed.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The whole text, for the one who connects.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -57,7 +62,7 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Address::parse(&self.0) {
             Some(address) => write!(f, "{}://{}/{}", address.scheme, address.place(), address.database()),
-            None => f.write_str("a database address"),
+            None => f.write_str("***"),
         }
     }
 }

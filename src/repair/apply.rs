@@ -128,6 +128,7 @@ mod tests {
             source: Source::Original,
             because: What::Empty,
             seen: std::fs::metadata(path).ok().as_ref().map(FileIdentity::from),
+            named: true,
         }
     }
 

@@ -93,7 +93,13 @@ impl Collected {
             reason: repair.reason.clone(),
         };
         if self.repairs.len() >= REASONS && !self.repairs.contains_key(&kind) {
-            "various reasons".clone_into(&mut kind.reason);
+            let more = match (repair.action, repair.status) {
+                (RepairAction::Register, RepairStatus::Planned) => {
+                    "further ones; --json FILE has each in full"
+                }
+                _ => "various reasons",
+            };
+            more.clone_into(&mut kind.reason);
         }
         if repair.status == RepairStatus::Done {
             self.forget_example(repair);

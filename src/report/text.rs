@@ -353,7 +353,11 @@ fn repair_words(kind: &RepairKind, group: &RepairGroup) -> String {
         RepairAction::RestoreOriginal => "original restored".to_owned(),
         RepairAction::Relink => "original put back where the records name it".to_owned(),
         RepairAction::Quarantine => "file moved to quarantine".to_owned(),
-        RepairAction::Register => format!("{} made known to Immich", kind.role),
+        RepairAction::Register => match kind.status {
+            RepairStatus::Done => format!("{} made known to Immich", kind.role),
+            RepairStatus::Planned => format!("{} to be made known to Immich", kind.role),
+            RepairStatus::Failed | RepairStatus::Skipped => format!("{} not made known to Immich", kind.role),
+        },
         RepairAction::Salvage => "best surviving picture copied out".to_owned(),
     };
     let mut text = format!("{} x {what}", count(group.count));

@@ -9,8 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use photofsck::engine::choice::Choice;
 use photofsck::engine::inventory::{Census, Inventory, build_map, check_imports};
-use photofsck::engine::reconcile::{Choice, Reconciler};
+use photofsck::engine::reconcile::Reconciler;
 use photofsck::engine::roots::Roots;
 use photofsck::engine::scan::{Entry, Walked, scan};
 use photofsck::engine::{Cancel, MapRule};

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
+use photofsck::media::retag::retag;
 use photofsck::media::structure::{
     av1, bmff, ebml, gif, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
 };
-use photofsck::media::retag::retag;
 use photofsck::media::{Source, exif, quick};
 use photofsck::model::{DecodeError, Orientation};
 

@@ -1,7 +1,10 @@
 //! The newest complete dump among those that Immich makes every night.
 
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use flate2::bufread::MultiGzDecoder;
 use jiff::Timestamp;
 
 use super::dump_name::time_in_name;
@@ -49,6 +52,76 @@ pub fn find_newest_dump(media: &Path, progress: &mut dyn FnMut(u64)) -> NewestDu
     found
 }
 
+/// A dump is recent for so long: Immich makes one every night, and one may be missed.
+const RECENT_HOURS: i64 = 48;
+
+/// The newest dump in this folder, if it is complete and recent enough to go back to; `folder` is Immich's `backups`.
+///
+/// # Errors
+/// Why there is none.
+pub fn recent_dump(folder: &Path, now: Timestamp) -> Result<PathBuf, String> {
+    let shown = display_path(folder);
+    let mut unfinished = Vec::new();
+    let mut candidates =
+        candidates(folder, &mut unfinished).map_err(|error| format!("cannot look into {shown}: {error}"))?;
+    candidates.sort();
+    let mut incomplete = Vec::new();
+    while let Some((time, path)) = candidates.pop() {
+        let age = time.map(|time| now.as_second().saturating_sub(time.as_second()) / 3600);
+        let Some(age) = age.filter(|age| *age <= RECENT_HOURS) else {
+            let age = age.map_or_else(String::new, |age| format!(" and {age} hours old"));
+            incomplete.push(format!(
+                "{} is the newest before{age}, older than {RECENT_HOURS} hours",
+                display_path(&path)
+            ));
+            break;
+        };
+        match ends_as_it_should(&path) {
+            Ok(true) => return Ok(path),
+            Ok(false) => {
+                incomplete.push(format!("{} is {age} hours old and incomplete", display_path(&path)))
+            }
+            Err(error) => incomplete.push(format!("{}: {error}", display_path(&path))),
+        }
+    }
+    if incomplete.is_empty() {
+        return Err(format!("{shown} holds no finished dump"));
+    }
+    Err(incomplete.join("; "))
+}
+
+/// Whether a dump has the last line that its tool writes, at its end.
+fn ends_as_it_should(path: &Path) -> io::Result<bool> {
+    const TAIL: usize = 4096;
+    let mut file = File::open(path)?;
+    let mut magic = [0; 2];
+    let gzip = file.read(&mut magic)? == 2 && magic == [0x1f, 0x8b];
+    let mut tail = Vec::new();
+    if gzip {
+        file.rewind()?;
+        let mut text = MultiGzDecoder::new(io::BufReader::with_capacity(256 << 10, file));
+        let mut piece = vec![0; 256 << 10];
+        loop {
+            match text.read(&mut piece) {
+                Ok(0) => break,
+                Ok(read) => {
+                    tail.extend_from_slice(piece.get(..read).unwrap_or_default());
+                    tail.drain(..tail.len().saturating_sub(TAIL));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    } else {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL as u64)))?;
+        file.take(TAIL as u64).read_to_end(&mut tail)?;
+    }
+    let says = |words: &str| memchr::memmem::find(&tail, words.as_bytes()).is_some();
+    Ok(says("-- PostgreSQL database dump complete") || says("-- PostgreSQL database cluster dump complete"))
+}
+
 fn candidates(
     folder: &Path,
     skipped: &mut Vec<String>,
@@ -70,4 +143,44 @@ fn candidates(
 /// Names in lower case, as Immich and everybody else writes them.
 fn is_dump_name(name: &str) -> bool {
     [".sql", ".sql.gz"].iter().any(|ending| name.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn only_a_recent_and_complete_dump_is_one_to_go_back_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let now: Timestamp = "2026-06-03T12:00:00Z".parse().unwrap();
+        assert!(recent_dump(&folder.join("nothing"), now).unwrap_err().contains("cannot look"));
+        assert!(recent_dump(folder, now).unwrap_err().contains("holds no finished dump"));
+        let name = |day: u8, ending: &str| {
+            folder.join(format!("immich-db-backup-202606{day:02}T020000-v3.0.1-pg15.18.{ending}"))
+        };
+        let whole = format!("{}\n--\n-- PostgreSQL database dump complete\n--\n\n", "row\n".repeat(50_000));
+        let gzip = |text: &str| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        std::fs::write(name(1, "sql.gz"), gzip(&whole)).unwrap();
+        assert!(recent_dump(folder, now).unwrap_err().contains("58 hours old"));
+        std::fs::write(name(2, "sql.gz"), gzip(&whole)).unwrap();
+        assert_eq!(recent_dump(folder, now).unwrap(), name(2, "sql.gz"));
+        let packed = gzip(&whole);
+        std::fs::write(name(3, "sql.gz"), packed.get(..packed.len() / 2).unwrap()).unwrap();
+        assert_eq!(recent_dump(folder, now).unwrap(), name(2, "sql.gz"));
+        std::fs::remove_file(name(2, "sql.gz")).unwrap();
+        let why = recent_dump(folder, now).unwrap_err();
+        assert!(why.contains("incomplete") && why.contains("58 hours"), "{why}");
+        std::fs::write(name(3, "sql.gz.tmp"), &packed).unwrap();
+        std::fs::write(name(3, "sql"), &whole).unwrap();
+        assert_eq!(recent_dump(folder, now).unwrap(), name(3, "sql"));
+    }
 }

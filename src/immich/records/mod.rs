@@ -23,7 +23,7 @@ mod views;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use backups::{NewestDump, find_newest_dump};
+pub use backups::{NewestDump, find_newest_dump, recent_dump};
 pub use build::{AssetInput, ExifInput, IndexBuilder};
 pub use dump::{DumpSource, read as read_dump};
 pub use index::RecordIndex;

@@ -15,10 +15,10 @@ use rawler::rawimage::{BlackLevel, RawPhotometricInterpretation, WhiteLevel};
 use rawler::rawsource::RawSource;
 use rawler::{RawImage, RawImageData, RawlerError};
 
+use crate::media::retag::retag;
 use crate::media::structure::jpeg_walk::Flaw;
 use crate::media::structure::raw::{self, Tiff};
 use crate::media::structure::{bmff, mp4};
-use crate::media::retag::retag;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, magic};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
