@@ -344,7 +344,7 @@ impl Run<'_> {
             .filter(|file| holdings.presence(*file) == Presence::Missing)
             .filter_map(|file| match index.file(file).role {
                 Role::Preview => Some(space::estimate(&records.image.preview)),
-                Role::Thumbnail => Some(space::estimate(&records.image.thumbnail)),
+                Role::Thumbnail | Role::Person => Some(space::estimate(&records.image.thumbnail)),
                 _ => None,
             })
             .fold(0, u64::saturating_add);

@@ -60,3 +60,41 @@ impl Faces {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn id(number: u32) -> AssetId {
+        let mut bytes = [0; 16];
+        bytes.split_at_mut(4).0.copy_from_slice(&number.to_be_bytes());
+        AssetId(bytes)
+    }
+
+    #[test]
+    fn every_person_gets_the_chosen_face_whatever_comes_first() {
+        let place =
+            |number: u32| FaceBox::new((60_000, 60_000), (i64::from(number), 0), (60_000, 9)).unwrap();
+        let mut faces = Faces::default();
+        let count = u32::try_from(PIECE).unwrap() * 2 + 5;
+        for number in 0..count {
+            faces.see(id(number), number / 3, place(number));
+            if number % 100 == 0 {
+                // Chosen before it is met, and long after; one face may stand for two.
+                faces.want(id(number + 50), number);
+                faces.want(id(number / 2), number + 1);
+            }
+        }
+        faces.want(id(count + 1), 77);
+        let mut told = std::collections::BTreeMap::new();
+        faces.settle(|person, face| assert_eq!(told.insert(person, face), None));
+        for number in (0..count - 50).step_by(100) {
+            for (person, face) in [(number, number + 50), (number + 1, number / 2)] {
+                assert_eq!(told.get(&person), Some(&Face { asset: AssetIdx(face / 3), place: place(face) }));
+            }
+        }
+        assert!(!told.contains_key(&77));
+        assert_eq!(size_of::<Seen>(), 24, "there may be millions of them");
+    }
+}

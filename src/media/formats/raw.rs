@@ -471,6 +471,32 @@ mod tests {
     }
 
     #[test]
+    fn the_cameras_own_picture_is_taken_as_it_is_and_turned_as_the_raw_says() {
+        let jpeg = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x1e\0\x28\x01\x01\x11\0\xff\xda\0\x02data\xff\xd9";
+        let length = u32::try_from(jpeg.len()).unwrap_or(0);
+        let mut raw = b"II\x2a\0\x08\0\0\0\x03\0".to_vec();
+        for (tag, value) in [(0x0111_u16, 50), (0x0112, 6), (0x0117, length)] {
+            raw.extend(tag.to_le_bytes());
+            raw.extend(4_u16.to_le_bytes());
+            raw.extend([1, 0, 0, 0]);
+            raw.extend(u32::to_le_bytes(value));
+        }
+        raw.extend([0; 4]);
+        raw.extend(jpeg);
+        let nowhere = std::fs::File::open("/dev/null").ok();
+        let Some(nowhere) = nowhere.as_ref() else { return };
+        let source = Source::new(nowhere, raw.len() as u64, Some(&raw), "nef");
+        let limits = Limits::default();
+        let found = embedded_file(&source, 30, &limits);
+        let Some((file, size)) = found else { unreachable!("no JPEG was found") };
+        assert_eq!(size, PixelSize::new(30, 40));
+        assert!(file.starts_with(b"\xff\xd8\xff\xe1") && file.ends_with(jpeg.get(2..).unwrap_or_default()));
+        let block = exif::read(file.get(6..).unwrap_or_default());
+        assert_eq!(block.orientation.map(Orientation::exif), Some(6));
+        assert_eq!(embedded_file(&source, 31, &limits), None);
+    }
+
+    #[test]
     fn embedded_jpegs_tell_their_size() {
         let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xc0\0\x11\x08\x01\x02\x03\x04";
         assert_eq!(jpeg_size(jpeg), Some(PixelSize::new(0x304, 0x102)));
