@@ -20,7 +20,7 @@ use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
 use super::judge::Expectation;
-use super::ledger::Ledger;
+use super::ledger::{Earlier, Ledger};
 use super::look::{Examiner, Look};
 use super::loose::Loose;
 use super::reconcile::{AssetUnit, FACELESS_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
