@@ -311,8 +311,9 @@ impl Desk<'_> {
         };
         let mut expected = self.expectation(unit, file, gallery);
         expected.depth = expected.depth.max(Depth::Keyframes);
-        let job = plan.render_job(Source::Original, &self.records.image);
-        *look = Some(turn.examiner.look(&expected, job.as_ref())?);
+        if let Some(job) = plan.render_job(Source::Original, &self.records.image) {
+            *look = Some(self.look_and_make(turn, &expected, &job)?);
+        }
         Ok(())
     }
 
@@ -427,8 +428,8 @@ impl Desk<'_> {
             // Pictures are made of what was decoded whole, whatever the run's own depth is.
             expected.depth = expected.depth.max(Depth::Keyframes);
         }
-        let outcome = if job.is_some() {
-            let told = turn.examiner.look(&expected, job.as_ref())?;
+        let outcome = if let Some(job) = &job {
+            let told = self.look_and_make(turn, &expected, job)?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else if disputed || (needed && self.depth == Depth::Structure) {
             let told = turn.examiner.look(&expected, None)?;
@@ -518,7 +519,9 @@ impl Desk<'_> {
 
 /// What faces of a video are cut out of.
 fn still_of(unit: &AssetUnit, view: &AssetView<'_>) -> Option<PathBuf> {
-    let preview = unit.files.iter().find(|file| file.role == Role::Preview && !file.edited);
+    let mut previews = unit.files.iter().filter(|file| file.role == Role::Preview && !file.edited);
+    // One that this run does not look at is made no more than it is now.
+    let preview = previews.find(|file| file.selected || file.is_present());
     let place = preview.and_then(|file| file.path.clone()).unwrap_or_default();
     (view.kind == AssetKind::Video).then_some(place)
 }

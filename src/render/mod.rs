@@ -46,6 +46,10 @@ pub struct RenderSpec {
 }
 
 impl RenderSpec {
+    fn needs_full_size(&self) -> bool {
+        self.role == Role::Fullsize || self.view != View::Whole
+    }
+
     /// The thumbnail of a person: a JPEG, never progressive, with the quality of other thumbnails.
     pub fn face(settings: &ImageSettings, face: FaceBox) -> Self {
         let quality = settings.thumbnail.quality;
@@ -126,7 +130,13 @@ impl RenderJob {
 
     /// Whether the original has to be decoded at full resolution.
     pub fn needs_full_size(&self) -> bool {
-        self.outputs.iter().any(|spec| spec.role == Role::Fullsize || spec.view != View::Whole)
+        self.outputs.iter().any(RenderSpec::needs_full_size)
+    }
+
+    /// The job without the pictures that need full resolution, and those.
+    pub fn without_full_size(&self) -> (Self, Vec<RenderSpec>) {
+        let (large, outputs) = self.outputs.iter().copied().partition(RenderSpec::needs_full_size);
+        (Self { outputs, ..self.clone() }, large)
     }
 }
 

@@ -567,3 +567,16 @@ fn an_edited_set_is_cropped_scaled_and_turned() {
     let what = made.refused[0].error.to_string();
     assert!(what.contains("40x30 pixels at 30,4 are not inside a picture of 60x50"), "{what}");
 }
+
+#[test]
+fn what_needs_full_resolution_can_be_left_out() {
+    let settings = ImageSettings::default();
+    let mut job = RenderJob::new(&settings, &[Role::Preview, Role::Fullsize, Role::Thumbnail], true);
+    let found = FaceBox::new((30, 25), (4, 5), (9, 13)).unwrap();
+    job.outputs.push(RenderSpec::face(&settings, found));
+    let (rest, large) = job.without_full_size();
+    let roles = |specs: &[RenderSpec]| specs.iter().map(|spec| spec.role).collect::<Vec<_>>();
+    assert_eq!(roles(&rest.outputs), [Role::Preview, Role::Thumbnail]);
+    assert_eq!(roles(&large), [Role::Fullsize, Role::Person]);
+    assert!(job.needs_full_size() && !rest.needs_full_size() && rest.thumbhash);
+}

@@ -88,7 +88,7 @@ pub struct AssetState {
     pub asset: AssetId,
     /// A hidden motion video: Immich neither makes nor shows pictures of it.
     pub hidden: bool,
-    /// Faces are cut out of this file instead of the original: a video's preview.
+    /// Faces are cut out of this file instead of the original: a video's preview; empty when there is none.
     pub still: Option<PathBuf>,
     /// An edited picture: what people see, and the thumbhash, is of its edited set.
     pub edited: bool,
@@ -347,6 +347,9 @@ fn spec(role: Role, view: View, settings: &ImageSettings) -> Result<RenderSpec, 
 
 /// Whether the preview that faces of a video are cut out of is sound, or will be.
 fn still(state: &AssetState, settings: &ImageSettings, way: Way) -> Result<(), String> {
+    if state.still.as_ref().is_some_and(|still| still.as_os_str().is_empty()) {
+        return Err("it is cut out of the video's preview, and there is none".into());
+    }
     let preview = state.files.iter().find(|file| Some(&file.path) == state.still.as_ref());
     let Some((preview, wrong)) = preview.and_then(|preview| Some((preview, preview.wrong?))) else {
         return Ok(());

@@ -110,6 +110,8 @@ fn faces_come_from_the_original_or_from_the_preview_of_a_video() {
     let broken = GeneratedState { wrong: Some(What::Empty), ..preview };
     let plan = decided(&video(OriginalState::Sound, broken.clone()));
     assert_eq!((plan.from(Source::Still).count(), plan.from(Source::Original).count()), (1, 1));
+    let nowhere = AssetState { still: Some(PathBuf::new()), ..video(OriginalState::Sound, broken.clone()) };
+    assert!(decided(&nowhere).skipped[0].reason.contains("there is none"));
     let plan = decided(&video(OriginalState::Missing, broken));
     assert_eq!((plan.repairs, plan.skipped.len()), (vec![], 2));
     assert!(plan.skipped[0].reason.contains("the video's preview"), "{}", plan.skipped[0].reason);
