@@ -18,11 +18,12 @@ use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
 
 use super::announce::Announcer;
 use super::cancel::Cancel;
+use super::choice::Choice;
 use super::config::{CheckConfig, Register, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
 use super::inventory::{self, Census, Holdings, Inventory, Presence};
 use super::ledger::Ledger;
-use super::reconcile::{Choice, Reconciler};
+use super::reconcile::Reconciler;
 use super::roots::Roots;
 use super::scan::{self, Entry, Walked};
 use super::setup::{self, Station};
@@ -343,7 +344,7 @@ impl Run<'_> {
             .filter(|file| holdings.presence(*file) == Presence::Missing)
             .filter_map(|file| match index.file(file).role {
                 Role::Preview => Some(space::estimate(&records.image.preview)),
-                Role::Thumbnail => Some(space::estimate(&records.image.thumbnail)),
+                Role::Thumbnail | Role::Person => Some(space::estimate(&records.image.thumbnail)),
                 _ => None,
             })
             .fold(0, u64::saturating_add);

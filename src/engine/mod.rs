@@ -4,6 +4,7 @@ mod announce;
 pub mod budget;
 pub mod cancel;
 mod check;
+pub mod choice;
 pub mod config;
 pub mod content;
 mod crew;
@@ -25,6 +26,7 @@ mod sizes;
 mod sources;
 mod unit;
 mod verify;
+mod views;
 
 pub use cancel::Cancel;
 pub use check::{check, repair};

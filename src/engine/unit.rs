@@ -7,12 +7,12 @@ mod tell;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Knowledge;
-use crate::immich::records::{AssetIdx, AssetView, Records};
+use crate::immich::records::{AssetIdx, AssetKind, AssetView, Records};
 use crate::model::{
     CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, MediaFormat, Role, Severity,
     SkipReason, Verdict, What,
 };
-use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Way};
+use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Source, Way};
 use crate::repair::store::FileStore;
 
 use super::announce::Announcer;
@@ -23,7 +23,8 @@ use super::judge::Expectation;
 use super::ledger::{Earlier, Ledger};
 use super::look::{Examiner, Look};
 use super::loose::Loose;
-use super::reconcile::{AssetUnit, EDITED_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
+use super::reconcile::{AssetUnit, FACELESS_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
+use super::views;
 use tell::advise;
 
 /// What the work on every unit needs.
@@ -95,6 +96,8 @@ struct Turn<'a, 'b> {
     held: Vec<Finding>,
     /// Why `repair` cannot make this unit's pictures again, as advice.
     obstacle: Option<&'static str>,
+    /// Faces are made from the preview, whatever is wrong with the original.
+    faces_apart: bool,
 }
 
 /// What became of one file.
@@ -117,6 +120,7 @@ impl Desk<'_> {
             items: Vec::new(),
             held: Vec::new(),
             obstacle: None,
+            faces_apart: false,
         };
         let (entries, done) = match work {
             Work::Asset(asset) => {
@@ -219,9 +223,11 @@ impl Desk<'_> {
         view: &AssetView<'_>,
     ) -> Result<(AssetState, Option<Look>), Halt> {
         let mut gallery = Gallery::new(unit, view, &self.records.image);
+        turn.faces_apart = view.kind == AssetKind::Video;
         let mut state = AssetState {
             asset: unit.id,
             hidden: view.hidden,
+            still: still_of(unit, view),
             edited: known::is_edited(unit, view.edited),
             fullsize: self.reconciler.fullsize_is_made(view),
             metadata: view.has_exif,
@@ -242,8 +248,9 @@ impl Desk<'_> {
         let mut look = None;
         state.original = self.original(turn, unit, &hoped, &mut gallery, &mut look)?;
         self.compare(turn, &gallery, look.as_ref(), &mut state)?;
-        if !plan(&state).is_within(&hoped) {
-            self.look_for_more(turn, unit, &gallery, &plan(&state), &mut look)?;
+        let settled = plan(&state);
+        if !settled.is_within(&hoped) {
+            self.look_for_more(turn, unit, &gallery, &settled, &mut look)?;
         }
         match state.original {
             OriginalState::Damaged(_) => {
@@ -304,7 +311,9 @@ impl Desk<'_> {
         };
         let mut expected = self.expectation(unit, file, gallery);
         expected.depth = expected.depth.max(Depth::Keyframes);
-        *look = Some(turn.examiner.look(&expected, plan.render_job(&self.records.image).as_ref())?);
+        if let Some(job) = plan.render_job(Source::Original, &self.records.image) {
+            *look = Some(self.look_and_make(turn, &expected, &job)?);
+        }
         Ok(())
     }
 
@@ -322,8 +331,10 @@ impl Desk<'_> {
             (Some(_), Some(_)) => Row::Names,
         };
         let Some(path) = file.path.clone().or_else(|| file.record_path.clone()) else { return Ok(None) };
-        let mut state =
-            GeneratedState { role: file.role, edited: file.edited, path, row, wrong: None, seen: None };
+        let asset = self.records.index.asset(unit.asset);
+        let shows = views::shown(&self.records.index, &asset, file, &self.records.image);
+        let (role, edited) = (file.role, file.edited);
+        let mut state = GeneratedState { role, edited, shows, path, row, wrong: None, seen: None };
         match file.presence {
             Presence::Present => {
                 let expected = self.expectation(unit, file, gallery);
@@ -348,8 +359,8 @@ impl Desk<'_> {
                         gallery.hang(number, file.edited, expected, look);
                     }
                 }
-                if file.edited {
-                    turn.held.iter_mut().skip(before).for_each(|finding| advise(finding, EDITED_ADVICE));
+                if let Err(advice) = shows {
+                    turn.held.iter_mut().skip(before).for_each(|finding| advise(finding, advice));
                 }
             }
             Presence::Missing | Presence::Unmapped => state.wrong = Some(What::Missing),
@@ -394,7 +405,7 @@ impl Desk<'_> {
     ) -> Result<OriginalState, Halt> {
         let Some(file) = &unit.original else { return Ok(OriginalState::Missing) };
         let renders = self.repair.as_ref().is_some_and(|repairs| repairs.renders(hoped));
-        let job = hoped.render_job(&self.records.image).filter(|_| renders);
+        let job = hoped.render_job(Source::Original, &self.records.image).filter(|_| renders);
         let needed = hoped.needs_original();
         match file.presence {
             Presence::Present => {}
@@ -417,8 +428,8 @@ impl Desk<'_> {
             // Pictures are made of what was decoded whole, whatever the run's own depth is.
             expected.depth = expected.depth.max(Depth::Keyframes);
         }
-        let outcome = if job.is_some() {
-            let told = turn.examiner.look(&expected, job.as_ref())?;
+        let outcome = if let Some(job) = &job {
+            let told = self.look_and_make(turn, &expected, job)?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else if disputed || (needed && self.depth == Depth::Structure) {
             let told = turn.examiner.look(&expected, None)?;
@@ -452,13 +463,14 @@ impl Desk<'_> {
         let file = &single.file;
         let mut wrong = (file.presence == Presence::Missing).then_some(What::Missing);
         if let (true, Some(path)) = (file.is_present(), &file.path) {
+            turn.obstacle = (file.role == Role::Person).then_some(FACELESS_ADVICE);
             wrong = match self.look(turn, &self.lone(path, file), file.counted)? {
                 Outcome::Looked(look) => wrong_with(&look),
                 Outcome::Trusted(_) => None,
                 Outcome::Gone => Some(What::Missing),
             };
         }
-        self.face_known(single, wrong);
+        self.faceless(single, wrong);
         Ok(())
     }
 
@@ -492,7 +504,8 @@ impl Desk<'_> {
         let mut expected = Expectation::unrecorded(path, file.role, self.depth);
         expected.record_path.clone_from(&file.record_path);
         expected.asset = Some(unit.id);
-        expected.lowered = unit.lowered;
+        // A person is shown whatever becomes of the picture that its face was found in.
+        expected.lowered = unit.lowered && file.role != Role::Person;
         if file.role == Role::Original {
             expected.checksum = view.checksum;
             expected.recorded_size = view.size.filter(|_| view.checksum.is_some());
@@ -502,6 +515,15 @@ impl Desk<'_> {
         }
         expected
     }
+}
+
+/// What faces of a video are cut out of.
+fn still_of(unit: &AssetUnit, view: &AssetView<'_>) -> Option<PathBuf> {
+    let mut previews = unit.files.iter().filter(|file| file.role == Role::Preview && !file.edited);
+    // One that this run does not look at is made no more than it is now.
+    let preview = previews.find(|file| file.selected || file.is_present());
+    let place = preview.and_then(|file| file.path.clone()).unwrap_or_default();
+    (view.kind == AssetKind::Video).then_some(place)
 }
 
 /// The unit's state if everything that is suspected turns out to be wrong.

@@ -9,6 +9,7 @@ pub mod magic;
 mod pixels;
 pub mod probe;
 pub mod quick;
+pub mod retag;
 mod source;
 pub mod structure;
 

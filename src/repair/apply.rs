@@ -71,7 +71,7 @@ fn try_apply(
     picture: &Rendered,
     verify: &Verify<'_>,
 ) -> Result<(RepairStatus, String), Trouble> {
-    if picture.role != repair.spec.role || picture.bytes.is_empty() {
+    if (picture.role, picture.view) != (repair.spec.role, repair.spec.view) || picture.bytes.is_empty() {
         let found = format!("{} of {} bytes", picture.role, picture.bytes.len());
         return Err(Trouble::Picture(format!("expected a {}, the worker sent a {found}", repair.spec.role)));
     }
@@ -112,14 +112,20 @@ mod tests {
 
     use super::*;
     use crate::model::{AssetId, FileIdentity, ImageSettings, PixelSize, Role, What};
-    use crate::render::RenderSpec;
+    use crate::render::{RenderSpec, View};
+    use crate::repair::plan::Source;
     use crate::repair::store::{Area, DiskStore, DryRunStore};
 
     fn repair_of(path: &Path) -> PlannedRepair {
         PlannedRepair {
             asset: AssetId([1; 16]),
             path: path.to_owned(),
-            spec: RenderSpec { role: Role::Preview, output: ImageSettings::default().preview },
+            spec: RenderSpec {
+                role: Role::Preview,
+                output: ImageSettings::default().preview,
+                view: View::Whole,
+            },
+            source: Source::Original,
             because: What::Empty,
             seen: std::fs::metadata(path).ok().as_ref().map(FileIdentity::from),
             named: true,
@@ -127,7 +133,7 @@ mod tests {
     }
 
     fn picture(role: Role, bytes: &[u8]) -> Rendered {
-        Rendered { role, size: PixelSize::new(2, 1), bytes: bytes.to_vec() }
+        Rendered { role, view: View::Whole, size: PixelSize::new(2, 1), bytes: bytes.to_vec() }
     }
 
     #[test]

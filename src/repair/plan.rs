@@ -3,9 +3,8 @@
 //! The rules, in this order: nothing is done to what is fine; nothing is made from an original that is not
 //! sound, because the old picture may be the last copy; files whose record names path and format are made
 //! where they are named, so that Immich finds them without any change to its database; files without a row
-//! are made and get one (`--register sql`), or Immich is asked for them (`--register api`), or nothing; what
-//! Immich itself makes from more than the original (face crops, transcodes, edited sets) is left to Immich,
-//! or asked of it.
+//! are made and get one (`--register sql`), or Immich is asked for them (`--register api`), or nothing;
+//! transcodes, and pictures of which the records tell too little, are left to Immich, or asked of it.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,7 @@ use crate::model::{
     AssetId, FileIdentity, ImageFormat, ImageSettings, OutputSettings, RepairAction, RepairEvent,
     RepairStatus, Role, What,
 };
-use crate::render::{RenderJob, RenderSpec};
+use crate::render::{RenderJob, RenderSpec, View};
 
 /// What is known about the original that pictures would be made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +68,8 @@ pub struct GeneratedState {
     pub role: Role,
     /// Belongs to the edited set of the asset.
     pub edited: bool,
+    /// What it shows of its asset, or why that cannot be shown here.
+    pub shows: Result<View, &'static str>,
     /// On this host; for an unmapped row as the records spell it.
     pub path: PathBuf,
     /// Where the path comes from.
@@ -87,6 +88,8 @@ pub struct AssetState {
     pub asset: AssetId,
     /// A hidden motion video: Immich neither makes nor shows pictures of it.
     pub hidden: bool,
+    /// Faces are cut out of this file instead of the original: a video's preview; empty when there is none.
+    pub still: Option<PathBuf>,
     /// An edited picture: what people see, and the thumbhash, is of its edited set.
     pub edited: bool,
     /// Immich makes a full-size picture of it.
@@ -106,14 +109,25 @@ pub struct PlannedRepair {
     pub asset: AssetId,
     /// The file on this host.
     pub path: PathBuf,
-    /// Role, format, size and quality of the picture.
+    /// Role, format, size, quality and part of the picture.
     pub spec: RenderSpec,
+    /// What it is made from.
+    pub source: Source,
     /// What is wrong with the file that is there, or that it is missing.
     pub because: What,
     /// The file that the picture replaces; `None` = there was none.
     pub seen: Option<FileIdentity>,
     /// Whether a row names it already.
     pub named: bool,
+}
+
+/// What a picture is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The original.
+    Original,
+    /// [`AssetState::still`], after it was made again itself.
+    Still,
 }
 
 /// A sound file that a row is to name.
@@ -154,23 +168,28 @@ pub struct AssetPlan {
 }
 
 impl AssetPlan {
-    /// The pictures to make, in the order of `repairs`; `None` when there are none.
-    pub fn render_job(&self, settings: &ImageSettings) -> Option<RenderJob> {
-        if self.repairs.is_empty() && !self.thumbhash {
-            return None;
-        }
-        let outputs = self.repairs.iter().map(|repair| repair.spec).collect();
-        Some(RenderJob { outputs, ..RenderJob::new(settings, &[], self.thumbhash) })
+    /// The pictures to make from one source, in the order of `repairs`; `None` when there is nothing to make.
+    pub fn render_job(&self, source: Source, settings: &ImageSettings) -> Option<RenderJob> {
+        let outputs: Vec<_> = self.from(source).map(|repair| repair.spec).collect();
+        let thumbhash = self.thumbhash && source == Source::Original;
+        let wanted = thumbhash || !outputs.is_empty();
+        wanted.then(|| RenderJob { outputs, ..RenderJob::new(settings, &[], thumbhash) })
+    }
+
+    /// The repairs that are made from one source.
+    pub fn from(&self, source: Source) -> impl Iterator<Item = &PlannedRepair> {
+        self.repairs.iter().filter(move |repair| repair.source == source)
     }
 
     /// Whether it has to be known that the original is sound.
     pub fn needs_original(&self) -> bool {
-        !self.repairs.is_empty() || !self.asks.is_empty() || self.thumbhash
+        self.from(Source::Original).next().is_some() || !self.asks.is_empty() || self.thumbhash
     }
 
-    /// Whether everything that this plan makes or asks for is hoped for in the other.
+    /// Whether everything that this plan makes of the original is hoped for in the other.
     pub fn is_within(&self, hoped: &Self) -> bool {
-        self.repairs.iter().all(|repair| hoped.repairs.contains(repair)) && self.thumbhash <= hoped.thumbhash
+        self.from(Source::Original).all(|repair| hoped.repairs.contains(repair))
+            && self.thumbhash <= hoped.thumbhash
     }
 
     /// Bytes that the repairs will take at most, roughly; fullsize pictures are as large as the original.
@@ -198,28 +217,51 @@ pub fn plan(state: &AssetState, settings: &ImageSettings, way: Way) -> AssetPlan
                 asset: state.asset,
                 path,
                 spec,
+                source: source(state, file),
                 because,
                 seen: file.seen,
                 named,
             }),
             Ok(Some(Step::Name)) => plan.rows.push(PlannedRow { role, path }),
             Ok(Some(Step::Ask(job))) => plan.asks.push(PlannedAsk { role, path, job, named }),
-            Err(reason) => plan.skipped.push(RepairEvent {
-                action: RepairAction::Regenerate,
-                role,
-                path,
-                asset: Some(state.asset),
-                status: RepairStatus::Skipped,
-                reason,
-                bytes: None,
-            }),
+            Err(reason) => plan.skipped.push(skipped(role, path, Some(state.asset), reason)),
         }
     }
     // Clients keep what they fetched under the old thumbhash: a broken picture stays in sight until it changes.
-    let replaces = |repair: &PlannedRepair| repair.because != What::Missing && !state.edited;
+    let hashed = |repair: &PlannedRepair| match repair.spec.view {
+        View::Whole => !state.edited,
+        View::Edited(_) => true,
+        View::Face(_) => false,
+    };
+    let replaces = |repair: &PlannedRepair| repair.because != What::Missing && hashed(repair);
     let new = |repair: &PlannedRepair| !repair.named || replaces(repair);
     plan.thumbhash = way == Way::Sql && (!plan.rows.is_empty() || plan.repairs.iter().any(new));
     plan
+}
+
+/// What is to be told of a person's thumbnail that is wrong while the records hold no face for it.
+pub fn faceless(path: PathBuf) -> RepairEvent {
+    skipped(Role::Person, path, None, format!("the records hold no face to make it from; {FACELESS_REMEDY}"))
+}
+
+/// How Immich comes to make a person's thumbnail again: it looks for those whose path is empty only.
+const FACELESS_REMEDY: &str = "choose the person's feature photo again, or empty its thumbnailPath in the database and run Immich's job for missing thumbnails";
+
+fn skipped(role: Role, path: PathBuf, asset: Option<AssetId>, reason: String) -> RepairEvent {
+    RepairEvent {
+        action: RepairAction::Regenerate,
+        role,
+        path,
+        asset,
+        status: RepairStatus::Skipped,
+        reason,
+        bytes: None,
+    }
+}
+
+fn source(state: &AssetState, file: &GeneratedState) -> Source {
+    let still = file.role == Role::Person && state.still.is_some();
+    if still { Source::Still } else { Source::Original }
 }
 
 /// What is done about one file.
@@ -240,17 +282,26 @@ fn decide(
     settings: &ImageSettings,
     way: Way,
 ) -> Result<Step, String> {
-    let transcode = file.role == Role::Video && way == Way::Api;
-    let output = if transcode { None } else { Some(output_settings(file.role, settings)?) };
-    if state.hidden {
+    let picture = matches!(file.role, Role::Preview | Role::Thumbnail | Role::Fullsize);
+    if state.hidden && picture {
         return Err("belongs to a hidden motion video, which needs no pictures".into());
     }
-    if file.edited && way != Way::Api {
-        return Err("made from the asset's edits; left to Immich's own job".into());
-    }
     repairable(wrong)?;
-    sound(&state.original, file.seen.is_some())?;
-    let Some(output) = output else { return ask(state, Job::Transcode) };
+    let lost = matches!(state.original, OriginalState::Damaged(_) | OriginalState::Missing);
+    if let (Err(why), false) = (file.shows, lost || way == Way::Api) {
+        return Err(why.into());
+    }
+    match source(state, file) {
+        Source::Original => sound(&state.original, file.seen.is_some())?,
+        Source::Still => still(state, settings, way)?,
+    }
+    let view = match file.shows {
+        Ok(view) => view,
+        Err(_) if way == Way::Api && file.role == Role::Video => return ask(state, Job::Transcode),
+        Err(_) if way == Way::Api => return ask(state, Job::Remake),
+        Err(why) => return Err(why.into()),
+    };
+    let spec = spec(file.role, view, settings)?;
     match (file.row, way) {
         (Row::Unmapped, _) => {
             return Err(
@@ -264,16 +315,51 @@ fn decide(
             return Err("no record names it, and Immich makes no full-size picture of this original".into());
         }
         (Row::Absent, Way::Api) => return ask(state, Job::Remake),
-        (Row::Names, Way::Api) if file.edited => return ask(state, Job::Remake),
+        (Row::Absent, Way::Sql) if file.edited => {
+            return Err("part of an edited set without its row; left to Immich's own job".into());
+        }
         (Row::Names, _) | (Row::Absent, Way::Sql) => {}
     }
     match format_of(&file.path) {
-        Ok(format) => {
-            let spec = RenderSpec { role: file.role, output: OutputSettings { format, ..output } };
-            Ok(Step::Make(spec, wrong))
+        Ok(format) if file.role == Role::Person && format != spec.output.format => {
+            Err("Immich makes persons' thumbnails as .jpeg, its record names another".into())
         }
-        Err(_) if way == Way::Api => ask(state, Job::Remake),
+        Ok(format) => {
+            let output = OutputSettings { format, ..spec.output };
+            Ok(Step::Make(RenderSpec { output, ..spec }, wrong))
+        }
+        Err(_) if way == Way::Api && picture => ask(state, Job::Remake),
         Err(why) => Err(why),
+    }
+}
+
+/// The picture by the settings, in the format of the settings.
+fn spec(role: Role, view: View, settings: &ImageSettings) -> Result<RenderSpec, String> {
+    let output = match (role, view) {
+        (Role::Preview, _) => settings.preview,
+        (Role::Thumbnail, _) => settings.thumbnail,
+        (Role::Fullsize, _) => settings.fullsize,
+        (Role::Person, View::Face(face)) => return Ok(RenderSpec::face(settings, face)),
+        _ => return Err("not a file that can be made again".into()),
+    };
+    Ok(RenderSpec { role, output, view })
+}
+
+/// Whether the preview that faces of a video are cut out of is sound, or will be.
+fn still(state: &AssetState, settings: &ImageSettings, way: Way) -> Result<(), String> {
+    if state.still.as_ref().is_some_and(|still| still.as_os_str().is_empty()) {
+        return Err("it is cut out of the video's preview, and there is none".into());
+    }
+    let preview = state.files.iter().find(|file| Some(&file.path) == state.still.as_ref());
+    let Some((preview, wrong)) = preview.and_then(|preview| Some((preview, preview.wrong?))) else {
+        return Ok(());
+    };
+    match decide(state, preview, wrong, settings, way) {
+        Ok(Step::Make(..)) => Ok(()),
+        Ok(Step::Name | Step::Ask(_)) => {
+            Err("it is cut out of the video's preview, which Immich is to make first".into())
+        }
+        Err(why) => Err(format!("it is cut out of the video's preview, and that is not made: {why}")),
     }
 }
 
@@ -304,23 +390,6 @@ fn ask(state: &AssetState, job: Job) -> Result<Step, String> {
     Err("Immich has no metadata of it, and its job makes nothing without: run Administration, Jobs, Extract Metadata, \
          Missing first"
         .into())
-}
-
-fn output_settings(role: Role, settings: &ImageSettings) -> Result<OutputSettings, String> {
-    match role {
-        Role::Preview => Ok(settings.preview),
-        Role::Thumbnail => Ok(settings.thumbnail),
-        Role::Fullsize => Ok(settings.fullsize),
-        Role::Person => {
-            Err("a face crop; left to Immich's own job (Administration, Jobs, Generate Thumbnails)".into())
-        }
-        Role::Video => {
-            Err("a transcode; left to Immich's own job (Administration, Jobs, Transcode Videos)".into())
-        }
-        Role::Original | Role::Sidecar | Role::Profile | Role::Unknown => {
-            Err("not a file that can be made again".into())
-        }
-    }
 }
 
 /// Whether writing the file anew mends what is wrong with it.
@@ -375,181 +444,4 @@ fn format_of(path: &Path) -> Result<ImageFormat, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    use super::*;
-
-    fn file(role: Role, name: &str, wrong: What) -> GeneratedState {
-        let seen = (wrong != What::Missing).then(FileIdentity::default);
-        let path = PathBuf::from(format!("/media/thumbs/u/ab/cd/{name}"));
-        GeneratedState { role, edited: false, path, row: Row::Names, wrong: Some(wrong), seen }
-    }
-
-    fn asset(original: OriginalState, files: Vec<GeneratedState>) -> AssetState {
-        AssetState {
-            asset: AssetId([7; 16]),
-            hidden: false,
-            edited: false,
-            fullsize: false,
-            metadata: true,
-            original,
-            files,
-        }
-    }
-
-    fn decided(state: &AssetState) -> AssetPlan {
-        plan(state, &ImageSettings::default(), Way::None)
-    }
-
-    #[test]
-    fn missing_and_broken_pictures_of_sound_originals_are_made_in_the_rows_format() {
-        let files = vec![
-            file(Role::Preview, "a-preview.webp", What::Missing),
-            file(Role::Thumbnail, "a.jpeg", What::Truncated),
-        ];
-        let plan = decided(&asset(OriginalState::Sound, files));
-        assert_eq!(plan.skipped, []);
-        let outputs: Vec<_> =
-            plan.repairs.iter().map(|repair| (repair.spec.output.format, repair.spec.output.size)).collect();
-        assert_eq!(outputs, [(ImageFormat::Webp, 1440), (ImageFormat::Jpeg, 250)]);
-        assert_eq!(plan.repairs[0].seen, None);
-        assert!(plan.repairs[1].seen.is_some());
-        let job = plan.render_job(&ImageSettings::default()).unwrap();
-        assert_eq!((job.outputs.len(), job.preview_size, job.thumbhash), (2, 1440, false));
-        assert!(plan.estimate(0) > 500_000);
-    }
-
-    #[test]
-    fn what_is_fine_is_left_alone() {
-        let fine = GeneratedState { wrong: None, ..file(Role::Preview, "a.jpeg", What::Empty) };
-        assert_eq!(decided(&asset(OriginalState::Sound, vec![fine.clone()])), AssetPlan::default());
-        assert_eq!(decided(&asset(OriginalState::Missing, vec![fine])), AssetPlan::default());
-    }
-
-    #[test]
-    fn nothing_is_made_from_an_original_that_is_not_sound() {
-        for original in [
-            OriginalState::Damaged("ends too early".into()),
-            OriginalState::Missing,
-            OriginalState::Unverifiable("crash".into()),
-            OriginalState::NotChecked,
-        ] {
-            let files = vec![
-                file(Role::Preview, "a.jpeg", What::Empty),
-                file(Role::Thumbnail, "a.webp", What::Missing),
-            ];
-            let plan = decided(&asset(original, files));
-            assert_eq!(plan.repairs, []);
-            assert_eq!(plan.skipped.len(), 2);
-            assert!(plan.skipped[0].reason.contains("last copy"), "{}", plan.skipped[0].reason);
-            assert!(plan.skipped[1].reason.contains("nothing to make it from"));
-        }
-    }
-
-    fn only_reason(change: impl FnOnce(&mut AssetState)) -> String {
-        let mut state = asset(OriginalState::Sound, vec![file(Role::Preview, "a.jpeg", What::Missing)]);
-        change(&mut state);
-        let plan = decided(&state);
-        assert_eq!(plan.repairs, []);
-        assert_eq!(plan.skipped.len(), 1);
-        assert_eq!(plan.skipped[0].status, RepairStatus::Skipped);
-        plan.skipped[0].reason.clone()
-    }
-
-    #[test]
-    fn every_other_case_is_skipped_with_its_reason() {
-        assert!(only_reason(|state| state.files[0].row = Row::Absent).contains("--register"));
-        assert!(only_reason(|state| state.files[0].row = Row::Unmapped).contains("--map"));
-        assert!(only_reason(|state| state.files[0].edited = true).contains("edits"));
-        assert!(only_reason(|state| state.files[0].role = Role::Person).contains("face"));
-        assert!(only_reason(|state| state.files[0].role = Role::Video).contains("transcode"));
-        assert!(only_reason(|state| state.hidden = true).contains("hidden"));
-        assert!(only_reason(|state| state.files[0].path = "/m/a.png".into()).contains(".webp"));
-        assert!(only_reason(|state| state.files[0].wrong = Some(What::Unverifiable)).contains("judged"));
-        assert!(only_reason(|state| state.files[0].wrong = Some(What::Unregistered)).contains("--register"));
-        assert!(only_reason(|state| state.files[0].role = Role::Original).contains("not a file"));
-    }
-
-    fn absent(role: Role, name: &str, wrong: Option<What>) -> GeneratedState {
-        let there = wrong != Some(What::Missing);
-        let seen = there.then(FileIdentity::default);
-        GeneratedState { row: Row::Absent, wrong, seen, ..file(role, name, What::Missing) }
-    }
-
-    fn by(way: Way, state: &AssetState) -> AssetPlan {
-        plan(state, &ImageSettings::default(), way)
-    }
-
-    #[test]
-    fn with_sql_files_without_rows_are_made_and_sound_ones_named() {
-        let files = vec![
-            absent(Role::Preview, "a_preview.jpeg", Some(What::Missing)),
-            absent(Role::Thumbnail, "a_thumbnail.webp", None),
-            absent(Role::Fullsize, "a_fullsize.jpeg", None),
-            absent(Role::Video, "a.mp4", None),
-        ];
-        let mut state = asset(OriginalState::Sound, files);
-        let made = by(Way::Sql, &state);
-        assert_eq!((made.repairs.len(), made.rows.len(), made.asks.len()), (1, 1, 0));
-        assert!(!made.repairs[0].named && made.thumbhash);
-        assert!(made.render_job(&ImageSettings::default()).unwrap().thumbhash);
-        assert_eq!(made.skipped.len(), 2);
-        assert!(
-            made.skipped[0].reason.contains("full-size") && made.skipped[1].reason.contains("transcodes")
-        );
-        state.fullsize = true;
-        assert_eq!(by(Way::Sql, &state).rows.len(), 2);
-        // What is there is named even when nothing can be made of the original; nothing is made.
-        state.original = OriginalState::Missing;
-        let named = by(Way::Sql, &state);
-        assert_eq!((named.repairs.len(), named.rows.len()), (0, 2));
-        let none = decided(&state);
-        assert_eq!((none.repairs.len(), none.rows.len(), none.thumbhash), (0, 0, false));
-    }
-
-    #[test]
-    fn the_thumbhash_follows_only_pixels_that_were_in_sight() {
-        let of = |wrong| vec![file(Role::Preview, "a_preview.jpeg", wrong)];
-        assert!(!by(Way::Sql, &asset(OriginalState::Sound, of(What::Missing))).thumbhash);
-        let mut state = asset(OriginalState::Sound, of(What::Truncated));
-        assert!(by(Way::Sql, &state).thumbhash);
-        assert!(!by(Way::Api, &state).thumbhash && !by(Way::None, &state).thumbhash);
-        state.edited = true;
-        assert!(!by(Way::Sql, &state).thumbhash);
-    }
-
-    #[test]
-    fn with_api_immich_is_asked_for_what_a_row_does_not_settle() {
-        let edited =
-            GeneratedState { edited: true, ..file(Role::Preview, "a_preview_edited.jpeg", What::Empty) };
-        let files = vec![
-            file(Role::Preview, "a_preview.jpeg", What::Missing),
-            absent(Role::Thumbnail, "a_thumbnail.webp", Some(What::Missing)),
-            absent(Role::Preview, "a-preview.jpeg", None),
-            edited,
-            file(Role::Video, "a.mp4", What::Truncated),
-            file(Role::Person, "p.jpeg", What::Missing),
-        ];
-        let mut state = asset(OriginalState::Sound, files);
-        let asked = by(Way::Api, &state);
-        assert_eq!(asked.repairs.len(), 1);
-        let jobs: Vec<_> = asked.asks.iter().map(|ask| (ask.role, ask.job, ask.named)).collect();
-        assert_eq!(
-            jobs,
-            [
-                (Role::Thumbnail, Job::Remake, false),
-                (Role::Preview, Job::Remake, false),
-                (Role::Preview, Job::Remake, true),
-                (Role::Video, Job::Transcode, true),
-            ]
-        );
-        assert!(asked.needs_original() && asked.skipped.len() == 1);
-        state.metadata = false;
-        assert_eq!(by(Way::Api, &state).asks, []);
-        state.metadata = true;
-        state.original = OriginalState::Damaged("ends too early".into());
-        let none = by(Way::Api, &state);
-        assert_eq!((none.asks.len(), none.repairs.len()), (0, 0), "the last copies are left alone");
-        assert_eq!(none.skipped.len(), 6);
-    }
-}
+mod tests;

@@ -49,7 +49,9 @@ const fn again(role: Role) -> &'static str {
         Role::Preview | Role::Thumbnail | Role::Fullsize => {
             "photofsck repair makes it again from the original"
         }
-        Role::Person => "let Immich make it again: Administration, Jobs, Generate Thumbnails, Missing",
+        Role::Person => {
+            "photofsck repair makes it again where the records hold its face; else choose the feature photo again"
+        }
         Role::Video => "let Immich make it again: Administration, Jobs, Transcode Videos, Missing",
         Role::Sidecar => "restore it from a backup, or let Immich write it again from its records",
         Role::Profile => "restore it from a backup, or let the user choose a new picture",
@@ -113,7 +115,8 @@ crop), `video` (a transcode), `sidecar` (XMP), `profile` (a user's avatar), `unk
 const TAIL: &str = "
 ## What changes a severity
 
-- Findings about generated files of trashed or offline assets are `info`.
+- Findings about generated files of trashed or offline assets are `info`; not those about persons, who are shown all the same.
+- A full-size picture that Immich never made of a 360 degree original is `info` while the settings ask for none.
 - An original that the records call offline is `original.missing` with severity `info`.
 - An original whose bytes match the recorded checksum and which does not decode came in broken: severity `warning`,
   evidence `as_recorded: true`. Nothing happened to it here.

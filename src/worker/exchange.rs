@@ -191,10 +191,12 @@ fn sane(report: &MediaReport, job: &Job) -> Result<(), String> {
     match (&report.rendered, &job.render) {
         (Some(_), None) => Err("pictures that nobody asked for".into()),
         (Some(Ok(made)), Some(wanted)) => {
-            let asked = |role| wanted.outputs.iter().any(|output| output.role == role);
-            let strange = made.pictures.len() > wanted.outputs.len()
-                || made.pictures.iter().any(|picture| !asked(picture.role))
-                || made.thumbhash.as_ref().is_some_and(|hash| hash.len() > 32 || !wanted.thumbhash);
+            let asked = |role, view| wanted.outputs.iter().any(|spec| spec.role == role && spec.view == view);
+            let hashes = made.thumbhash.iter().chain(&made.edited_thumbhash);
+            let strange = made.pictures.len() + made.refused.len() > wanted.outputs.len()
+                || made.pictures.iter().any(|picture| !asked(picture.role, picture.view))
+                || made.refused.iter().any(|refused| !asked(refused.role, refused.view))
+                || hashes.into_iter().any(|hash| hash.len() > 32 || !wanted.thumbhash);
             if strange { Err("other pictures than those asked for".into()) } else { Ok(()) }
         }
         _ => Ok(()),

@@ -188,7 +188,12 @@ impl MediaReport {
             fault.error.texts().into_iter().for_each(clip);
         }
         self.problem.iter_mut().flat_map(DecodeError::texts).for_each(clip);
-        if let Some(Err(error)) = &mut self.rendered {
+        let refused = match &mut self.rendered {
+            Some(Ok(made)) => made.refused.iter_mut().map(|refused| &mut refused.error).collect(),
+            Some(Err(error)) => vec![error],
+            None => Vec::new(),
+        };
+        for error in refused {
             clip(&mut error.step);
             clip(&mut error.what);
         }

@@ -22,8 +22,8 @@ use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
 use crate::media::formats::raw;
 use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, magic, probe};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize, Role};
-use crate::render::{RenderError, RenderJob, RenderOutput, Renderer};
+use crate::model::{DecodeError, DecoderId, Depth, ImageFormat, MediaFormat, PixelSize, Role};
+use crate::render::{RenderError, RenderJob, RenderOutput, Rendered, Renderer, View};
 
 /// Files up to this length are read at once, before it is known what they are.
 const SMALL: u64 = 1 << 20;
@@ -290,10 +290,11 @@ impl Server<'_> {
         let embedded = embedded(format, &source, target, job);
         let target = if embedded.is_some() { Target::None } else { target };
         let mut examined = family.examine(format, &source, job.depth, target, &job.limits);
+        let camera = embedded.as_ref().and_then(|_| cameras_own(&source, job));
         examined.pixels = examined.pixels.or(embedded);
         // What a decoder says of a file that changed under it means nothing.
         reading.before.same(file)?;
-        self.conclude(examined, job, report);
+        self.conclude(examined, camera, job, report);
         Ok(())
     }
 
@@ -332,7 +333,13 @@ impl Server<'_> {
     }
 
     /// Takes over what the decoder says and makes the pictures.
-    fn conclude(&mut self, examined: media::Examined, job: &Job, report: &mut MediaReport) {
+    fn conclude(
+        &mut self,
+        examined: media::Examined,
+        camera: Option<Rendered>,
+        job: &Job,
+        report: &mut MediaReport,
+    ) {
         report.decoder = Some(examined.decoder);
         report.size = examined.size.filter(|size| *size != PixelSize::default());
         report.orientation = examined.orientation;
@@ -344,7 +351,7 @@ impl Server<'_> {
         let Some(render_job) = &job.render else { return };
         let damaged = report.problem.as_ref().map(|problem| problem.damage().is_some());
         report.rendered = match (damaged, examined.pixels) {
-            (None, Some(pixels)) => Some(self.render(pixels, render_job)),
+            (None, Some(pixels)) => Some(self.render_with(pixels, render_job, camera)),
             (Some(true), Some(pixels)) if job.render_damaged => Some(self.render(pixels, render_job)),
             (None, None) => Some(Err(RenderError {
                 step: "decode".into(),
@@ -352,6 +359,21 @@ impl Server<'_> {
             })),
             (Some(_), _) => None,
         };
+    }
+
+    /// The pictures of a job, one of which is there already.
+    fn render_with(
+        &mut self,
+        pixels: Pixels,
+        job: &RenderJob,
+        there: Option<Rendered>,
+    ) -> Result<RenderOutput, RenderError> {
+        let Some(there) = there else { return self.render(pixels, job) };
+        let mut rest = job.clone();
+        rest.outputs.retain(|spec| (spec.role, spec.view) != (there.role, there.view));
+        let mut made = self.render(pixels, &rest)?;
+        made.pictures.push(there);
+        Ok(made)
     }
 
     /// A panic while rendering says nothing about the original, which is sound by then.
@@ -423,6 +445,12 @@ impl<'a> Reading<'a> {
         !format.is_video() && needed && self.before.length <= self.job.limits.max_memory
     }
 
+    /// Whether pictures of an edited set are wanted.
+    fn edits(&self) -> bool {
+        let mut specs = self.job.render.iter().flat_map(|render| &render.outputs);
+        specs.any(|spec| matches!(spec.view, View::Edited(_)))
+    }
+
     /// Bytes that looking at this file will hold at most.
     fn need(&self, family: &dyn Format, format: MediaFormat, target: Target, source: &Source<'_>) -> u64 {
         let estimate = family.estimate(format, source, target);
@@ -437,7 +465,8 @@ impl<'a> Reading<'a> {
                 let copies = u64::from(side).saturating_mul(u64::from(side)).saturating_mul(4 * 4 * 2);
                 copies.saturating_add(estimate / 4).saturating_add(ENCODER)
             }
-            // The picture once more, turned or converted.
+            // The picture once more, turned or converted; an edited set is made of a copy of its own.
+            Target::Full if self.edits() => estimate.saturating_mul(3).saturating_add(ENCODER),
             Target::Full => estimate.saturating_add(ENCODER),
         };
         estimate.saturating_add(kept).saturating_add(rendering)
@@ -507,9 +536,21 @@ fn embedded(format: MediaFormat, source: &Source<'_>, target: Target, job: &Job)
     raw::embedded_picture(source, render.preview_size, target, &job.limits)
 }
 
+/// The full-size picture of a raw that is shown by the camera's own picture inside: that file itself.
+fn cameras_own(source: &Source<'_>, job: &Job) -> Option<Rendered> {
+    let render = job.render.as_ref()?;
+    let wanted =
+        render.outputs.iter().find(|spec| (spec.role, spec.view) == (Role::Fullsize, View::Whole))?;
+    if wanted.output.format != ImageFormat::Jpeg {
+        return None;
+    }
+    let (bytes, size) = raw::embedded_file(source, render.preview_size, &job.limits)?;
+    Some(Rendered { role: wanted.role, view: wanted.view, size, bytes })
+}
+
 fn target(job: &Job) -> Target {
     let Some(render) = &job.render else { return Target::None };
-    if render.outputs.iter().any(|output| output.role == Role::Fullsize) {
+    if render.needs_full_size() {
         return Target::Full;
     }
     let largest = render.outputs.iter().map(|output| output.output.size).max().unwrap_or(0);

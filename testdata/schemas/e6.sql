@@ -66,10 +66,12 @@ CREATE TABLE asset_exif ("assetId" uuid PRIMARY KEY, "projectionType" varchar, o
 INSERT INTO asset_exif SELECT id, projection, orientation, 'made here', size, '{a,"b c"}' FROM facts.assets;
 CREATE TABLE person_group (id uuid PRIMARY KEY, "clusterGroupId" uuid);
 INSERT INTO person_group SELECT id FROM facts.persons;
-CREATE TABLE person ("ownerId" uuid, "personGroupId" uuid, name varchar DEFAULT '', "thumbnailPath" varchar NOT NULL DEFAULT '', PRIMARY KEY ("ownerId", "personGroupId"));
-INSERT INTO person SELECT owner, id, '', thumbnail FROM facts.persons;
+CREATE TABLE person ("ownerId" uuid, "personGroupId" uuid, name varchar DEFAULT '', "thumbnailPath" varchar NOT NULL DEFAULT '', "faceAssetId" uuid, PRIMARY KEY ("ownerId", "personGroupId"));
+INSERT INTO person SELECT owner, id, '', thumbnail, face FROM facts.persons;
+CREATE TABLE asset_face ("imageWidth" int, "imageHeight" int, "boundingBoxX1" int, "boundingBoxY1" int, "boundingBoxX2" int, "boundingBoxY2" int, id uuid PRIMARY KEY, "assetId" uuid, "personGroupId" uuid, "deletedAt" timestamptz);
+INSERT INTO asset_face SELECT box[1], box[2], box[3], box[4], box[5], box[6], id, asset, person, CASE WHEN deleted THEN now() END FROM facts.faces;
 CREATE TABLE asset_edit (id uuid DEFAULT gen_random_uuid(), "assetId" uuid, action varchar, parameters jsonb, sequence int);
-INSERT INTO asset_edit ("assetId", action, parameters, sequence) SELECT id, 'rotate', '{"angle": 90}', 0 FROM facts.assets WHERE edited;
+INSERT INTO asset_edit ("assetId", action, parameters, sequence) SELECT asset, action, parameters, sequence FROM facts.edits ORDER BY sequence DESC;
 CREATE TABLE integrity_report (id uuid PRIMARY KEY, type varchar, path varchar);
 CREATE TABLE asset_job_status ("assetId" uuid PRIMARY KEY, "metadataExtractedAt" timestamptz);
 INSERT INTO asset_job_status SELECT id FROM facts.assets;

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
+use photofsck::media::retag::retag;
 use photofsck::media::structure::{
     av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
     xml,
 };
 use photofsck::media::{Source, exif, quick};
-use photofsck::model::DecodeError;
+use photofsck::model::{DecodeError, Orientation};
 
 /// What a source reads from when a walker goes past the bytes that it was given: nothing.
 pub static NOWHERE: LazyLock<File> = LazyLock::new(|| File::open("/dev/null").expect("/dev/null opens"));
@@ -36,6 +37,19 @@ pub fn ebml(data: &[u8]) {
 
 pub fn exif(data: &[u8]) {
     let _ = exif::read(data);
+    // The same bytes as the block of a picture whose tags are set.
+    let jpeg = in_a_jpeg(data);
+    if let Some(made) = retag(&jpeg, Orientation::from_exif(6), Some("sRGB")) {
+        assert!(made.len() <= jpeg.len() + 65_536, "as long as a segment");
+    }
+    let _ = retag(data, Orientation::from_exif(6), None);
+}
+
+fn in_a_jpeg(block: &[u8]) -> Vec<u8> {
+    let payload = [b"Exif\0\0", block.strip_prefix(b"Exif\0\0").unwrap_or(block)].concat();
+    let payload = payload.get(..60_000).unwrap_or(&payload);
+    let length = u16::try_from(payload.len() + 2).expect("cut to a segment").to_be_bytes();
+    [b"\xff\xd8\xff\xe1", &length[..], payload, b"\xff\xda\0\x02\xff\xd9"].concat()
 }
 
 /// A block as it stands in a JPEG, with the marker word before it.

@@ -15,7 +15,8 @@ use crate::model::{
     AssetId, Code, Event, Finding, ImageFormat, MediaFormat, RepairAction, RepairEvent, RepairStatus, Role,
     What,
 };
-use crate::repair::plan::{AssetPlan, GeneratedState, Job, PlannedRepair, Row, Way};
+use crate::render::View;
+use crate::repair::plan::{self, AssetPlan, GeneratedState, Job, PlannedRepair, Row, Way};
 
 /// What the worker told of the original beside the pictures.
 #[derive(Clone, Debug, Default)]
@@ -45,14 +46,8 @@ impl Desk<'_> {
                 };
                 let path = Generated { role, owner: unit.owner, id: unit.id, edited, format }.path()?;
                 let path = known.thumbs.join(path.strip_prefix(Folder::Thumbs.as_str()).ok()?);
-                Some(GeneratedState {
-                    role,
-                    edited,
-                    path,
-                    row: Row::Absent,
-                    wrong: Some(What::Missing),
-                    seen: None,
-                })
+                let (row, wrong) = (Row::Absent, Some(What::Missing));
+                Some(GeneratedState { role, edited, shows: Ok(View::Whole), path, row, wrong, seen: None })
             })
             .collect()
     }
@@ -129,10 +124,15 @@ impl Desk<'_> {
         let was_broken = |repair: &&&PlannedRepair| repair.because != What::Missing;
         let broken = made.iter().filter(|repair| !repair.named).filter(was_broken);
         otherwise.extend(broken.map(|repair| unregistered(unit, repair)));
-        let replaced = made.iter().filter(|repair| repair.named).find(was_broken);
-        let new_pixels = replaced.is_some() || made.iter().any(|repair| !repair.named);
-        let new_pixels = new_pixels || (!rows.files.is_empty() && view.thumbhash.is_none());
-        if new_pixels && !is_edited(unit, view.edited) {
+        let edited = is_edited(unit, view.edited);
+        let hashed = |repair: &PlannedRepair| match repair.spec.view {
+            View::Whole => !edited,
+            View::Edited(_) => edited,
+            View::Face(_) => false,
+        };
+        let replaced = made.iter().filter(|repair| repair.named && hashed(repair)).find(was_broken);
+        let new = made.iter().any(|repair| !repair.named) || view.thumbhash.is_none();
+        if replaced.is_some() || (new && !rows.files.is_empty() && !edited) {
             rows.thumbhash = seen.thumbhash.clone().filter(|new| view.thumbhash != Some(new.as_slice()));
         }
         if rows.files.is_empty() {
@@ -178,19 +178,26 @@ impl Desk<'_> {
             .ok_or_else(|| "no --map leads to its folder, so it is not known how Immich sees it".to_owned())
     }
 
+    /// What is to be said or done about a person whose thumbnail is wrong and whose face is not known.
+    pub(super) fn faceless(&self, single: &Single, wrong: Option<What>) {
+        let (Some(wrong), Role::Person, Some(repairs)) = (wrong, single.file.role, &self.repair) else {
+            return;
+        };
+        if self.face_known(repairs, single, wrong).is_none()
+            && let Some(path) = &single.file.path
+        {
+            self.sink.send(Event::Repair(plan::faceless(path.clone())));
+        }
+    }
+
     /// A face whose file is gone: with an empty path Immich's job for missing thumbnails makes it again.
-    pub(super) fn face_known(&self, single: &Single, wrong: Option<What>) {
-        let Some(repairs) = self.repair.as_ref().filter(|repairs| repairs.known.way != Way::None) else {
-            return;
-        };
-        let Some(announcer) = repairs.known.announcer else { return };
+    fn face_known(&self, repairs: &Repairs<'_>, single: &Single, wrong: What) -> Option<()> {
+        let announcer = repairs.known.announcer.filter(|_| repairs.known.way != Way::None)?;
         // What is left of a damaged one may be the best there is.
-        let gone = matches!(wrong, Some(What::Missing | What::Empty));
-        let (true, Some(record)) = (gone && single.file.role == Role::Person, single.file.record) else {
-            return;
-        };
-        let FileOwner::Person(person) = self.records.index.file(record).owner else { return };
-        let Some(person) = self.records.index.person(person) else { return };
+        let gone = matches!(wrong, What::Missing | What::Empty);
+        let record = single.file.record.filter(|_| gone)?;
+        let FileOwner::Person(person) = self.records.index.file(record).owner else { return None };
+        let person = self.records.index.person(person)?;
         let path = single.file.path.clone().or_else(|| single.file.record_path.clone()).unwrap_or_default();
         let before = self.records.index.record_path(record);
         announcer.add(Pending {
@@ -202,6 +209,7 @@ impl Desk<'_> {
             events: vec![RepairEvent { asset: None, ..event(person.id, Role::Person, &path) }],
             otherwise: Vec::new(),
         });
+        Some(())
     }
 }
 

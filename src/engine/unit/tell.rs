@@ -100,7 +100,9 @@ impl Desk<'_> {
     /// Keeps a finding about a generated picture back until [`Self::release`]; tells any other.
     pub(super) fn hold(&self, turn: &mut Turn<'_, '_>, finding: Finding) {
         match finding.code {
-            Code::File(Role::Preview | Role::Thumbnail | Role::Fullsize, _) => turn.held.push(finding),
+            Code::File(Role::Preview | Role::Thumbnail | Role::Fullsize | Role::Person, _) => {
+                turn.held.push(finding);
+            }
             _ => self.finding(finding),
         }
     }
@@ -119,7 +121,8 @@ impl Desk<'_> {
             self.sink.send(Event::Checked(Box::new(item)));
         }
         for mut finding in turn.held.drain(..) {
-            if let Some(obstacle) = turn.obstacle {
+            let apart = turn.faces_apart && finding.code.role() == Some(Role::Person);
+            if let Some(obstacle) = turn.obstacle.filter(|_| !apart) {
                 advise(&mut finding, obstacle);
             }
             self.finding(finding);

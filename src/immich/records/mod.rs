@@ -8,6 +8,8 @@ mod build;
 mod copy;
 mod dump;
 mod dump_name;
+mod edits;
+mod faces;
 mod index;
 mod lines;
 mod load;
@@ -30,8 +32,8 @@ pub use postgres::PostgresSource;
 pub use seen::Seen;
 pub use slots::IndexFull;
 pub use views::{
-    AssetIdx, AssetKind, AssetView, DirId, DirView, FileIdx, FileOwner, FileView, HostDirId, Person,
-    PersonIdx, UserIdx,
+    AssetIdx, AssetKind, AssetView, DirId, DirView, Edit, Face, FileIdx, FileOwner, FileView, HostDirId,
+    Person, PersonIdx, UserIdx,
 };
 
 use super::schema::SchemaState;

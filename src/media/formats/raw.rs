@@ -15,6 +15,7 @@ use rawler::rawimage::{BlackLevel, RawPhotometricInterpretation, WhiteLevel};
 use rawler::rawsource::RawSource;
 use rawler::{RawImage, RawImageData, RawlerError};
 
+use crate::media::retag::retag;
 use crate::media::structure::jpeg_walk::Flaw;
 use crate::media::structure::raw::{self, Tiff};
 use crate::media::structure::{bmff, mp4};
@@ -262,6 +263,25 @@ pub fn embedded_picture(
     Some(pixels)
 }
 
+/// The same picture as the file that it is, turned and named as the raw says, with its size as shown: what Immich takes for the
+/// full-size picture. `None` also where its tags cannot be set.
+pub fn embedded_file(
+    source: &Source<'_>,
+    min_short_side: u32,
+    limits: &Limits,
+) -> Option<(Vec<u8>, PixelSize)> {
+    let bytes = source.load(limits).ok()?;
+    let found = family(&bytes)?;
+    let jpeg = embedded_jpeg(found, &bytes, min_short_side)?;
+    let described = described(found, source, &bytes);
+    let orientation = described.as_deref().and_then(Tiff::new).as_ref().and_then(Tiff::orientation);
+    let facts = described.as_deref().map(exif::read).unwrap_or_default();
+    let file = retag(jpeg, orientation, facts.colorspace.as_deref())?;
+    let size = jpeg_size(jpeg)?;
+    let turned = orientation.is_some_and(Orientation::transposes);
+    Some((file, if turned { size.transposed() } else { size }))
+}
+
 /// The largest JPEG inside whose shorter side is at least this long.
 ///
 /// Immich's order of tags (`JpgFromRaw2`, `JpgFromRaw`, `PreviewJXL`, `PreviewImage`) comes to the largest in practice;
@@ -449,6 +469,32 @@ mod tests {
         assert!(!is_plausible([24.7, 1.0, 26.3, f32::NAN]));
         let [red, green, blue, _] = grey_world(&[100, 200, 50, 100, 200, 50]);
         assert!((red - 2.0).abs() < 0.02 && (green - 1.0).abs() < 0.02 && (blue - 4.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_cameras_own_picture_is_taken_as_it_is_and_turned_as_the_raw_says() {
+        let jpeg = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x1e\0\x28\x01\x01\x11\0\xff\xda\0\x02data\xff\xd9";
+        let length = u32::try_from(jpeg.len()).unwrap_or(0);
+        let mut raw = b"II\x2a\0\x08\0\0\0\x03\0".to_vec();
+        for (tag, value) in [(0x0111_u16, 50), (0x0112, 6), (0x0117, length)] {
+            raw.extend(tag.to_le_bytes());
+            raw.extend(4_u16.to_le_bytes());
+            raw.extend([1, 0, 0, 0]);
+            raw.extend(u32::to_le_bytes(value));
+        }
+        raw.extend([0; 4]);
+        raw.extend(jpeg);
+        let nowhere = std::fs::File::open("/dev/null").ok();
+        let Some(nowhere) = nowhere.as_ref() else { return };
+        let source = Source::new(nowhere, raw.len() as u64, Some(&raw), "nef");
+        let limits = Limits::default();
+        let found = embedded_file(&source, 30, &limits);
+        let Some((file, size)) = found else { unreachable!("no JPEG was found") };
+        assert_eq!(size, PixelSize::new(30, 40));
+        assert!(file.starts_with(b"\xff\xd8\xff\xe1") && file.ends_with(jpeg.get(2..).unwrap_or_default()));
+        let block = exif::read(file.get(6..).unwrap_or_default());
+        assert_eq!(block.orientation.map(Orientation::exif), Some(6));
+        assert_eq!(embedded_file(&source, 31, &limits), None);
     }
 
     #[test]
