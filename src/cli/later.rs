@@ -57,27 +57,6 @@ pub fn write(args: &WriteArgs) -> Result<(), String> {
             "--api-key-file",
             "leave it out, as --register api is not there either",
         ),
-        (
-            !args.originals_from.is_empty(),
-            "--originals-from",
-            "copy the originals that check names from the backup by hand",
-        ),
-        (args.relink, "--relink", "move the originals that check calls missing and untracked by hand"),
-        (
-            args.quarantine.is_some(),
-            "--quarantine",
-            "leave it out: this version replaces nothing but files under thumbs/",
-        ),
-        (
-            args.quarantine_untracked,
-            "--quarantine-untracked",
-            "check lists untracked files; move them by hand",
-        ),
-        (
-            args.salvage.is_some(),
-            "--salvage",
-            "copy the preview of a lost original by hand: its finding names the asset",
-        ),
     ] {
         if given {
             refuse(option, instead)?;
@@ -90,8 +69,7 @@ pub fn write(args: &WriteArgs) -> Result<(), String> {
 pub fn command(name: &str) -> String {
     let instead = match name {
         "doctor" => "`photofsck check --quick` finds wrong mounts, missing files and wrong paths",
-        "bench" => "measure with `photofsck verify` on a folder of your pictures: the summary has the rate",
-        _ => "this version moves nothing to a quarantine folder, so there is nothing to put back",
+        _ => "measure with `photofsck verify` on a folder of your pictures: the summary has the rate",
     };
     format!("photofsck {name} is not part of this version yet: {instead}")
 }

@@ -1,5 +1,6 @@
 //! What decides: walk, reconcile, schedule, judge, run.
 
+mod beyond;
 pub mod budget;
 pub mod cancel;
 mod check;
@@ -22,13 +23,18 @@ pub mod scan;
 mod setup;
 mod sizes;
 mod sources;
+mod undo;
 mod unit;
+mod untracked;
 mod verify;
+mod whereabouts;
 
 pub use cancel::Cancel;
 pub use check::{check, repair};
 pub use config::{
-    CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, VerifyConfig,
+    CheckConfig, Config, Db, MapRule, RenderConfig, RepairConfig, Resources, Selection, Shard, UndoConfig,
+    VerifyConfig,
 };
 pub use end::{RunEnd, RunError, RunErrorKind, StoppedBy};
+pub use undo::undo;
 pub use verify::{render, verify};
