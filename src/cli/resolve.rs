@@ -129,7 +129,9 @@ fn repair(args: RepairArgs, environment: &Environment) -> Result<Run, String> {
     let write = args.write;
     if write.quarantine_untracked {
         if write.quarantine.is_none() {
-            return Err("--quarantine-untracked: expected --quarantine DIR too, where the files go".to_owned());
+            return Err(
+                "--quarantine-untracked: expected --quarantine DIR too, where the files go".to_owned()
+            );
         }
         if check.quick || !check.shard.is_whole() {
             return Err(

@@ -119,7 +119,9 @@ fn folders(config: &RepairConfig, media: &Path, map: &PathMap) -> Result<Beside,
     let mut beside = Beside::default();
     for tree in &config.originals_from {
         let real = fs::canonicalize(tree)
-            .and_then(|real| if real.is_dir() { Ok(real) } else { Err(std::io::ErrorKind::NotADirectory.into()) })
+            .and_then(
+                |real| if real.is_dir() { Ok(real) } else { Err(std::io::ErrorKind::NotADirectory.into()) },
+            )
             .map_err(|error| RunError::usage(format!("--originals-from {}: {error}", display_path(tree))))?;
         beside.trees.push(real);
     }

@@ -33,7 +33,6 @@ use super::unit::{Desk, Repairs, Work};
 use super::untracked::Untracked;
 use super::whereabouts::Whereabouts;
 
-
 /// Runs `check`.
 pub fn check(
     config: &CheckConfig,
@@ -70,6 +69,7 @@ struct Library {
     /// The database, if a compose file tells where it is.
     address: Option<Secret>,
     beside: Beside,
+    asked_at: Timestamp,
     deadline: Option<Instant>,
 }
 
@@ -79,6 +79,7 @@ impl Run<'_> {
         let compose = self.compose()?;
         let media = self.media(compose.as_ref())?;
         let station = Station::new(self.config.resources)?;
+        let asked_at = Timestamp::now();
         let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
         let Loaded { mut records, notes } = match loaded {
             Ok(loaded) => loaded,
@@ -106,7 +107,7 @@ impl Run<'_> {
             }
             None => Beside::default(),
         };
-        let library = Library { media, records: Arc::new(records), map, address, beside, deadline };
+        let library = Library { media, records: Arc::new(records), map, address, beside, asked_at, deadline };
         self.look_at_library(&library, &station)
     }
 
@@ -183,7 +184,6 @@ impl Run<'_> {
         for note in &roots.notes {
             self.sink.send(Event::Note(note.clone()));
         }
-        let walked_at = Timestamp::now();
         let (holdings, census, walked, temporaries) = self.walk(records, &roots, map, station)?;
         if walked.cancelled {
             self.not_reached(walked.files);
@@ -235,7 +235,7 @@ impl Run<'_> {
             quarantine,
             store,
             folders: &movable_folders(library),
-            walked_at,
+            asked_at: library.asked_at,
             sink: self.sink,
             cancel: self.cancel,
         }
@@ -260,9 +260,7 @@ impl Run<'_> {
         let below = original_folders(library);
         let quarantine = quarantine
             .as_deref()
-            .map(|folder| {
-                Quarantine::open(folder, below, &setup::now()).map_err(|error| fail(folder, error))
-            })
+            .map(|folder| Quarantine::open(folder, below, &setup::now()).map_err(|error| fail(folder, error)))
             .transpose()?;
         let salvage = salvage
             .as_deref()
@@ -351,7 +349,8 @@ impl Run<'_> {
     /// Removes what a killed run of ours left behind.
     fn clear(&self, store: &dyn FileStore, beside: &Beside, temporaries: &[PathBuf]) {
         let mut temporaries = temporaries.to_vec();
-        temporaries.extend(beside.quarantine.iter().chain(&beside.salvage).flat_map(|folder| leftovers(folder)));
+        temporaries
+            .extend(beside.quarantine.iter().chain(&beside.salvage).flat_map(|folder| leftovers(folder)));
         for event in store.clear_temporaries(&temporaries) {
             self.sink.send(Event::Repair(event));
         }

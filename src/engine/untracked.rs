@@ -54,8 +54,8 @@ pub struct Untracked<'a> {
     pub store: &'a dyn FileStore,
     /// Folders out of which files may be moved, with their paths below the media location.
     pub folders: &'a [(PathBuf, &'static str)],
-    /// When the walk began.
-    pub walked_at: Timestamp,
+    /// When this run began to ask for the records, by the clock of this machine.
+    pub asked_at: Timestamp,
     /// Who is told.
     pub sink: &'a dyn EventSink,
     /// Asks to stop.
@@ -118,12 +118,7 @@ impl Untracked<'_> {
         }
     }
 
-    fn one(
-        &self,
-        loose: &Loose,
-        now: &Records,
-        in_use: &HashSet<(u64, u64)>,
-    ) -> (RepairEvent, bool) {
+    fn one(&self, loose: &Loose, now: &Records, in_use: &HashSet<(u64, u64)>) -> (RepairEvent, bool) {
         let event = |status, reason, bytes| RepairEvent {
             action: RepairAction::Quarantine,
             role: loose.role,
@@ -162,8 +157,11 @@ impl Untracked<'_> {
         let stray = Stray { path: &loose.path, state, content, role: loose.role, asset: None };
         match self.quarantine.take(self.store, &stray, &setup::now()) {
             Ok((done, place)) => {
-                let mut words =
-                    vec![format!("to {}; {} takes it back", display_path(&place), self.quarantine.way_back())];
+                let mut words = vec![format!(
+                    "to {}; {} takes it back",
+                    display_path(&place),
+                    self.quarantine.way_back()
+                )];
                 words.extend(done.notes);
                 (event(done.status, words.join("; "), Some(done.bytes)), false)
             }
@@ -176,8 +174,7 @@ impl Untracked<'_> {
         if loose.external {
             return Some("in an external library, which is not Immich's own: scan it instead");
         }
-        let Some((folder, below)) =
-            self.folders.iter().find(|(folder, _)| loose.path.starts_with(folder))
+        let Some((folder, below)) = self.folders.iter().find(|(folder, _)| loose.path.starts_with(folder))
         else {
             return Some("in none of the folders upload, library, thumbs and encoded-video");
         };
@@ -202,7 +199,9 @@ impl Untracked<'_> {
             return Some("it holds the bytes of a lost original: see --relink");
         }
         if self.may_be_last(below, rest) {
-            return Some("the original of its asset is not known to be sound: this may be the best copy left");
+            return Some(
+                "the original of its asset is not known to be sound: this may be the best copy left",
+            );
         }
         None
     }
@@ -210,14 +209,12 @@ impl Untracked<'_> {
     /// Whether a file may be younger than what the records know.
     fn is_newer(&self, state: &FileIdentity) -> bool {
         let moment = match self.records.home {
-            Home::Postgres => self.records.as_of.map(|as_of| as_of.min(self.walked_at)),
+            Home::Postgres => self.records.as_of.map(|as_of| asked(self.asked_at, as_of)),
             Home::Dump => self.records.earliest,
             Home::None => None,
         };
         // Uploads carry the time at which the picture was taken: only the change time tells when they came.
-        moment.is_none_or(|moment| {
-            i128::from(state.mtime_ns.max(state.ctime_ns)) > moment.as_nanosecond()
-        })
+        moment.is_none_or(|moment| i128::from(state.mtime_ns.max(state.ctime_ns)) > moment.as_nanosecond())
     }
 
     /// Whether a generated file belongs to an asset whose original is not known to be sound.
@@ -227,6 +224,13 @@ impl Untracked<'_> {
         let owner: Option<AssetId> = told.id.filter(|_| told.role.is_generated() || told.motion);
         owner.is_some_and(|id| self.rescue.is_unsound(id))
     }
+}
+
+/// The moment before which the records know everything, by the clock of this machine. The server tells its own in
+/// whole seconds; where its clock goes differently the earlier one counts.
+fn asked(here: Timestamp, there: Timestamp) -> Timestamp {
+    let apart = there.as_second().saturating_sub(here.as_second());
+    if (0..=2).contains(&apart) { here } else { here.min(there) }
 }
 
 /// Endings that programs give to files they are still writing.

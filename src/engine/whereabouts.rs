@@ -219,8 +219,7 @@ fn plain(name: &[u8]) -> Vec<u8> {
 }
 
 fn by_size(files: &LooseFiles) -> BySize {
-    let mut sizes: BySize =
-        files.indices().filter_map(|idx| Some((files.get(idx)?.size, idx))).collect();
+    let mut sizes: BySize = files.indices().filter_map(|idx| Some((files.get(idx)?.size, idx))).collect();
     sizes.sort_unstable_by_key(|(size, idx)| (*size, idx.0));
     sizes
 }

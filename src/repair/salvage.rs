@@ -64,8 +64,7 @@ impl Salvage {
         store: &dyn FileStore,
         survivor: &Survivor<'_>,
     ) -> Result<(Option<Committed>, PathBuf), StoreError> {
-        let unreadable =
-            |error| StoreError::system(survivor.path, super::store::Step::Read, error);
+        let unreadable = |error| StoreError::system(survivor.path, super::store::Step::Read, error);
         let content = content_of(survivor.file).map_err(unreadable)?;
         let name = copy_name(survivor);
         let to = self.folder.join(&name);
@@ -147,7 +146,8 @@ impl Salvage {
 /// `<owner>/<the user's name without extension>_<asset>_<role>.<extension>`
 fn copy_name(survivor: &Survivor<'_>) -> String {
     let name = String::from_utf8_lossy(survivor.name);
-    let stem = plain_name(Path::new(name.as_ref()).file_stem().unwrap_or_default().to_string_lossy().as_ref());
+    let stem =
+        plain_name(Path::new(name.as_ref()).file_stem().unwrap_or_default().to_string_lossy().as_ref());
     let extension = survivor.path.extension().map(|extension| plain_name(&extension.to_string_lossy()));
     let dot = if extension.is_some() { "." } else { "" };
     format!(

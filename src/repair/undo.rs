@@ -106,8 +106,7 @@ impl Undo<'_> {
                 ));
             }
         };
-        let moving =
-            Moving { from: &kept, state: here.state, to: &entry.path, content: entry.content, seen };
+        let moving = Moving { from: &kept, state: here.state, to: &entry.path, content: entry.content, seen };
         let committed = self.store.shift(&moving)?;
         let line = Line::Undone { at: self.now.to_owned(), number: entry.number };
         let mut notes = committed.notes;
@@ -136,13 +135,8 @@ impl Undo<'_> {
             asset: entry.asset,
         });
         self.store.append(&self.folder.join(MANIFEST), &line.to_bytes())?;
-        let moving = Moving {
-            from: &entry.path,
-            state: there.state,
-            to: &to,
-            content: there.content,
-            seen: None,
-        };
+        let moving =
+            Moving { from: &entry.path, state: there.state, to: &to, content: there.content, seen: None };
         Ok(self.store.keep(&moving)?)
     }
 

@@ -158,7 +158,8 @@ impl Page<'_> {
                 }
                 let more = group.count.saturating_sub(group.examples.len() as u64);
                 if more > 0 && kind.moves() {
-                    let _ = writeln!(out, "      {DIM}and {} more; --json lists every one{DIM:#}", count(more));
+                    let _ =
+                        writeln!(out, "      {DIM}and {} more; --json lists every one{DIM:#}", count(more));
                 }
             }
         }

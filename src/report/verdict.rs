@@ -2,9 +2,7 @@
 
 use super::summary::{Outcome, Summary};
 use super::words::{count, counted, list, sentence};
-use crate::model::{
-    Code, RepairAction, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What,
-};
+use crate::model::{Code, RepairAction, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What};
 
 /// How the first line is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -381,7 +379,11 @@ fn put_back(summary: &Summary) -> (Mood, String, Vec<String>) {
         return (Mood::Uneasy, format!("{}.", sentence(&list(&parts))), Vec::new());
     }
     if parts.is_empty() {
-        return (Mood::Good, "There was nothing to put back: everything is where it was.".to_owned(), Vec::new());
+        return (
+            Mood::Good,
+            "There was nothing to put back: everything is where it was.".to_owned(),
+            Vec::new(),
+        );
     }
     (Mood::Good, format!("{}.", sentence(&list(&parts))), Vec::new())
 }

@@ -32,8 +32,8 @@ enum Rescue {
 impl Desk<'_> {
     /// Says of a missing original where its bytes are, if they are in the library.
     pub(super) fn say_where(&self, unit: &AssetUnit, finding: &mut Finding) {
-        let is_loss = finding.code == Code::File(Role::Original, What::Missing)
-            && finding.severity > Severity::Info;
+        let is_loss =
+            finding.code == Code::File(Role::Original, What::Missing) && finding.severity > Severity::Info;
         // Nothing is read whole by a quick look.
         if !is_loss || (self.depth == Depth::Structure && self.repair.is_none()) {
             return;
@@ -141,8 +141,7 @@ impl Desk<'_> {
                 return Rescue::None;
             }
         };
-        let brought =
-            original::bring_back(repairs.store, rescue.quarantine, &lost, &source, &setup::now());
+        let brought = original::bring_back(repairs.store, rescue.quarantine, &lost, &source, &setup::now());
         if brought.stop {
             let _ = repairs.stopped.set(brought.event.reason.clone());
         }
@@ -194,9 +193,7 @@ impl Desk<'_> {
                     let reason = format!("from {}{quality}", display_path(path));
                     event(to, done.status, reason, Some(done.bytes))
                 }
-                Ok((None, to)) => {
-                    event(to, RepairStatus::Skipped, "copied out before".to_owned(), None)
-                }
+                Ok((None, to)) => event(to, RepairStatus::Skipped, "copied out before".to_owned(), None),
                 Err(error) => {
                     if error.stops_repair() {
                         let _ = repairs.stopped.set(error.to_string());
@@ -238,7 +235,8 @@ fn survivors<'u>(unit: &'u AssetUnit, looked: &[GeneratedState]) -> Vec<(&'u Uni
             let rank = BEST.iter().position(|role| *role == file.role)?;
             let state = looked.iter().find(|state| Some(&state.path) == file.path.as_ref());
             let wrong = state.and_then(|state| state.wrong);
-            let useless = matches!(wrong, Some(What::Empty | What::Missing | What::Unreadable | What::WrongContent));
+            let useless =
+                matches!(wrong, Some(What::Empty | What::Missing | What::Unreadable | What::WrongContent));
             let sound = state.is_some() && wrong.is_none();
             (!useless).then_some((!sound, file.edited, rank, file))
         })

@@ -14,9 +14,7 @@ use rustix::io::Errno;
 use super::folder::{self, HeldArea, Made};
 use super::gate::{Gate, Open, Step};
 use super::journal::Journals;
-use super::{
-    Area, Committed, Copying, FileStore, Holds, Moving, Refusal, StagedFile, StoreError,
-};
+use super::{Area, Committed, Copying, FileStore, Holds, Moving, Refusal, StagedFile, StoreError};
 use crate::model::{FileIdentity, RepairEvent, RepairStatus, is_own_temporary, own_temporary_name};
 
 /// Tells whether a path is an original.
@@ -214,7 +212,6 @@ impl Staged<'_> {
     fn gate(&self) -> &dyn Gate {
         &*self.store.gate
     }
-
 }
 
 /// Renames; where nothing was seen, over nothing.

@@ -333,5 +333,3 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod transfer_tests;

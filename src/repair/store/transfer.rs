@@ -15,9 +15,7 @@ use sha1::{Digest as _, Sha1};
 use super::disk::{DiskStore, rename};
 use super::folder::{self, Attributes, Place};
 use super::gate::Step;
-use super::{
-    Committed, Content, Copying, Holds, Moving, Refusal, StagedFile as _, StoreError, hex,
-};
+use super::{Committed, Content, Copying, Holds, Moving, Refusal, StagedFile as _, StoreError, hex};
 use crate::model::{FileIdentity, RepairStatus};
 
 /// Bytes copied at once.
@@ -212,12 +210,7 @@ impl DiskStore {
     }
 
     /// Writes the copy beside its target, reads it back, and gives it its name.
-    fn copy_to(
-        &self,
-        copying: &Copying<'_>,
-        place: &Place<'_>,
-        like: Like,
-    ) -> Result<Committed, StoreError> {
+    fn copy_to(&self, copying: &Copying<'_>, place: &Place<'_>, like: Like) -> Result<Committed, StoreError> {
         let unreadable = |error: io::Error| StoreError::system(copying.origin, Step::Read, error);
         let stat = fs::fstat(copying.from).map_err(|errno| unreadable(errno.into()))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -247,7 +240,8 @@ impl DiskStore {
         let written = staged.seal()?;
         // From the disk, not from memory, as far as the system lets us.
         let _ = fs::fadvise(&written, 0, None, Advice::DontNeed);
-        let back = content_of(&written).map_err(|error| StoreError::system(copying.to, Step::Reopen, error))?;
+        let back =
+            content_of(&written).map_err(|error| StoreError::system(copying.to, Step::Reopen, error))?;
         same(copying, back, "read back it has")?;
         staged.commit(copying.seen)
     }
@@ -314,8 +308,7 @@ pub fn content_of(file: &File) -> io::Result<Content> {
     reason = "the fields' types differ between architectures; the kernel's values fit"
 )]
 fn times_of(stat: &Stat) -> Timestamps {
-    let modified =
-        fs::Timespec { tv_sec: stat.st_mtime as _, tv_nsec: stat.st_mtime_nsec as _ };
+    let modified = fs::Timespec { tv_sec: stat.st_mtime as _, tv_nsec: stat.st_mtime_nsec as _ };
     let left_alone = fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT as _ };
     Timestamps { last_access: left_alone, last_modification: modified }
 }
