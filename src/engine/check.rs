@@ -212,7 +212,7 @@ impl Run<'_> {
         let rescue = Rescue::new(relink, quarantine.as_ref(), salvage.as_ref());
         let writing = Some((store, &rescue));
         let end = self.work_on_units(library, (&reconciler, &whereabouts), &walked, writing, station)?;
-        whereabouts.notes().iter().for_each(|note| self.sink.send(Event::Note(note.clone())));
+        whereabouts.notes().into_iter().for_each(|note| self.sink.send(Event::Note(note)));
         let untracked = self.repair.is_some_and(|repair| repair.quarantine_untracked);
         let Some(quarantine) = quarantine.as_ref().filter(|_| untracked) else { return Ok(end) };
         if end.stopped_by != StoppedBy::Nothing {

@@ -3,12 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::immich::records::AssetView;
-use crate::model::{FileIdentity, Role};
+use crate::model::{FileIdentity, Role, display_path};
 use crate::repair::original::Source;
 use crate::repair::store::{Content, content_of};
 
@@ -24,10 +25,12 @@ pub struct Whereabouts<'a> {
     holdings: &'a Holdings<'a>,
     trees: &'a [PathBuf],
     cancel: &'a Cancel,
-    strays: OnceLock<BySize>,
+    strays: OnceLock<Directory>,
     backups: OnceLock<Backups>,
     hashes: Mutex<HashMap<PathBuf, (FileIdentity, Content)>>,
     claimed: Mutex<HashSet<PathBuf>>,
+    /// The first candidate that could not be read.
+    unread: Mutex<Option<String>>,
 }
 
 /// What is looked for.
@@ -47,13 +50,21 @@ pub enum Found {
     Likely(PathBuf),
 }
 
-/// Numbers of files, sorted by their size.
-type BySize = Vec<(u64, LooseIdx)>;
+/// Numbers of files, sorted by something that is looked for.
+type Sorted = Vec<(u64, LooseIdx)>;
+
+/// Files by size and by name.
+#[derive(Default)]
+struct Directory {
+    by_size: Sorted,
+    /// By the hash of the plain name: names that only share it are sorted out when they are looked at.
+    by_name: Sorted,
+}
 
 #[derive(Default)]
 struct Backups {
     files: LooseFiles,
-    by_size: BySize,
+    directory: Directory,
     notes: Vec<String>,
 }
 
@@ -74,6 +85,7 @@ impl<'a> Whereabouts<'a> {
             backups: OnceLock::new(),
             hashes: Mutex::default(),
             claimed: Mutex::default(),
+            unread: Mutex::default(),
         }
     }
 
@@ -82,9 +94,11 @@ impl<'a> Whereabouts<'a> {
         !self.trees.is_empty()
     }
 
-    /// What a person should know about the backup trees.
-    pub fn notes(&self) -> &[String] {
-        self.backups.get().map_or(&[], |backups| &backups.notes)
+    /// What a person should know about the search.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.backups.get().map(|backups| backups.notes.clone()).unwrap_or_default();
+        notes.extend(self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        notes
     }
 
     /// Whether a file that no record names holds the bytes of a lost original.
@@ -96,17 +110,14 @@ impl<'a> Whereabouts<'a> {
     pub fn in_library(&self, wanted: &Wanted<'_>) -> Option<Source> {
         let checksum = wanted.view.checksum?;
         let loose = self.holdings.loose();
-        let strays = self.strays.get_or_init(|| by_size(loose));
-        let of_size = wanted.view.size.map_or(&[][..], |size| with_size(strays, size));
-        // Without a recorded size names have to do.
-        let by_name = loose.indices().filter(|_| wanted.view.size.is_none());
+        let strays = self.strays.get_or_init(|| Directory::of(loose));
+        // The recorded size may be lacking, or that of a file that was damaged when Immich looked at it.
+        let of_size = wanted.view.size.map(|size| with(&strays.by_size, size)).unwrap_or_default();
         let candidates = of_size
-            .iter()
-            .map(|(_, idx)| *idx)
-            .chain(by_name)
+            .into_iter()
+            .chain(wanted.named_in(strays))
             .filter_map(|idx| loose.get(idx))
             .filter(|stray| !stray.external && matches!(stray.role, Role::Original | Role::Unknown))
-            .filter(|stray| wanted.view.size.is_some() || wanted.is_named_like(&stray.path))
             .map(|stray| stray.path);
         let mut candidates: Vec<PathBuf> =
             self.reconciler.other_places(wanted.view.id).chain(candidates).collect();
@@ -122,19 +133,18 @@ impl<'a> Whereabouts<'a> {
     /// The original in the backup trees.
     pub fn in_backups(&self, wanted: &Wanted<'_>) -> Option<Found> {
         let backups = self.backups.get_or_init(|| self.walk());
-        let of_size = wanted.view.size.map_or(&[][..], |size| with_size(&backups.by_size, size));
-        let mut candidates: Vec<Loose> =
-            of_size.iter().filter_map(|(_, idx)| backups.files.get(*idx)).collect();
+        let files = |numbers: Vec<LooseIdx>| -> Vec<Loose> {
+            numbers.into_iter().filter_map(|idx| backups.files.get(idx)).collect()
+        };
+        let of_size = wanted.view.size.map(|size| with(&backups.directory.by_size, size));
+        let mut candidates = files(of_size.unwrap_or_default());
         candidates.sort_by_cached_key(|file| !wanted.is_named_like(&file.path));
         let Some(checksum) = wanted.view.checksum else {
             let likely = candidates.into_iter().find(|file| wanted.is_named_like(&file.path))?;
             return Some(Found::Likely(likely.path));
         };
-        let named = backups
-            .files
-            .indices()
-            .filter_map(|idx| backups.files.get(idx))
-            .filter(|file| Some(file.size) != wanted.view.size && wanted.is_named_like(&file.path));
+        // The recorded size may be that of a file that was damaged when Immich looked at it.
+        let named = files(wanted.named_in(&backups.directory));
         candidates
             .into_iter()
             .chain(named)
@@ -147,7 +157,13 @@ impl<'a> Whereabouts<'a> {
     fn proved(&self, path: PathBuf, checksum: [u8; 20], stray: bool) -> Option<Source> {
         // A link is never followed: what it leads to may be another copy of nothing but a name.
         let there = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        let (file, state) = open::open_read(&path).ok()?;
+        let trouble = |error: &dyn std::fmt::Display| {
+            let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+            unread.get_or_insert_with(|| {
+                format!("a file that may be a lost original cannot be read: {}: {error}", display_path(&path))
+            });
+        };
+        let (file, state) = open::open_read(&path).map_err(|error| trouble(&error)).ok()?;
         if FileIdentity::from(&there) != state || self.cancel.is_requested() {
             return None;
         }
@@ -155,7 +171,7 @@ impl<'a> Whereabouts<'a> {
         let content = match known.filter(|(then, _)| then.unchanged_since(&state)) {
             Some((_, content)) => content,
             None => {
-                let content = content_of(&file).ok()?;
+                let content = content_of(&file).map_err(|error| trouble(&error)).ok()?;
                 let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
                 hashes.insert(path.clone(), (state, content));
                 content
@@ -191,7 +207,7 @@ impl<'a> Whereabouts<'a> {
                 backups.files.push(dir, entry.file_name(), Role::Unknown, size, false);
             }
         }
-        backups.by_size = by_size(&backups.files);
+        backups.directory = Directory::of(&backups.files);
         backups
     }
 }
@@ -203,6 +219,33 @@ impl Wanted<'_> {
         let name = |path: &Path| plain(path.file_name().unwrap_or_default().as_bytes());
         let found = name(path);
         found == name(self.path) || found == plain(self.view.name)
+    }
+
+    /// The files that may be called like that.
+    fn named_in(&self, directory: &Directory) -> Vec<LooseIdx> {
+        let recorded = plain(self.path.file_name().unwrap_or_default().as_bytes());
+        let mut found = with(&directory.by_name, hash(&recorded));
+        let given = plain(self.view.name);
+        if given != recorded {
+            found.extend(with(&directory.by_name, hash(&given)));
+        }
+        found
+    }
+}
+
+impl Directory {
+    fn of(files: &LooseFiles) -> Self {
+        let mut directory = Self::default();
+        for idx in files.indices() {
+            let Some(file) = files.get(idx) else { continue };
+            directory.by_size.push((file.size, idx));
+            let name = plain(file.path.file_name().unwrap_or_default().as_bytes());
+            directory.by_name.push((hash(&name), idx));
+        }
+        for list in [&mut directory.by_size, &mut directory.by_name] {
+            list.sort_unstable_by_key(|(key, idx)| (*key, idx.0));
+        }
+        directory
     }
 }
 
@@ -218,16 +261,17 @@ fn plain(name: &[u8]) -> Vec<u8> {
     [stem, extension].concat().to_ascii_lowercase()
 }
 
-fn by_size(files: &LooseFiles) -> BySize {
-    let mut sizes: BySize = files.indices().filter_map(|idx| Some((files.get(idx)?.size, idx))).collect();
-    sizes.sort_unstable_by_key(|(size, idx)| (*size, idx.0));
-    sizes
+fn hash(name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
-fn with_size(sizes: &BySize, size: u64) -> &[(u64, LooseIdx)] {
-    let first = sizes.partition_point(|(other, _)| *other < size);
-    let end = sizes.partition_point(|(other, _)| *other <= size);
-    sizes.get(first..end).unwrap_or_default()
+/// All files with this key.
+fn with(sorted: &Sorted, key: u64) -> Vec<LooseIdx> {
+    let first = sorted.partition_point(|(other, _)| *other < key);
+    let end = sorted.partition_point(|(other, _)| *other <= key);
+    sorted.get(first..end).unwrap_or_default().iter().map(|(_, idx)| *idx).collect()
 }
 
 #[cfg(test)]

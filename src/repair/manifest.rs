@@ -4,6 +4,7 @@
 //! kept, `undone` lines that it is back. A line that a killed run left half written announces nothing that was
 //! done, so it is passed over. The manifest is data from outside: paths out of it are checked before use.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStringExt as _;
@@ -178,7 +179,7 @@ pub struct Manifest {
     /// Kept files in the order of their lines.
     pub entries: Vec<Entry>,
     /// Numbers of those that are back.
-    pub undone: Vec<u64>,
+    pub undone: BTreeSet<u64>,
     /// Folders below which files may be put back.
     pub below: Vec<PathBuf>,
     /// Lines that could not be read, by number from 1.
@@ -202,7 +203,9 @@ impl Manifest {
                 _ if line.is_empty() => {}
                 None => manifest.unread.push(number),
                 Some(Line::Kept(entry)) => manifest.entries.push(entry),
-                Some(Line::Undone { number, .. }) => manifest.undone.push(number),
+                Some(Line::Undone { number, .. }) => {
+                    manifest.undone.insert(number);
+                }
                 Some(Line::Opened { below, .. }) => {
                     for path in below {
                         if !manifest.below.contains(&path) {
@@ -344,7 +347,7 @@ mod tests {
         text.extend_from_slice(b"\n{\"type\":\"kept\",\"numb\n\n");
         text.extend_from_slice(&Line::Undone { at: "t".into(), number: 4 }.to_bytes());
         let manifest = Manifest::read(&text[..]).unwrap();
-        assert_eq!((manifest.entries.len(), manifest.undone.as_slice()), (1, &[4][..]));
+        assert_eq!((manifest.entries.len(), &manifest.undone), (1, &[4].into()));
         assert_eq!((manifest.unread.as_slice(), manifest.next()), (&[2][..], 5));
     }
 

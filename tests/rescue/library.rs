@@ -214,9 +214,15 @@ impl Library {
 
     /// `repair` with options whose `@` stands for the folder of the library.
     pub fn repair(&self, options: &[&str]) -> Told {
-        let options: Vec<String> =
-            options.iter().map(|option| option.replace('@', self.folder.path().to_str().unwrap())).collect();
+        let options: Vec<String> = options.iter().map(|option| self.with_folder(option)).collect();
         self.run("repair", &options.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn with_folder(&self, option: &str) -> String {
+        match option.strip_prefix('@') {
+            Some(below) => format!("{}{below}", self.folder.path().display()),
+            None => option.to_owned(),
+        }
     }
 
     pub fn undo(&self, folder: &str) -> Told {

@@ -166,6 +166,10 @@ impl Desk<'_> {
             return;
         };
         let view = self.records.index.asset(unit.asset);
+        if view.offline {
+            // Its disk is away, as the records say: nothing is lost by that.
+            return;
+        }
         for (file, sound) in survivors(unit, &state.files) {
             let Some(path) = &file.path else { continue };
             let Ok((opened, _)) = open::open_read(path) else { continue };

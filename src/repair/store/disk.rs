@@ -1,5 +1,6 @@
 //! The store that really writes.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -28,7 +29,7 @@ pub struct DiskStore {
     pub(super) is_original: IsOriginal,
     pub(super) gate: Box<dyn Gate>,
     /// Originals whose bytes have been kept elsewhere, in the state in which they may be replaced.
-    pub(super) kept: Mutex<Vec<(PathBuf, FileIdentity)>>,
+    pub(super) kept: Mutex<HashMap<PathBuf, FileIdentity>>,
     pub(super) journals: Journals,
 }
 

@@ -133,7 +133,7 @@ impl DiskStore {
         let Some(now) = now else {
             return Err(StoreError::ChangedMeanwhile { path: moving.from.to_owned() });
         };
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push((moving.from.to_owned(), now));
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(moving.from.to_owned(), now);
         Ok(now)
     }
 
@@ -178,7 +178,7 @@ impl DiskStore {
             (None, None) => Ok(()),
             (Some(now), Some(seen)) if now.unchanged_since(&seen) => {
                 let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                if pretending || kept.iter().any(|(path, state)| path == target && *state == now) {
+                if pretending || kept.get(target) == Some(&now) {
                     Ok(())
                 } else {
                     Err(StoreError::refused(target, Refusal::NotKept))
