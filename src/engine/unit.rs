@@ -20,7 +20,7 @@ use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
 use super::judge::Expectation;
-use super::ledger::Ledger;
+use super::ledger::{Earlier, Ledger};
 use super::look::{Examiner, Look};
 use super::loose::Loose;
 use super::reconcile::{AssetUnit, EDITED_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
@@ -120,6 +120,48 @@ impl Desk<'_> {
             self.sink.send(Event::CheckedMany(turn.checked));
         }
         self.settle(entries, turn.told, done)
+    }
+
+    /// Has the worker look at the small generated files of several things together, before it is their turn.
+    pub fn look_ahead(&self, examiner: &mut Examiner<'_>, works: &[Work]) -> Result<(), Halt> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let mut due = Vec::new();
+        for expected in works.iter().flat_map(|work| self.generated_expectations(work)) {
+            if let Earlier::Due { .. } = ledger.ask(&expected)? {
+                due.push(expected);
+            }
+        }
+        Ok(examiner.look_ahead(&due)?)
+    }
+
+    /// What is expected of the generated files that a piece of work begins with.
+    fn generated_expectations(&self, work: &Work) -> Vec<Expectation> {
+        match work {
+            Work::Asset(asset) => {
+                let unit = self.reconciler.unit(*asset);
+                let view = self.records.index.asset(*asset);
+                let gallery = Gallery::new(&unit, &view, &self.records.image);
+                let files = unit.files.iter();
+                files
+                    .filter(|file| file.selected && file.is_present() && file.role.is_generated())
+                    .map(|file| self.expectation(&unit, file, &gallery))
+                    .collect()
+            }
+            Work::Single(single) if single.file.is_present() => {
+                single.file.path.iter().map(|path| self.lone(path, &single.file)).collect()
+            }
+            Work::Loose(loose) if loose.role.is_generated() => {
+                vec![Expectation::unrecorded(&loose.path, loose.role, self.depth)]
+            }
+            Work::Single(_) | Work::Loose(_) => Vec::new(),
+        }
+    }
+
+    /// What is expected of a file that stands alone.
+    fn lone(&self, path: &Path, file: &UnitFile) -> Expectation {
+        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
+        expected.record_path.clone_from(&file.record_path);
+        expected
     }
 
     /// Tells how many walked entries belong to something that the run did not come to.
@@ -381,9 +423,7 @@ impl Desk<'_> {
         }
         let file = &single.file;
         let (true, Some(path)) = (file.is_present(), &file.path) else { return Ok(()) };
-        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
-        expected.record_path.clone_from(&file.record_path);
-        self.look(turn, &expected, file.counted)?;
+        self.look(turn, &self.lone(path, file), file.counted)?;
         Ok(())
     }
 
