@@ -87,6 +87,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("configuration", records::configuration, &["configuration"]).rounds(100),
     Target::new("dump", records::dump, &["dump"]).rounds(5_000),
     Target::new("layout", records::layout, &["layout"]),
+    Target::new("manifest", records::manifest, &["manifest"]).memory(256, 4 << 20),
     Target::new("map_rule", records::map_rule, &["layout"]),
     Target::new("settings", records::settings, &["settings"]),
     Target::new("wire_reply", wire::reply, &[]).made(wire::reply_seeds),
