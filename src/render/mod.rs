@@ -7,6 +7,7 @@
 mod colour;
 mod encode;
 pub mod geometry;
+mod linear;
 mod orient;
 mod profile;
 mod raster;
@@ -24,7 +25,7 @@ use crate::model::{Colorspace, ImageSettings, Orientation, OutputSettings, Pixel
 pub use thumbhash::Impression;
 
 use colour::Colour;
-use encode::Chroma;
+use encode::{Attached, Chroma};
 use geometry::THUMBHASH_SIDE;
 use raster::{Picture, Raster};
 use resize::{Fit, Resizer};
@@ -49,6 +50,8 @@ pub struct RenderJob {
     pub colorspace: Colorspace,
     /// Whether the thumbhash is wanted.
     pub thumbhash: bool,
+    /// Whether pictures are reduced in linear light, as servers newer than 3.1 do, from the whole picture.
+    pub linear_light: bool,
     /// Of raws, whether the camera's own picture inside is taken where it is not smaller than the preview.
     pub prefer_embedded: bool,
 }
@@ -73,6 +76,7 @@ impl RenderJob {
             preview_size: settings.preview.size,
             colorspace: settings.colorspace,
             thumbhash,
+            linear_light: settings.linear_light,
             prefer_embedded: settings.extract_embedded,
         }
     }
@@ -82,6 +86,12 @@ impl RenderJob {
 const IMPRESSION_SIZE: u32 = THUMBHASH_SIDE;
 
 impl RenderJob {
+    /// Whether everything is made from the whole picture: Immich reduces nothing where that is wanted too, or before it
+    /// changes to linear light.
+    pub fn from_whole(&self) -> bool {
+        self.linear_light || self.outputs.iter().any(|spec| spec.role == Role::Fullsize)
+    }
+
     /// The job that makes the thumbhash and nothing else, for comparison: cheap, since decoders reduce on their own.
     ///
     /// Of a generated picture, whose colours are what they are, `colorspace` is P3: that changes nothing.
@@ -91,6 +101,7 @@ impl RenderJob {
             preview_size: IMPRESSION_SIZE,
             colorspace,
             thumbhash: true,
+            linear_light: false,
             prefer_embedded: false,
         }
     }
@@ -151,12 +162,13 @@ impl Renderer {
     ///
     /// The picture may have been reduced while decoding, as long as it is still as large as the largest output; sizes are
     /// computed from `full_size`.
-    pub fn render(&mut self, pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderError> {
+    pub fn render(&mut self, mut pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderError> {
         let upright = pixels.oriented_full_size();
         let has_alpha = pixels.model.has_alpha() && !pixels.video_frame;
         let video = pixels.video_frame;
         let space = profile::output_space(&pixels, job.colorspace);
-        let full = video || job.outputs.iter().any(|spec| spec.role == Role::Fullsize);
+        let panorama = pixels.panorama.take();
+        let full = video || job.from_whole();
         let base_size = if full { upright } else { geometry::outside(upright, job.preview_size) };
         let base = self.base(pixels, base_size, space)?;
 
@@ -171,10 +183,15 @@ impl Renderer {
             };
             encode::check(size, spec.output)?;
             let chroma = if video { Chroma::Quarter } else { Chroma::of_quality(spec.output.quality) };
+            let panorama = panorama.as_ref().filter(|_| spec.role != Role::Thumbnail);
+            let attached = Attached { icc, panorama };
             let bytes = if size == base.size {
-                encode::encode(&base, spec.output, chroma, icc)?
+                encode::encode(&base, spec.output, chroma, attached)?
+            } else if job.linear_light && !video {
+                let small = linear::resize(&mut self.resizer, &base, size, fit)?;
+                encode::encode(&small, spec.output, chroma, attached)?
             } else {
-                encode::encode(&self.resizer.picture(&base, size, fit)?, spec.output, chroma, icc)?
+                encode::encode(&self.resizer.picture(&base, size, fit)?, spec.output, chroma, attached)?
             };
             output.pictures.push(Rendered { role: spec.role, size, bytes });
         }
@@ -235,10 +252,10 @@ pub fn render(pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderErr
 /// `full_size` is the size in the file; what the decoder reduces on its own lowers the need further.
 pub fn estimate(full_size: PixelSize, job: &RenderJob) -> u64 {
     const CHANNELS: u64 = 4;
-    let full = job.outputs.iter().any(|spec| spec.role == Role::Fullsize);
-    let base = if full { full_size } else { geometry::outside(full_size, job.preview_size) };
+    let base = if job.from_whole() { full_size } else { geometry::outside(full_size, job.preview_size) };
     // Resizing goes row by row first, so its scratch is as high as the original and as wide as the base, once more with alpha.
     let scratch = if base == full_size { 0 } else { u64::from(base.width) * u64::from(full_size.height) };
-    // Base, its converted and turned copies, and what the encoders hold.
-    (scratch + 4 * base.pixels()).saturating_mul(CHANNELS)
+    // Base, its converted and turned copies, and what the encoders hold; in linear light a copy of 16 bits.
+    let copies = if job.linear_light { 6 } else { 4 };
+    (scratch + copies * base.pixels()).saturating_mul(CHANNELS)
 }

@@ -22,7 +22,7 @@ use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
 use crate::media::formats::raw;
 use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, magic, probe};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize, Role};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize};
 use crate::render::{RenderError, RenderJob, RenderOutput, Renderer};
 
 /// Files up to this length are read at once, before it is known what they are.
@@ -484,7 +484,7 @@ fn embedded(format: MediaFormat, source: &Source<'_>, target: Target, job: &Job)
 
 fn target(job: &Job) -> Target {
     let Some(render) = &job.render else { return Target::None };
-    if render.outputs.iter().any(|output| output.role == Role::Fullsize) {
+    if render.from_whole() {
         return Target::Full;
     }
     let largest = render.outputs.iter().map(|output| output.output.size).max().unwrap_or(0);

@@ -14,6 +14,7 @@ use tiff::{ColorType, TiffError};
 
 use raster::Raster;
 
+use crate::media::panorama::Panorama;
 use crate::media::structure::tiff::{self as structure, Answer, Layout, Outline, Page, Wrong};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
@@ -141,6 +142,7 @@ fn examine(
         icc: page.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
         exif_colorspace: facts.colorspace,
         bits_per_sample: u8::try_from(page.first_bits()).unwrap_or(u8::MAX),
+        panorama: page.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),
         video_frame: false,
     });
     Ok(())

@@ -4,18 +4,18 @@
 //! first behind a change of scene (or after 20 quiet batches), the second of the two if there are two. Only frames coded
 //! by themselves are looked at, except in MPEG transport streams.
 //!
-//! Colours are converted to RGB by the video's own matrix and range. HDR transfer curves are left as they are: such
-//! frames look flat.
+//! Colours are converted to RGB by the video's own matrix and range; HDR frames are tone mapped (see `tone`).
 
 #![allow(unsafe_code, reason = "two fields of a filter graph have no safe accessor")]
 
 use ffmpeg_next::codec::discard::Discard;
-use ffmpeg_next::{Error, decoder, ffi, filter, frame};
+use ffmpeg_next::{Error, color, decoder, ffi, filter, frame};
 
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, MediaFormat, Orientation, PixelSize};
 
 use super::input::{Clock, Deadline, Session};
+use super::tone::{self, Curve};
 
 const FILTERS: &str = "fps=fps=12:start_time=0:eof_action=pass:round=down,\
     thumbnail=12,\
@@ -189,7 +189,11 @@ fn pixels(frame: &frame::Video, orientation: Orientation) -> Option<Pixels> {
         .filter_map(|row| row.get(..stored.width as usize * 3))
         .collect();
     let size = if orientation.transposes() { stored.transposed() } else { stored };
-    let samples = upright(&rows, stored, size, orientation)?;
+    let mut samples = upright(&rows, stored, size, orientation)?;
+    if let Some(curve) = curve(frame) {
+        let narrow = frame.color_primaries() == color::Primaries::BT709;
+        tone::map(&mut samples, curve, !narrow);
+    }
     Some(Pixels {
         size,
         full_size: size,
@@ -199,8 +203,18 @@ fn pixels(frame: &frame::Video, orientation: Orientation) -> Option<Pixels> {
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: true,
     })
+}
+
+/// The HDR curve by which the frame is coded; the filters keep the note of it.
+fn curve(frame: &frame::Video) -> Option<Curve> {
+    match frame.color_transfer_characteristic() {
+        color::TransferCharacteristic::SMPTE2084 => Some(Curve::Pq),
+        color::TransferCharacteristic::ARIB_STD_B67 => Some(Curve::Hlg),
+        _ => None,
+    }
 }
 
 fn upright(rows: &[&[u8]], stored: PixelSize, size: PixelSize, orientation: Orientation) -> Option<Vec<u8>> {

@@ -8,8 +8,10 @@ use crate::model::{DecodeError, Orientation, PixelSize};
 
 use super::bmff::{be16, be32};
 
+mod cr3;
 mod data;
 
+pub use cr3::cr3_jpegs;
 pub use data::{check_mrw_data, check_raf_data};
 
 /// Directories of one file; cameras write fewer than twenty.

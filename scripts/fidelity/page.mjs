@@ -1,0 +1,1 @@
+export function write() { return true; }
