@@ -305,6 +305,7 @@ impl Run<'_> {
         let loose = reconciler.loose().map(|loose| Work::Loose(Box::new(loose)));
         station.crew(self.cancel, deadline, setup::BOTH_HASHES).run(
             units.chain(singles).chain(loose),
+            |examiner, works| desk.look_ahead(examiner, works),
             |examiner, work| desk.work(examiner, work),
             |work| desk.left_over(work),
         )

@@ -1,16 +1,16 @@
 //! The work on one unit: its generated files, its original, and what can be made again.
 
-use std::cell::RefCell;
+mod mend;
+mod tell;
+
 use std::path::Path;
 
 use crate::catalog::Knowledge;
 use crate::immich::records::{AssetIdx, AssetView, Records};
 use crate::model::{
-    CheckedCount, Code, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, RepairStatus,
-    Role, Severity, SkipReason, Stage, Verdict, What,
+    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, Role, Severity, SkipReason, Verdict,
+    What,
 };
-use crate::render::Rendered;
-use crate::repair::apply::{self, Applied};
 use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row};
 use crate::repair::store::FileStore;
 
@@ -18,10 +18,11 @@ use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
 use super::judge::Expectation;
-use super::ledger::{Earlier, Ledger};
-use super::look::{self, Examiner, Look};
+use super::ledger::Ledger;
+use super::look::{Examiner, Look};
 use super::loose::Loose;
 use super::reconcile::{AssetUnit, EDITED_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
+use tell::advise;
 
 /// What the work on every unit needs.
 pub struct Desk<'a> {
@@ -112,6 +113,48 @@ impl Desk<'_> {
             self.sink.send(Event::CheckedMany(turn.checked));
         }
         self.settle(entries, turn.told, done)
+    }
+
+    /// Has the worker look at the small generated files of several things together, before it is their turn.
+    pub fn look_ahead(&self, examiner: &mut Examiner<'_>, works: &[Work]) -> Result<(), Halt> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let mut due = Vec::new();
+        for expected in works.iter().flat_map(|work| self.generated_expectations(work)) {
+            if let Earlier::Due { .. } = ledger.ask(&expected)? {
+                due.push(expected);
+            }
+        }
+        Ok(examiner.look_ahead(&due)?)
+    }
+
+    /// What is expected of the generated files that a piece of work begins with.
+    fn generated_expectations(&self, work: &Work) -> Vec<Expectation> {
+        match work {
+            Work::Asset(asset) => {
+                let unit = self.reconciler.unit(*asset);
+                let view = self.records.index.asset(*asset);
+                let gallery = Gallery::new(&unit, &view, &self.records.image);
+                let files = unit.files.iter();
+                files
+                    .filter(|file| file.selected && file.is_present() && file.role.is_generated())
+                    .map(|file| self.expectation(&unit, file, &gallery))
+                    .collect()
+            }
+            Work::Single(single) if single.file.is_present() => {
+                single.file.path.iter().map(|path| self.lone(path, &single.file)).collect()
+            }
+            Work::Loose(loose) if loose.role.is_generated() => {
+                vec![Expectation::unrecorded(&loose.path, loose.role, self.depth)]
+            }
+            Work::Single(_) | Work::Loose(_) => Vec::new(),
+        }
+    }
+
+    /// What is expected of a file that stands alone.
+    fn lone(&self, path: &Path, file: &UnitFile) -> Expectation {
+        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
+        expected.record_path.clone_from(&file.record_path);
+        expected
     }
 
     /// Tells how many walked entries belong to something that the run did not come to.
@@ -359,106 +402,13 @@ impl Desk<'_> {
         })
     }
 
-    /// Carries out what the plan says now that the original is known.
-    fn repair(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        state: &AssetState,
-        settings: &ImageSettings,
-        look: Option<Look>,
-    ) -> Result<(), Halt> {
-        let Some(repairs) = &self.repair else { return Ok(()) };
-        let plan = plan::plan(state, settings);
-        for skipped in plan.skipped {
-            self.sink.send(Event::Repair(skipped));
-        }
-        if plan.repairs.is_empty() {
-            return Ok(());
-        }
-        if repairs.dry_run {
-            for repair in &plan.repairs {
-                self.sink.send(Event::Repair(apply::pretend(repairs.store, repair).event));
-            }
-            return Ok(());
-        }
-        let mut look = look;
-        let rendered = look.as_mut().and_then(Look::take_rendered);
-        let problem = look.as_ref().and_then(|look| look.report.as_ref()?.problem.as_ref());
-        let pictures: Vec<Rendered> = match rendered {
-            Some(Ok(output)) => output.pictures,
-            Some(Err(error)) => {
-                self.cannot(&plan.repairs, &error.to_string());
-                return Ok(());
-            }
-            None => {
-                let why = problem.map_or_else(|| "no picture came back".to_owned(), ToString::to_string);
-                self.cannot(&plan.repairs, &format!("no picture can be made of the original: {why}"));
-                return Ok(());
-            }
-        };
-        for repair in &plan.repairs {
-            if let Some(reason) = repairs.stopped.get() {
-                let mut event = apply::not_rendered(repair, reason.clone());
-                event.status = RepairStatus::Skipped;
-                self.sink.send(Event::Repair(event));
-                continue;
-            }
-            let Some(picture) = pictures.iter().find(|picture| picture.role == repair.spec.role) else {
-                self.sink
-                    .send(Event::Repair(apply::not_rendered(repair, "the worker did not make this picture")));
-                continue;
-            };
-            self.apply(turn, repairs, repair, picture)?;
-        }
-        Ok(())
-    }
-
-    fn apply(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        repairs: &Repairs<'_>,
-        repair: &plan::PlannedRepair,
-        picture: &Rendered,
-    ) -> Result<(), Halt> {
-        let examiner = RefCell::new(&mut *turn.examiner);
-        let halt = RefCell::new(None);
-        let Applied { event, stop } = apply::apply(repairs.store, repair, picture, &|file| match examiner
-            .borrow_mut()
-            .confirm(file, picture)
-        {
-            Ok(answer) => answer,
-            Err(failure) => {
-                let words = failure.to_string();
-                *halt.borrow_mut() = Some(Halt::from(failure));
-                Err(words)
-            }
-        });
-        if stop {
-            let _ = repairs.stopped.set(event.reason.clone());
-        }
-        self.sink.send(Event::Repair(event));
-        match halt.into_inner() {
-            // Everything about the unit has been told already; what is left of the run is told by others.
-            Some(Halt::Failed(error)) => Err(Halt::Failed(error)),
-            Some(Halt::Cancelled) | None => Ok(()),
-        }
-    }
-
-    fn cannot(&self, repairs: &[plan::PlannedRepair], reason: &str) {
-        for repair in repairs {
-            self.sink.send(Event::Repair(apply::not_rendered(repair, reason)));
-        }
-    }
-
     fn single(&self, turn: &mut Turn<'_, '_>, single: &Single) -> Result<(), Halt> {
         if let Some(finding) = self.reconciler.single_finding(single) {
             self.finding(finding);
         }
         let file = &single.file;
         let (true, Some(path)) = (file.is_present(), &file.path) else { return Ok(()) };
-        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
-        expected.record_path.clone_from(&file.record_path);
-        self.look(turn, &expected, file.counted)?;
+        self.look(turn, &self.lone(path, file), file.counted)?;
         Ok(())
     }
 
@@ -502,129 +452,6 @@ impl Desk<'_> {
         }
         expected
     }
-
-    fn look(&self, turn: &mut Turn<'_, '_>, expected: &Expectation, counted: bool) -> Result<Outcome, Halt> {
-        self.look_selected(turn, expected, counted, true)
-    }
-
-    /// Looks at a file unless an earlier run makes that unnecessary, tells, and notes it.
-    fn look_selected(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        expected: &Expectation,
-        counted: bool,
-        selected: bool,
-    ) -> Result<Outcome, Halt> {
-        let Some(ledger) = &self.ledger else {
-            return self.tell(turn, expected, look::look_quickly(expected), counted, selected);
-        };
-        let mut expected = expected.clone();
-        match ledger.ask(&expected)? {
-            Earlier::Trusted(known) => {
-                if counted {
-                    turn.told += 1;
-                    self.sink.send(Event::Progress {
-                        stage: Stage::Verify,
-                        items: 1,
-                        bytes: known.identity.size,
-                    });
-                    self.sink.send(Event::Skipped { reason: SkipReason::VerifiedBefore, count: 1 });
-                }
-                return Ok(Outcome::Trusted(Box::new(known)));
-            }
-            Earlier::Due { last_sound } => expected.last_sound = last_sound,
-        }
-        let look = turn.examiner.look(&expected, None)?;
-        self.tell(turn, &expected, look, counted, selected)
-    }
-
-    /// Tells what a look told: item, findings, catalog.
-    fn tell(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        expected: &Expectation,
-        look: Look,
-        counted: bool,
-        selected: bool,
-    ) -> Result<Outcome, Halt> {
-        let gone = look.is_gone();
-        let mut item = look.item(expected);
-        let mut findings = look.judgement.findings.clone();
-        if gone {
-            let finding = went_away(expected);
-            item.codes.push(finding.code);
-            item.reason.clone_from(&finding.advice);
-            findings.push(finding);
-        }
-        if counted {
-            self.checked(turn, item);
-        }
-        for finding in findings.into_iter().filter(|_| selected) {
-            self.hold(turn, finding);
-        }
-        if gone {
-            return Ok(Outcome::Gone);
-        }
-        if let Some(ledger) = &self.ledger {
-            ledger.note(expected, &look)?;
-        }
-        Ok(Outcome::Looked(Box::new(look)))
-    }
-
-    /// Accounts for one walked entry.
-    fn checked(&self, turn: &mut Turn<'_, '_>, item: ItemReport) {
-        turn.told += 1;
-        if self.sink.wants_items() {
-            turn.items.push(item);
-            return;
-        }
-        *turn.checked.files.entry((item.role, item.verdict)).or_default() += 1;
-        turn.checked.bytes += item.bytes;
-        turn.checked.bytes_read += item.bytes_read;
-    }
-
-    fn finding(&self, finding: Finding) {
-        self.sink.send(Event::Finding(Box::new(finding)));
-    }
-
-    /// Keeps a finding about a generated picture back until [`Self::release`]; tells any other.
-    fn hold(&self, turn: &mut Turn<'_, '_>, finding: Finding) {
-        match finding.code {
-            Code::File(Role::Preview | Role::Thumbnail | Role::Fullsize, _) => turn.held.push(finding),
-            _ => self.finding(finding),
-        }
-    }
-
-    /// Tells of a file what was found after its own look.
-    fn tell_late(&self, turn: &mut Turn<'_, '_>, finding: Finding) {
-        if let Some(item) = turn.items.iter_mut().find(|item| finding.path.as_ref() == Some(&item.path)) {
-            item.codes.push(finding.code);
-        }
-        self.hold(turn, finding);
-    }
-
-    /// Tells what was held, with advice that fits the original.
-    fn release(&self, turn: &mut Turn<'_, '_>) {
-        for item in turn.items.drain(..) {
-            self.sink.send(Event::Checked(Box::new(item)));
-        }
-        for mut finding in turn.held.drain(..) {
-            if let Some(obstacle) = turn.obstacle {
-                advise(&mut finding, obstacle);
-            }
-            self.finding(finding);
-        }
-    }
-}
-
-/// Another advice for a picture that would have to be made again.
-fn advise(finding: &mut Finding, advice: &str) {
-    let Code::File(_, what) = finding.code else { return };
-    let again = matches!(what, What::Missing | What::Empty | What::Truncated | What::Malformed)
-        || (matches!(what, What::WrongContent | What::WrongSize) && finding.severity > Severity::Info);
-    if again {
-        advice.clone_into(&mut finding.advice);
-    }
 }
 
 /// The unit's state if everything that is suspected turns out to be wrong.
@@ -659,15 +486,4 @@ fn wrong_with(look: &Look) -> Option<What> {
             .iter()
             .any(|finding| matches!(finding.code, Code::File(_, seen) if seen == *what))
     })
-}
-
-/// The walk saw it, and now it is not there.
-fn went_away(expected: &Expectation) -> Finding {
-    let mut finding = Finding::new(Code::File(expected.role, What::Missing))
-        .at(expected.path.clone())
-        .seen(Evidence::new().with("during_the_run", true))
-        .advise("it went away while the run went on: run again");
-    finding.record_path.clone_from(&expected.record_path);
-    finding.asset = expected.asset;
-    finding
 }

@@ -62,7 +62,12 @@ pub fn verify(
         send_item(sink, item, look.judgement.findings);
         Ok(())
     };
-    station.crew(cancel, None, setup::BOTH_HASHES).run(feed, work, |_| not_reached(sink))
+    let ahead = |examiner: &mut Examiner<'_>, paths: &[PathBuf]| -> Result<(), Halt> {
+        let expected: Vec<_> =
+            paths.iter().map(|path| Expectation::unrecorded(path, Role::Unknown, depth)).collect();
+        Ok(examiner.look_ahead(&expected)?)
+    };
+    station.crew(cancel, None, setup::BOTH_HASHES).run(feed, ahead, work, |_| not_reached(sink))
 }
 
 /// Runs `render`.
@@ -100,7 +105,7 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
         send_item(sink, item, findings);
         Ok(())
     };
-    crew.run(feed.into_iter(), work, |_| not_reached(sink))
+    crew.run(feed.into_iter(), |_, _| Ok(()), work, |_| not_reached(sink))
 }
 
 fn send_item(sink: &dyn EventSink, mut item: ItemReport, findings: Vec<Finding>) {

@@ -75,6 +75,7 @@ pub fn main() -> ExitCode {
         renderer: Renderer::new(),
         allowance: arguments.allowance,
         asked: false,
+        alone: true,
     };
     match server.run(protections, decoders) {
         // The parent is gone or has no more work.
@@ -143,6 +144,8 @@ fn take_panic() -> DecodeError {
 enum Stop {
     /// That is its report.
     Problem(DecodeError),
+    /// It needs more memory than there is for a file among others.
+    NotInBatch,
     /// There is nobody to report to.
     Wire(WireError),
 }
@@ -168,6 +171,8 @@ struct Server<'a> {
     allowance: u64,
     /// Whether more than the allowance was asked for since the last tidying.
     asked: bool,
+    /// Whether the file in hand came by itself: only then more memory can be asked for.
+    alone: bool,
 }
 
 fn never_waits(_: rustix::event::PollFlags) -> Result<(), WireError> {
@@ -179,28 +184,42 @@ impl Server<'_> {
         let Protections { taken, lacking } = protections;
         self.send(&Reply::Hello { version: protocol::VERSION, protections: taken, lacking, decoders })?;
         loop {
-            let Request::Examine { job, announce } = self.receive()? else {
-                return Err(WireError::Garbage("an answer to nothing".into()));
+            let reply = match self.receive()? {
+                Request::Examine { job, announce } => {
+                    self.alone = true;
+                    let report = self.report(&job, announce)?;
+                    let postponed = || WireError::Garbage("a file that came by itself was put off".into());
+                    Reply::Done(Box::new(report.ok_or_else(postponed)?))
+                }
+                Request::Batch(jobs) => {
+                    self.alone = false;
+                    let reports: Result<_, _> = jobs.iter().map(|job| self.report(job, false)).collect();
+                    Reply::Batch(reports?)
+                }
+                Request::Granted | Request::Refused { .. } => {
+                    return Err(WireError::Garbage("an answer to nothing".into()));
+                }
             };
-            let Some(file) = self.inbox.take_file() else {
-                return Err(WireError::Garbage("a job without a file".into()));
-            };
-            let report = self.report(&File::from(file), &job, announce)?;
-            self.send(&Reply::Done(Box::new(report)))?;
+            self.send(&reply)?;
             self.tidy();
         }
     }
 
     fn send(&self, reply: &Reply) -> Result<(), WireError> {
-        wire::send(self.socket, &wire::encode(reply)?, None, never_waits)
+        wire::send(self.socket, &wire::encode(reply)?, &[], never_waits)
     }
 
     fn receive(&mut self) -> Result<Request, WireError> {
         self.inbox.receive(self.socket, MAX_REQUEST, never_waits)
     }
 
-    /// Everything about one file; whatever goes wrong with it is in the report.
-    fn report(&mut self, file: &File, job: &Job, announce: bool) -> Result<MediaReport, WireError> {
+    /// Everything about the next file; whatever goes wrong with it is in the report. `None` for a file of a batch that
+    /// has to come by itself.
+    fn report(&mut self, job: &Job, announce: bool) -> Result<Option<MediaReport>, WireError> {
+        let Some(file) = self.inbox.take_file() else {
+            return Err(WireError::Garbage("a job without a file".into()));
+        };
+        let file = &File::from(file);
         let began = Instant::now();
         let mut report = MediaReport::new(job.id);
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -213,11 +232,12 @@ impl Server<'_> {
             Ok(Err(Stop::Problem(problem))) => {
                 report.problem = Some(direct::locate(file, report.bytes, problem));
             }
+            Ok(Err(Stop::NotInBatch)) => return Ok(None),
             Ok(Err(Stop::Wire(error))) => return Err(error),
             Err(_) => report.problem = Some(take_panic()),
         }
         report.micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Ok(report)
+        Ok(Some(report))
     }
 
     fn look(
@@ -282,6 +302,9 @@ impl Server<'_> {
         if bytes <= self.allowance {
             return Ok(());
         }
+        if !self.alone {
+            return Err(Stop::NotInBatch);
+        }
         self.asked = true;
         self.send(&Reply::Need { bytes })?;
         match self.receive()? {
@@ -291,7 +314,9 @@ impl Server<'_> {
                 format!("{} MiB for one file (--memory)", ceiling >> 20),
             )
             .into()),
-            Request::Examine { .. } => Err(WireError::Garbage("a job within a job".into()).into()),
+            Request::Examine { .. } | Request::Batch(_) => {
+                Err(WireError::Garbage("a job within a job".into()).into())
+            }
         }
     }
 
