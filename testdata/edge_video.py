@@ -7,7 +7,7 @@ X264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "12", "-pix_fmt", "yuv42
 X265 = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=12", "-tag:v", "hvc1"]
 BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
 # A drawn scene of up to 1000 nits, in the codes of the transfer curve.
-HDR = "zscale=tin=iec61966-2-1:min=gbr:pin=bt709:rin=pc:t=linear:npl={nits},format=gbrpf32le,zscale=p=bt2020,zscale=t={curve}:m=bt2020nc:r=tv,format=yuv420p10le"
+HDR = "zscale=tin=iec61966-2-1:min=gbr:pin=bt709:rin=pc:t=linear,format=gbrpf32le,zscale=p=bt2020,zscale=t={curve}:m=bt2020nc:r=tv:npl={nits},format=yuv420p10le"
 
 
 def clip(name, *arguments):

@@ -285,7 +285,7 @@ def formats(edges, picture):
     raw = picture.resize((1600, 1200))
     edges.put("raw", "bayer.dng", lambda: dng(raw))
     edges.put("raw", "bayer-6.dng", lambda: dng(raw, orientation=6))
-    edges.put("raw-embedded", "preview-6.dng", lambda: dng(raw, orientation=6, preview=jpeg(colourful(SIZE, 5))), lambda: png(colourful(SIZE, 5), exif=exif(6)))
+    edges.put("raw-embedded", "preview-6.dng", lambda: dng(raw, orientation=6, preview=jpeg(colourful(SIZE, 5))), lambda: png16(colourful(SIZE, 5).transpose(Image.ROTATE_270)))
     edges.put("raw-embedded", "preview-small.dng", lambda: dng(raw, preview=jpeg(colourful((640, 480), 5))))
     edges.configure("raw-embedded", {"extractEmbedded": True})
 

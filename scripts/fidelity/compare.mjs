@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { immich, settings } from './peer.mjs';
+import { immich, open, settings } from './peer.mjs';
+import { panorama } from './metadata.mjs';
 import { immichFilm, isFilm } from './film.mjs';
 import { compare } from './measure.mjs';
 import { write } from './page.mjs';
@@ -16,12 +17,14 @@ for (let i = 2; i < process.argv.length; i++) {
 const scratch = path.resolve(options.work);
 
 // Originals by class; the picture settings of a class lie beside them.
-function classes(root) {
-  const names = fs.readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+function classes(root, index) {
+  const names = fs.readdirSync(root, { withFileTypes: true }).filter((entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !entry.name.startsWith('.'));
   return names.map(({ name }) => {
     const folder = path.join(root, name), config = path.join(folder, 'image-config.json');
-    const files = fs.readdirSync(folder).filter((file) => file !== 'image-config.json').sort().map((file) => path.join(folder, file));
-    return { root, name, files, config: fs.existsSync(config) ? config : undefined };
+    let files = fs.readdirSync(folder).filter((file) => file !== 'image-config.json').sort().map((file) => path.join(folder, file));
+    // Of folders that were given, the largest pictures: they are what libraries are made of.
+    if (index > 0) files = files.sort((a, b) => fs.statSync(b).size - fs.statSync(a).size).slice(0, Number(process.env.LIMIT ?? 12)).sort();
+    return { root, name: index > 0 ? `given: ${name}` : name, files, config: fs.existsSync(config) ? config : undefined };
   }).sort((a, b) => a.name.localeCompare(b.name));
 }
 
@@ -38,12 +41,16 @@ function photofsck({ files, config }, out) {
 function readable({ root, name }, file, base) {
   const twin = path.join(root, '.twins', name, `${path.basename(file)}.png`), png = `${base}_source.png`, tiff = `${base}_source.tiff`;
   if (fs.existsSync(twin)) return twin;
-  const made = (program, args, result) => (spawnSync(program, args).status === 0 && fs.existsSync(result) ? result : undefined);
+  const made = (program, args, result) => {
+    // Without what sharp sets for its own libvips.
+    const run = spawnSync(program, args, { env: { PATH: process.env.PATH } });
+    return run.status === 0 && fs.existsSync(result) ? result : undefined;
+  };
   switch (path.extname(file).toLowerCase()) {
     case '.heic': case '.heif': case '.hif': return made('vips', ['copy', file, png], png);
     case '.jxl': return made('djxl', [file, png], png);
     case '.bmp': case '.jp2': case '.j2k': case '.psd': return made('ffmpeg', ['-v', 'error', '-y', '-i', file, '-frames:v', '1', png], png);
-    case '.dng': case '.cr2': case '.crw': case '.nef': case '.arw': case '.raf': case '.rw2': case '.kdc': case '.mrw': return made('dcraw_emu', ['-w', '-T', '-Z', tiff, file], tiff);
+    case '.dng': case '.cr2': case '.crw': case '.nef': case '.arw': case '.raf': case '.rw2': case '.kdc': case '.mrw': return made('dcraw_emu', ['-w', '-6', '-T', '-Z', tiff, file], tiff);
     default: return file;
   }
 }
@@ -57,7 +64,8 @@ async function one(group, file, item, base) {
     if (!source) return { ...result, refused: 'no program here to make the other side' };
     const peer = isFilm(file) ? await immichFilm(source, config, base) : await immich(source, config, base);
     const ours = { preview: item.preview, thumbnail: item.thumbnail, thumbhash: Buffer.from(item.thumbhash, 'base64') };
-    return { ...result, ...(await compare(peer, ours)) };
+    const sphere = group.name === 'panorama' ? panorama((await open(file).metadata()).xmp) : undefined;
+    return { ...result, film: isFilm(file), developed: source.endsWith('_source.tiff'), sphere, ...(await compare(peer, ours)) };
   } catch (error) {
     return { ...result, refused: `the other side: ${String(error.stderr || error.message).split('\n')[0].slice(0, 120)}` };
   }

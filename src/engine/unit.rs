@@ -18,6 +18,7 @@ use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
 use super::judge::Expectation;
+use super::ledger::Earlier;
 use super::ledger::Ledger;
 use super::look::{Examiner, Look};
 use super::loose::Loose;

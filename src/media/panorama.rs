@@ -45,7 +45,9 @@ fn properties(node: Node<'_, '_>) -> Vec<(String, String)> {
         .then(|| node.text().map(|text| (node.tag_name().name(), text.trim())))
         .flatten();
     let short = |(name, value): &(&str, &str)| {
-        name.len() <= MAX_LENGTH && value.len() <= MAX_LENGTH && name.chars().all(|c| c.is_ascii_alphanumeric())
+        name.len() <= MAX_LENGTH
+            && value.len() <= MAX_LENGTH
+            && name.chars().all(|c| c.is_ascii_alphanumeric())
     };
     attributes.chain(own).filter(short).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
@@ -71,7 +73,11 @@ mod tests {
         let tags: Vec<_> = found.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(
             tags,
-            [("ProjectionType", "equirectangular"), ("FullPanoWidthPixels", "8000"), ("PoseHeadingDegrees", "12.5")]
+            [
+                ("ProjectionType", "equirectangular"),
+                ("FullPanoWidthPixels", "8000"),
+                ("PoseHeadingDegrees", "12.5")
+            ]
         );
         assert!(Panorama::read(packet("EQUIRECTANGULAR").as_bytes()).is_some());
         assert_eq!(Panorama::read(packet("cylindrical").as_bytes()), None);

@@ -18,7 +18,11 @@ pub fn resize(
     let alpha = source.alpha;
     let is_alpha = |at: usize| alpha && at % 4 == 3;
     let spread = |(at, &sample): (usize, &u8)| {
-        if is_alpha(at) { u16::from(sample) * 257 } else { light.get(usize::from(sample)).copied().unwrap_or(0) }
+        if is_alpha(at) {
+            u16::from(sample) * 257
+        } else {
+            light.get(usize::from(sample)).copied().unwrap_or(0)
+        }
     };
     let wide = source.samples.iter().enumerate().map(spread).collect();
     let wide = Raster::new(source.size, source.model(), Samples::U16(wide))?;
@@ -29,7 +33,11 @@ pub fn resize(
     };
     let codes: Vec<u8> = (0..=u16::MAX).map(to_code).collect();
     let narrow = |(at, &value): (usize, &u16)| {
-        if is_alpha(at) { value.to_be_bytes()[0] } else { codes.get(usize::from(value)).copied().unwrap_or(u8::MAX) }
+        if is_alpha(at) {
+            value.to_be_bytes()[0]
+        } else {
+            codes.get(usize::from(value)).copied().unwrap_or(u8::MAX)
+        }
     };
     let samples = values.iter().enumerate().map(narrow).collect();
     Ok(Picture { size, alpha, samples })
@@ -67,8 +75,9 @@ mod tests {
         for alpha in [false, true] {
             let pixel = |on: bool| if on { [255; 4] } else { [0, 0, 0, 255] };
             let channels = if alpha { 4 } else { 3 };
-            let samples: Vec<u8> =
-                (0..64 * 64).flat_map(|at| pixel((at / 64 + at) % 2 == 0).into_iter().take(channels)).collect();
+            let samples: Vec<u8> = (0..64 * 64)
+                .flat_map(|at| pixel((at / 64 + at) % 2 == 0).into_iter().take(channels))
+                .collect();
             let board = Picture { size: PixelSize::new(64, 64), alpha, samples };
             let small = resize(&mut Resizer::default(), &board, PixelSize::new(8, 8), Fit::Outside).unwrap();
             let middle = small.samples[(4 * 8 + 4) * channels];

@@ -94,14 +94,15 @@ pub fn batch(
     allowance: u64,
     cancel: &AtomicBool,
 ) -> Result<Vec<Option<MediaReport>>, Trouble> {
-    let watch = Watch {
-        deadline: Instant::now() + BATCH_PATIENCE,
-        memory: allowance.saturating_add(SLACK),
-        cancel,
-    };
+    let watch =
+        Watch { deadline: Instant::now() + BATCH_PATIENCE, memory: allowance.saturating_add(SLACK), cancel };
     let descriptors: Vec<_> = files.iter().map(|(file, _)| file.as_fd()).collect();
     process.begin();
-    process.send(&Request::Batch(files.iter().map(|(_, job)| job.clone()).collect()), &descriptors, &watch)?;
+    process.send(
+        &Request::Batch(files.iter().map(|(_, job)| job.clone()).collect()),
+        &descriptors,
+        &watch,
+    )?;
     let mut reports = match process.receive::<Reply>(SMALL_REPLY, &watch)? {
         Reply::Batch(reports) if reports.len() == files.len() => reports,
         _ => return Err(Trouble::Broken("not the answers to a batch".into())),

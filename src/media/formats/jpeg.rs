@@ -9,8 +9,8 @@ mod tests;
 pub mod turbo;
 
 use crate::media::magic::{self, Magic, Signature};
-use crate::media::structure::jpeg::{self as structure, Outline};
 use crate::media::panorama::Panorama;
+use crate::media::structure::jpeg::{self as structure, Outline};
 use crate::media::structure::jpeg_walk::{self, Answer, Flaw};
 use crate::media::{Limits, Pixels, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};

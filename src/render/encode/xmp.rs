@@ -29,9 +29,8 @@ mod tests {
     #[test]
     fn what_is_written_reads_the_same() {
         let tags = [("ProjectionType", "equirectangular"), ("StitchingSoftware", "A & B <3>")];
-        let panorama = Panorama {
-            tags: tags.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-        };
+        let panorama =
+            Panorama { tags: tags.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec() };
         assert_eq!(Panorama::read(&packet(&panorama)), Some(panorama));
     }
 }

@@ -6,11 +6,15 @@
 //! 1. codes to linear light, 1 = 100 cd/m² (ITU-R BT.2100: PQ, or HLG with the system gamma of a 1000 cd/m² screen);
 //! 2. all three channels times `hable(m) / hable(100) / m`, `m` being the largest of them: hue stays, nothing is desaturated;
 //! 3. BT.2020 primaries to BT.709, what lies outside cut off;
-//! 4. the inverse of the BT.1886 curve (gamma 2.4) to 8 bits of full range.
+//! 4. the inverse of the BT.1886 curve (gamma 2.4) to 8 bits of full range;
+//! 5. luma and colour differences of BT.709, which readers of JPEG take for those of BT.601: Immich's pictures show it so.
+
+use ffmpeg_next::color::{Primaries, TransferCharacteristic};
+use ffmpeg_next::frame;
 
 /// A transfer curve that is tone mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Curve {
+enum Curve {
     /// SMPTE ST 2084.
     Pq,
     /// ARIB STD-B67.
@@ -26,8 +30,42 @@ const STEPS: u16 = 16_383;
 const TO_BT709: [[f32; 3]; 3] =
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]];
 
+/// RGB to luma and differences by BT.709 (3.2), and back by BT.601 (2.5).
+const THROUGH_JPEG: [[f32; 3]; 3] =
+    [[0.9136, 0.0785, 0.0079], [-0.1050, 1.1722, -0.0671], [0.0096, 0.0322, 0.9582]];
+
+/// How an HDR frame is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hdr {
+    curve: Curve,
+    wide_primaries: bool,
+}
+
+impl Hdr {
+    /// What the frame says; `None` where it is an ordinary one.
+    pub(super) fn of(frame: &frame::Video) -> Option<Self> {
+        let curve = match frame.color_transfer_characteristic() {
+            TransferCharacteristic::SMPTE2084 => Curve::Pq,
+            TransferCharacteristic::ARIB_STD_B67 => Curve::Hlg,
+            _ => return None,
+        };
+        Some(Self { curve, wide_primaries: frame.color_primaries() != Primaries::BT709 })
+    }
+
+    /// Makes RGB samples of such a frame those of an ordinary picture.
+    pub(super) fn map(self, samples: &mut [u8]) {
+        map(samples, self.curve, self.wide_primaries);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let byte = |value: f32| (value + 0.5).clamp(0.0, 255.0) as u8;
+        for pixel in samples.as_chunks_mut::<3>().0 {
+            let [red, green, blue] = pixel.map(f32::from);
+            *pixel = THROUGH_JPEG.map(|[x, y, z]| byte(x * red + y * green + z * blue));
+        }
+    }
+}
+
 /// Replaces the codes of RGB samples in a BT.2020 or BT.709 space by those of an ordinary BT.709 picture.
-pub(super) fn map(samples: &mut [u8], curve: Curve, wide_primaries: bool) {
+fn map(samples: &mut [u8], curve: Curve, wide_primaries: bool) {
     let light: Vec<f32> = (0..=255u8).map(|code| curve.light(f32::from(code) / 255.0)).collect();
     let scale: Vec<f32> = light.iter().map(|&light| gain(light)).collect();
     let codes: Vec<u8> = (0..=STEPS).map(|step| code(f32::from(step) / f32::from(STEPS))).collect();
@@ -112,7 +150,10 @@ mod tests {
             let mut before = 0;
             for code in 0..=255 {
                 let [red, green, blue] = mapped(curve, [code; 3]);
-                assert!(red.abs_diff(green) <= 1 && green.abs_diff(blue) <= 1, "{code}: {red} {green} {blue}");
+                assert!(
+                    red.abs_diff(green) <= 1 && green.abs_diff(blue) <= 1,
+                    "{code}: {red} {green} {blue}"
+                );
                 assert!(green >= before, "{curve:?} {code}");
                 before = green;
             }

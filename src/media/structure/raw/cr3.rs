@@ -42,7 +42,7 @@ fn first_sample(source: &Source<'_>, track: &Bmff) -> Option<Range<usize>> {
     span(start, length.into())
 }
 
-fn preview(source: &Source<'_>, top: &Bmff, bytes: &[u8]) -> Option<Range<usize>> {
+fn preview(top: &Bmff, bytes: &[u8]) -> Option<Range<usize>> {
     let whole = span(top.content, top.length())?;
     let content = bytes.get(whole.clone())?.strip_prefix(&PREVIEW_UUID)?;
     let head = content.get(..content.len().min(usize::try_from(PREVIEW_HEAD).ok()?))?;
@@ -72,7 +72,8 @@ mod tests {
         let offsets = boxed(b"co64", &[&[0; 4], &1u32.to_be_bytes(), &first.to_be_bytes()]);
         let length = u32::try_from(jpeg.len()).unwrap();
         let sizes = boxed(b"stsz", &[&[0; 4], &length.to_be_bytes(), &1u32.to_be_bytes()]);
-        let track = boxed(b"trak", &[&boxed(b"mdia", &[&boxed(b"minf", &[&boxed(b"stbl", &[&offsets, &sizes])])])]);
+        let track =
+            boxed(b"trak", &[&boxed(b"mdia", &[&boxed(b"minf", &[&boxed(b"stbl", &[&offsets, &sizes])])])]);
         let small = boxed(b"PRVW", &[&[0; 16], b"\xff\xd8\xff a small one"]);
         let head = [
             boxed(b"ftyp", &[b"crx \0\0\0\x01crx isom"]),
@@ -91,7 +92,10 @@ mod tests {
         let source = Source::new(&spool, bytes.len() as u64, Some(&bytes), "cr3");
         let found: Vec<&[u8]> =
             cr3_jpegs(&source, &bytes).into_iter().map(|range| bytes.get(range).unwrap()).collect();
-        assert_eq!(found, [&b"\xff\xd8\xff\xc0 the camera's picture \xff\xd9"[..], b"\xff\xd8\xff a small one"]);
+        assert_eq!(
+            found,
+            [&b"\xff\xd8\xff\xc0 the camera's picture \xff\xd9"[..], b"\xff\xd8\xff a small one"]
+        );
         for end in 0..bytes.len() {
             let cut = bytes.get(..end).unwrap();
             let _ = cr3_jpegs(&Source::new(&spool, cut.len() as u64, Some(cut), "cr3"), cut);
