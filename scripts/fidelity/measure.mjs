@@ -106,6 +106,10 @@ export async function compare(peer, ours) {
     const [A, B] = [await load(peer[role]), await load(ours[role])];
     const [a, b] = [luma(A), luma(B)];
     Object.assign(entry, { similarity: similarity(a, b, A.width, A.height), colour: colourDistance(A, B) });
+    if (role === 'preview' && peer.fine) {
+      const reference = luma(await load(peer.fine));
+      result.fine = { theirs: similarity(a, reference, A.width, A.height), own: similarity(b, reference, A.width, A.height) };
+    }
     if (role === 'thumbnail' && peer.lossless) {
       const reference = luma(await load(peer.lossless));
       result.lossless = { theirs: similarity(a, reference, A.width, A.height), own: similarity(b, reference, A.width, A.height) };

@@ -7,9 +7,10 @@ pub const NAMESPACE: &str = "http://ns.google.com/photos/1.0/panorama/";
 
 /// Longer packets hold pictures, not properties.
 const MAX_PACKET: usize = 1 << 20;
-/// More than there are, and longer than their values get.
+/// More than there are, and longer than they get. Escaped, all of them fit into one segment of a JPEG.
 const MAX_TAGS: usize = 64;
-const MAX_LENGTH: usize = 256;
+const MAX_NAME: usize = 64;
+const MAX_VALUE: usize = 128;
 
 /// The properties of an equirectangular panorama: names without their prefix, and values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +46,9 @@ fn properties(node: Node<'_, '_>) -> Vec<(String, String)> {
         .then(|| node.text().map(|text| (node.tag_name().name(), text.trim())))
         .flatten();
     let short = |(name, value): &(&str, &str)| {
-        name.len() <= MAX_LENGTH
-            && value.len() <= MAX_LENGTH
+        name.len() <= MAX_NAME
+            && value.len() <= MAX_VALUE
+            && name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric())
     };
     attributes.chain(own).filter(short).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -58,10 +58,13 @@ impl Hdr {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let byte = |value: f32| (value + 0.5).clamp(0.0, 255.0) as u8;
         for pixel in samples.as_chunks_mut::<3>().0 {
-            let [red, green, blue] = pixel.map(f32::from);
-            *pixel = THROUGH_JPEG.map(|[x, y, z]| byte(x * red + y * green + z * blue));
+            *pixel = mix(&THROUGH_JPEG, pixel.map(f32::from)).map(byte);
         }
     }
+}
+
+fn mix(matrix: &[[f32; 3]; 3], colour: [f32; 3]) -> [f32; 3] {
+    matrix.map(|row| row.iter().zip(colour).map(|(share, channel)| share * channel).sum())
 }
 
 /// Replaces the codes of RGB samples in a BT.2020 or BT.709 space by those of an ordinary BT.709 picture.
@@ -77,9 +80,9 @@ fn map(samples: &mut [u8], curve: Curve, wide_primaries: bool) {
     };
     for [red, green, blue] in samples.as_chunks_mut::<3>().0 {
         let scale = at(&scale, *red.max(green).max(blue));
-        let [r, g, b] = [*red, *green, *blue].map(|sample| at(&light, sample) * scale);
-        let mixed = if wide_primaries { TO_BT709.map(|[x, y, z]| x * r + y * g + z * b) } else { [r, g, b] };
-        [*red, *green, *blue] = mixed.map(coded);
+        let lights = [*red, *green, *blue].map(|sample| at(&light, sample) * scale);
+        let lights = if wide_primaries { mix(&TO_BT709, lights) } else { lights };
+        [*red, *green, *blue] = lights.map(coded);
     }
 }
 
