@@ -153,3 +153,28 @@ impl<T, F: Iterator<Item = T>> Table<T, F> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn every_item_is_in_one_hand_or_in_the_rest() {
+        let table = Table::new(0..30, 2);
+        let mut seen = Vec::new();
+        for hand in &table.hands {
+            lock(hand).extend(table.take());
+        }
+        seen.extend(lock(&table.hands[0]).pop_front());
+        assert_eq!(table.steal(), Some(7), "the last of the first hand that has any");
+        seen.push(7);
+        while lock(&table.hands[0]).pop_front().inspect(|item| seen.push(*item)).is_some() {}
+        assert_eq!(table.steal(), Some(15));
+        seen.push(15);
+        seen.extend(table.rest());
+        seen.sort_unstable();
+        assert_eq!(seen, (0..30).collect::<Vec<_>>());
+    }
+}
