@@ -160,3 +160,45 @@ fn spheres_stay_spheres() {
         assert!(shown.icc.is_some() && shown.panorama.is_some());
     }
 }
+
+/// The program itself, with every setting that an administrator can change.
+#[test]
+fn the_settings_of_immich_are_obeyed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("image.json");
+    let settings = r#"{"preview":{"format":"webp","size":24,"quality":60},"thumbnail":{"format":"jpeg","size":12,"progressive":true},
+        "fullsize":{"enabled":true,"format":"jpeg","quality":95},"colorspace":"srgb","linearLight":true}"#;
+    std::fs::write(&config, settings).unwrap();
+    let originals = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/edges");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_photofsck"))
+        .arg("render")
+        .args([originals.join("irot-1.heic"), originals.join("sphere.jpg")])
+        .args(["--json", "-", "--progress", "never", "--jobs", "1", "--image-config"])
+        .arg(&config)
+        .arg("--out")
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let items: Vec<_> = lines.filter(|line| line["type"] == "item").collect();
+    assert_eq!(items.len(), 2);
+    let made = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let size = |name: &str| {
+        let shown = decode(&made(name), name.rsplit('.').next().unwrap(), Target::Full).size;
+        (shown.width, shown.height)
+    };
+    assert_eq!(size("irot-1.heic_preview.webp"), (24, 32));
+    assert_eq!(size("irot-1.heic_thumbnail.jpeg"), (12, 16));
+    assert_eq!(size("irot-1.heic_fullsize.jpeg"), (48, 64));
+    assert_eq!(size("sphere.jpg_preview.webp"), (48, 24));
+    let progressive = [0xff, 0xc2];
+    assert!(made("irot-1.heic_thumbnail.jpeg").windows(2).any(|marker| marker == progressive));
+    // Browsers show JPEG as it is: no full-size picture of it.
+    assert!(!folder.path().join("sphere.jpg_fullsize.jpeg").exists());
+    for item in items {
+        let heic = item["path"].as_str().unwrap().ends_with("heic");
+        assert_eq!(item.get("fullsize").is_some(), heic, "{item}");
+    }
+}

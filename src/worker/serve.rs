@@ -437,8 +437,11 @@ impl<'a> Reading<'a> {
                 let copies = u64::from(side).saturating_mul(u64::from(side)).saturating_mul(4 * 4 * 2);
                 copies.saturating_add(estimate / 4).saturating_add(ENCODER)
             }
-            // The picture once more, turned or converted.
-            Target::Full => estimate.saturating_add(ENCODER),
+            // The picture once more, turned or converted; for linear light also as wide samples.
+            Target::Full => {
+                let linear = self.job.render.as_ref().is_some_and(|render| render.linear_light);
+                estimate.saturating_mul(if linear { 3 } else { 1 }).saturating_add(ENCODER)
+            }
         };
         estimate.saturating_add(kept).saturating_add(rendering)
     }

@@ -82,7 +82,7 @@ impl Planes {
             let [mean_red, mean_green, mean_blue] = mean.colour;
             let (red, green, blue) = (over(mean_red, red), over(mean_green, green), over(mean_blue, blue));
             planes.light.push((red + green + blue) / 3.0);
-            planes.yellow.push((red + green) / 2.0 - blue);
+            planes.yellow.push(f64::midpoint(red, green) - blue);
             planes.red.push(red - green);
             planes.alpha.push(alpha);
         }
@@ -125,7 +125,9 @@ impl Channel {
             }
         }
         if scale > 0.0 {
-            factors.iter_mut().for_each(|factor| *factor = 0.5 + 0.5 / scale * *factor);
+            for factor in &mut factors {
+                *factor = 0.5 + 0.5 / scale * *factor;
+            }
         }
         Self { mean, factors, scale }
     }
