@@ -41,6 +41,7 @@ pub fn jpeg(seed: u8) -> Vec<u8> {
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: false,
     };
     let fullsize = OutputSettings { format: ImageFormat::Jpeg, size: 0, quality: 90, progressive: false };

@@ -153,7 +153,10 @@ mod tests {
         let ramp = |count: u32, alpha: fn(u32) -> u32| -> Vec<u8> {
             (0..count).flat_map(|at| [at * 7, at * 13, at * 29, alpha(at)]).map(byte).collect()
         };
-        let hex = |hash: Vec<u8>| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('?');
+        let hex = |hash: Vec<u8>| -> String {
+            hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        };
         for &(width, height, wanted) in HASHES {
             let pixels = u32::try_from(width * height).unwrap_or(0);
             assert_eq!(hex(encode(width, height, &ramp(pixels, |_| 255))), wanted, "{width}x{height}");

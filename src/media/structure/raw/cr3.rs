@@ -61,27 +61,29 @@ mod tests {
 
     use super::*;
 
-    fn boxed(kind: &[u8; 4], content: &[&[u8]]) -> Vec<u8> {
+    fn boxed(kind: [u8; 4], content: &[&[u8]]) -> Vec<u8> {
         let body = content.concat();
         let length = u32::try_from(body.len() + 8).unwrap();
-        [&length.to_be_bytes()[..], kind, &body].concat()
+        [&length.to_be_bytes()[..], &kind, &body].concat()
     }
 
     fn file(first: u64) -> Vec<u8> {
         let jpeg = b"\xff\xd8\xff\xc0 the camera's picture \xff\xd9";
-        let offsets = boxed(b"co64", &[&[0; 4], &1u32.to_be_bytes(), &first.to_be_bytes()]);
+        let offsets = boxed(*b"co64", &[&[0; 4], &1u32.to_be_bytes(), &first.to_be_bytes()]);
         let length = u32::try_from(jpeg.len()).unwrap();
-        let sizes = boxed(b"stsz", &[&[0; 4], &length.to_be_bytes(), &1u32.to_be_bytes()]);
-        let track =
-            boxed(b"trak", &[&boxed(b"mdia", &[&boxed(b"minf", &[&boxed(b"stbl", &[&offsets, &sizes])])])]);
-        let small = boxed(b"PRVW", &[&[0; 16], b"\xff\xd8\xff a small one"]);
+        let sizes = boxed(*b"stsz", &[&[0; 4], &length.to_be_bytes(), &1u32.to_be_bytes()]);
+        let track = boxed(
+            *b"trak",
+            &[&boxed(*b"mdia", &[&boxed(*b"minf", &[&boxed(*b"stbl", &[&offsets, &sizes])])])],
+        );
+        let small = boxed(*b"PRVW", &[&[0; 16], b"\xff\xd8\xff a small one"]);
         let head = [
-            boxed(b"ftyp", &[b"crx \0\0\0\x01crx isom"]),
-            boxed(b"moov", &[&track]),
-            boxed(b"uuid", &[&PREVIEW_UUID, &[0; 8], &small]),
+            boxed(*b"ftyp", &[b"crx \0\0\0\x01crx isom"]),
+            boxed(*b"moov", &[&track]),
+            boxed(*b"uuid", &[&PREVIEW_UUID, &[0; 8], &small]),
         ]
         .concat();
-        [head, boxed(b"mdat", &[jpeg])].concat()
+        [head, boxed(*b"mdat", &[jpeg])].concat()
     }
 
     #[test]
