@@ -69,6 +69,7 @@ pub const TARGETS: &[Target] = &[
     // Decodes too, up to the limit of the oracle.
     Target::new("jpeg_walk", media::jpeg_walk, &["jpeg"]).memory(64, 64 << 20).rounds(5_000),
     Target::new("mp4", structure::mp4, &["mp4", "heif"]).memory(64, 64 << 20),
+    Target::new("panorama", structure::panorama, &["xmp"]).made(structure::panorama_seeds),
     Target::new("png", structure::png, &["png"]),
     // FFmpeg and libheif are asked for the size of some; what they hold is bounded by the worker's limits.
     Target::new("probe", media::probe, &["jpeg", "raw", "heif", "mp4", "svg"])
