@@ -90,10 +90,7 @@ pub fn check(
 /// The guard before any write to the library beyond `thumbs/`: a recent complete dump of the database.
 fn backup(folder: &Path, config: &RepairConfig) -> Result<Option<String>, RunError> {
     let since = Timestamp::now().saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
-    let passed_over = match records::recent_complete_dump(folder, since) {
-        Ok(_) => return Ok(None),
-        Err(passed_over) => passed_over,
-    };
+    let Err(passed_over) = records::recent_complete_dump(folder, since) else { return Ok(None) };
     let mut words = format!(
         "there is no complete dump of the database in {} that is younger than {} days",
         display_path(folder),
