@@ -232,7 +232,7 @@ fn second_run(place: &Place, kill: u64) {
     for event in place.store(kill, false).clear_temporaries(&temporaries) {
         assert!(event.status != RepairStatus::Failed, "{event:?}");
     }
-    let events = if kill % 2 == 0 { place.repair(kill) } else { Vec::new() };
+    let events = if kill.is_multiple_of(2) { place.repair(kill) } else { Vec::new() };
     for event in events.iter().chain(&place.undo(kill)).chain(&place.undo(kill)) {
         assert!(event.status != RepairStatus::Failed, "kill {kill}: {event:?}");
     }

@@ -107,7 +107,9 @@ impl Run<'_> {
         let beside = match self.repair {
             Some(repair) => {
                 let (beside, notes) = beyond::check(repair, &media, &records, &map)?;
-                notes.into_iter().for_each(|note| self.sink.send(Event::Note(note)));
+                for note in notes {
+                    self.sink.send(Event::Note(note));
+                }
                 beside
             }
             None => Beside::default(),
@@ -261,7 +263,7 @@ impl Run<'_> {
         };
         self.clear(store, &library.beside, &temporaries);
         self.tell_low_space(media, records, &holdings, map);
-        let (quarantine, salvage) = self.aside(library)?;
+        let (quarantine, salvage) = aside(library)?;
         let relink = self.repair.is_some_and(|repair| repair.relink);
         let rescue = Rescue::new(relink, quarantine.as_ref(), salvage.as_ref());
         let announcer = registrar.map(|registrar| Announcer::new(registrar, self.is_dry_run(), self.sink));
@@ -276,7 +278,9 @@ impl Run<'_> {
             announcer.finish();
         }
         let end = end?;
-        whereabouts.notes().into_iter().for_each(|note| self.sink.send(Event::Note(note)));
+        for note in whereabouts.notes() {
+            self.sink.send(Event::Note(note));
+        }
         let untracked = self.repair.is_some_and(|repair| repair.quarantine_untracked);
         let Some(quarantine) = quarantine.as_ref().filter(|_| untracked) else { return Ok(end) };
         if end.stopped_by != StoppedBy::Nothing {
@@ -313,24 +317,6 @@ impl Run<'_> {
         let mut records = sources::again(&self.config.db, library.address.as_ref(), self.sink)?;
         records.index.resolve(|record| library.map.to_host(record));
         Ok(records)
-    }
-
-    /// The folders that files are put into which have to make room, and that pictures are saved in.
-    fn aside(&self, library: &Library) -> Result<(Option<Quarantine>, Option<Salvage>), RunError> {
-        let Beside { quarantine, salvage, .. } = &library.beside;
-        let fail = |folder: &Path, error: std::io::Error| {
-            RunError::io(format!("{}: cannot read its manifest: {error}", display_path(folder)))
-        };
-        let below = original_folders(library);
-        let quarantine = quarantine
-            .as_deref()
-            .map(|folder| Quarantine::open(folder, below, &setup::now()).map_err(|error| fail(folder, error)))
-            .transpose()?;
-        let salvage = salvage
-            .as_deref()
-            .map(|folder| Salvage::open(folder).map_err(|error| fail(folder, error)))
-            .transpose()?;
-        Ok((quarantine, salvage))
     }
 
     /// Walks everything and holds it against the records. Entries that are no files are told at once.
@@ -485,6 +471,24 @@ impl Run<'_> {
 /// Where generated pictures are on this host.
 fn thumbs_folder(media: &Path, records: &Records, map: &PathMap) -> PathBuf {
     mounts::folder_on_host(Folder::Thumbs, media, map, records.media_location.as_deref())
+}
+
+/// The folders that files are put into which have to make room, and that pictures are saved in.
+fn aside(library: &Library) -> Result<(Option<Quarantine>, Option<Salvage>), RunError> {
+    let Beside { quarantine, salvage, .. } = &library.beside;
+    let fail = |folder: &Path, error: std::io::Error| {
+        RunError::io(format!("{}: cannot read its manifest: {error}", display_path(folder)))
+    };
+    let below = original_folders(library);
+    let quarantine = quarantine
+        .as_deref()
+        .map(|folder| Quarantine::open(folder, below, &setup::now()).map_err(|error| fail(folder, error)))
+        .transpose()?;
+    let salvage = salvage
+        .as_deref()
+        .map(|folder| Salvage::open(folder).map_err(|error| fail(folder, error)))
+        .transpose()?;
+    Ok((quarantine, salvage))
 }
 
 /// Where originals may be: the media location, its folders that live elsewhere, and every folder of the map. Which

@@ -168,14 +168,13 @@ impl<'a> Whereabouts<'a> {
             return None;
         }
         let known = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(&path).copied();
-        let content = match known.filter(|(then, _)| then.unchanged_since(&state)) {
-            Some((_, content)) => content,
-            None => {
-                let content = content_of(&file).map_err(|error| trouble(&error)).ok()?;
-                let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-                hashes.insert(path.clone(), (state, content));
-                content
-            }
+        let content = if let Some((_, content)) = known.filter(|(then, _)| then.unchanged_since(&state)) {
+            content
+        } else {
+            let content = content_of(&file).map_err(|error| trouble(&error)).ok()?;
+            let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+            hashes.insert(path.clone(), (state, content));
+            content
         };
         (content.sha1 == checksum).then_some(Source { file, path, state, content, stray })
     }

@@ -80,7 +80,7 @@ impl Salvage {
             Some((there, _)) if there == content => None,
             // What is there of another time is not ours to replace: the copy gets a name with its hash.
             Some(_) => return self.copy(store, survivor, content, &with_hash(&name, content)),
-            None => Some(self.write(store, survivor, content, &to)?),
+            None => Some(write(store, survivor, content, &to)?),
         };
         self.tell(store, survivor, content, &name, committed.as_ref())?;
         Ok((committed, to))
@@ -94,23 +94,13 @@ impl Salvage {
         name: &str,
     ) -> Result<(Option<Committed>, PathBuf), StoreError> {
         let to = self.folder.join(name);
-        let committed = match self.write(store, survivor, content, &to) {
+        let committed = match write(store, survivor, content, &to) {
             Ok(committed) => Some(committed),
             Err(StoreError::ChangedMeanwhile { .. }) => None,
             Err(error) => return Err(error),
         };
         self.tell(store, survivor, content, name, committed.as_ref())?;
         Ok((committed, to))
-    }
-
-    fn write(
-        &self,
-        store: &dyn FileStore,
-        survivor: &Survivor<'_>,
-        content: Content,
-        to: &Path,
-    ) -> Result<Committed, StoreError> {
-        store.copy(&Copying { from: survivor.file, origin: survivor.path, to, content, seen: None })
     }
 
     /// Notes a copy, unless the manifest tells of it.
@@ -141,6 +131,15 @@ impl Salvage {
         });
         store.append(&self.folder.join(MANIFEST), line.to_string().as_bytes())
     }
+}
+
+fn write(
+    store: &dyn FileStore,
+    survivor: &Survivor<'_>,
+    content: Content,
+    to: &Path,
+) -> Result<Committed, StoreError> {
+    store.copy(&Copying { from: survivor.file, origin: survivor.path, to, content, seen: None })
 }
 
 /// `<owner>/<the user's name without extension>_<asset>_<role>.<extension>`

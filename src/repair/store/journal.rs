@@ -79,10 +79,9 @@ impl DiskStore {
             return Err(StoreError::refused(path, Refusal::NotAFile));
         }
         self.gate.pass(Step::Lock).map_err(|error| fail(Step::Lock, error))?;
-        match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Err(StoreError::InUse { path: path.to_owned() }),
-            // A file system without locks: two runs at once are then the user's own affair.
-            Ok(()) | Err(_) => {}
+        // On a file system without locks two runs at once are the user's own affair.
+        if let Err(Errno::WOULDBLOCK) = fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            return Err(StoreError::InUse { path: path.to_owned() });
         }
         folder::sync_folder(Some(std::os::fd::AsFd::as_fd(&folder)), &*self.gate)
             .map_err(|error| fail(Step::SyncFolder, error))?;

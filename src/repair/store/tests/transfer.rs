@@ -73,7 +73,7 @@ fn a_damaged_original_is_kept_and_replaced_with_times_and_mode() {
     let target = house.lab.put("upload/u/a.jpg", OLD);
     fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
     let origin = File::options().write(true).open(house.lab.path("backup/a.jpg")).unwrap();
-    origin.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000)).unwrap();
+    origin.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_mins(25_000_000)).unwrap();
     let committed = bring(&house, &house.store()).unwrap();
     assert_eq!((committed.status, committed.bytes), (RepairStatus::Done, NEW.len() as u64));
     assert_eq!(fs::read(&target).unwrap(), NEW);
@@ -190,7 +190,7 @@ fn fail_everywhere_in(operation: &dyn Fn(&House, &dyn FileStore) -> bool, across
         let house = House::new();
         let lab = &house.lab;
         let mount = across.then(|| Mounted::new(&lab.path("aside")));
-        if mount.as_ref().is_some_and(|mount| mount.is_none()) {
+        if mount.as_ref().is_some_and(Option::is_none) {
             return 0;
         }
         let target = lab.put("upload/u/a.jpg", OLD);
