@@ -52,12 +52,14 @@ impl Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
-    Target::new("ebml", structure::ebml, &["matroska"]),
+    // Frames of films are walked as those of `hevc` and `h264`.
+    Target::new("ebml", structure::ebml, &["matroska"]).memory(64, 64 << 20),
     // Decoders of others panic and crash: nothing that a test should stand or fall by.
     Target::new("examine", media::examine, &[]).rounds(0),
     Target::new("exif", structure::exif, &["tiff", "raw"]).made(structure::exif_seeds),
     // A code of a few bits may stand for thousands of pixels.
     Target::new("gif", structure::gif, &["gif"]).memory(4096, 4 << 20),
+    Target::new("h264", structure::h264, &[]).made(structure::h264_seeds),
     Target::new("heif", structure::heif, &["heif"]).memory(64, 64 << 20),
     // A few bits may name the largest picture there is.
     Target::new("hevc", structure::hevc, &[]).made(structure::hevc_seeds).memory(64, 64 << 20),
@@ -66,7 +68,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("jpeg", structure::jpeg, &["jpeg"]).memory(512, 4 << 20),
     // Decodes too, up to the limit of the oracle.
     Target::new("jpeg_walk", media::jpeg_walk, &["jpeg"]).memory(64, 64 << 20).rounds(5_000),
-    Target::new("mp4", structure::mp4, &["mp4", "heif"]),
+    Target::new("mp4", structure::mp4, &["mp4", "heif"]).memory(64, 64 << 20),
     Target::new("png", structure::png, &["png"]),
     // FFmpeg and libheif are asked for the size of some; what they hold is bounded by the worker's limits.
     Target::new("probe", media::probe, &["jpeg", "raw", "heif", "mp4", "svg"])
@@ -76,6 +78,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("raw", structure::raw, &["raw", "tiff"]).made(structure::raw_seeds),
     Target::new("streams", structure::streams, &["streams"]),
     Target::new("tiff", structure::tiff, &["tiff"]),
+    Target::new("vp8", structure::vp8, &[]).made(structure::vp8_seeds),
     Target::new("webp", structure::webp, &["webp"]),
     // Decodes too, within its limits.
     Target::new("webp_walk", media::webp_walk, &["webp"]).memory(64, 128 << 20).rounds(5_000),

@@ -130,7 +130,7 @@ impl Run<'_> {
                 Box::new(opened.map_err(|error| RunError::records(error.to_string()))?)
             }
         };
-        for note in registrar.notes() {
+        for note in registrar.notes(self.is_dry_run()) {
             self.sink.send(Event::Note(note));
         }
         Ok(Some(registrar))

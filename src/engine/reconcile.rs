@@ -492,7 +492,7 @@ pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {
     let mut finding = about(Some(unit.id), file, What::Unregistered);
     finding = finding
         .seen(set_evidence(Evidence::new(), file.edited))
-        .advise("the file is sound, Immich does not know it: its job for missing thumbnails makes it anew");
+        .advise("the file is sound, Immich does not know it: photofsck repair --register sql makes it known, or Immich's job for missing thumbnails makes it anew");
     if unit.lowered {
         finding.severity = Severity::Info;
     }
@@ -524,7 +524,7 @@ fn never_made(
         "refresh the thumbnails of this picture in Immich: its job for missing ones does not look for this one"
             .to_owned()
     } else if source {
-        "run Immich's job for missing thumbnails, or photofsck repair --register".to_owned()
+        "run Immich's job for missing thumbnails, or photofsck repair --register sql".to_owned()
     } else {
         "its original is not there either: restore that first".to_owned()
     };

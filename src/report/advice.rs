@@ -38,7 +38,7 @@ const fn file(role: Role, what: What) -> &'static str {
         }
         What::Unverifiable => "look at it by hand; the reason says what kept photofsck from it",
         What::PassedOnRetry => "test memory, cables and network: something delivered wrong bytes once",
-        What::Unregistered => "nothing, or let Immich make it again: it does not know the file",
+        What::Unregistered => "photofsck repair --register sql makes it known, or let Immich make it again",
         What::Untracked => "nothing; if the records are current, it is left over and may go to a safe place",
     }
 }

@@ -73,3 +73,12 @@ INSERT INTO asset_edit ("assetId", action, parameters, sequence) SELECT asset, a
 CREATE TABLE integrity_report (id uuid PRIMARY KEY, type varchar, path varchar);
 CREATE TABLE asset_job_status ("assetId" uuid PRIMARY KEY, "metadataExtractedAt" timestamptz);
 INSERT INTO asset_job_status SELECT id FROM facts.assets;
+ALTER TABLE asset_file ADD CONSTRAINT "asset_file_assetId_type_isEdited_uq" UNIQUE ("assetId", type, "isEdited");
+-- What Immich's own triggers do: every change of a row moves its time and its place in the order of changes.
+CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW."updatedAt" = clock_timestamp(); NEW."updateId" = gen_random_uuid(); RETURN NEW; END $$;
+ALTER TABLE asset ADD "updatedAt" timestamptz NOT NULL DEFAULT now(), ADD "updateId" uuid NOT NULL DEFAULT gen_random_uuid();
+CREATE TRIGGER touched BEFORE UPDATE ON asset FOR EACH ROW EXECUTE FUNCTION touched();
+ALTER TABLE asset_file ADD "updatedAt" timestamptz NOT NULL DEFAULT now(), ADD "updateId" uuid NOT NULL DEFAULT gen_random_uuid();
+CREATE TRIGGER touched BEFORE UPDATE ON asset_file FOR EACH ROW EXECUTE FUNCTION touched();
+ALTER TABLE asset_file ADD "isTransparent" bool NOT NULL DEFAULT false;
+ALTER TABLE asset_file ADD FOREIGN KEY ("assetId") REFERENCES asset (id) ON DELETE CASCADE;

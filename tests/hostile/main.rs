@@ -14,6 +14,7 @@ mod bombs;
 mod crash;
 mod library;
 mod run;
+mod sharing;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -49,6 +50,9 @@ fn judged(bombs: &[Bomb], budget: u64) {
         if !bomb.verdicts.contains(&verdict) {
             wrong.push(format!("{} is {verdict} ({reason}), right would be {:?}", bomb.name, bomb.verdicts));
         }
+        if reason.contains("ran longer") {
+            wrong.push(format!("{} is not judged in time: {reason}", bomb.name));
+        }
         if verdict == "unverifiable" && reason.is_empty() {
             wrong.push(format!("{} is unverifiable for no reason", bomb.name));
         }
@@ -62,6 +66,11 @@ fn judged(bombs: &[Bomb], budget: u64) {
 #[test]
 fn bombs_are_judged_within_the_budget() {
     judged(&bombs::media(), BUDGET);
+}
+
+#[test]
+fn bytes_that_are_named_again_and_again_are_not_read_each_time() {
+    judged(&sharing::all(), BUDGET);
 }
 
 #[test]

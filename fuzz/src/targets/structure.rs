@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use photofsck::media::retag::retag;
 use photofsck::media::structure::{
-    av1, bmff, ebml, gif, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, webp, xml,
+    av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
+    xml,
 };
 use photofsck::media::{Source, exif, quick};
 use photofsck::model::{DecodeError, Orientation};
@@ -79,20 +80,42 @@ pub fn heif(data: &[u8]) {
     let _ = av1::walk(data);
 }
 
-/// Units behind start codes.
-pub fn hevc(data: &[u8]) {
+/// Units behind start codes, which may share zeros.
+fn units(data: &[u8]) -> Vec<&[u8]> {
     let starts: Vec<usize> =
         data.windows(3).enumerate().filter(|(_, code)| code == b"\0\0\x01").map(|(at, _)| at + 3).collect();
-    let mut sets = hevc::ParameterSets::of_configuration(data);
-    let mut units = Vec::new();
-    for (index, &start) in starts.iter().enumerate() {
-        let end = starts.get(index + 1).map_or(data.len(), |next| next - 3);
-        // Start codes may share zeros.
-        let unit = data.get(start..end).unwrap_or_default();
+    let ends = starts.iter().skip(1).map(|next| next - 3).chain([data.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| data.get(start..end).unwrap_or_default()).collect()
+}
+
+pub fn h264(data: &[u8]) {
+    let mut sets = h264::ParameterSets::of_configuration(data);
+    for unit in units(data) {
         sets.add(unit);
-        units.push(unit);
+        let _ = h264::is_intra(unit);
+        let _ = h264::walk_slice(&sets, unit);
     }
-    let _ = hevc::walk_intra(&sets, &units);
+}
+
+/// The streams of the unit tests.
+pub fn h264_seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../../testdata/h264/cabac.264").to_vec(),
+        include_bytes!("../../../testdata/h264/cavlc.264").to_vec(),
+        include_bytes!("../../../testdata/h264/pairs.264").to_vec(),
+        include_bytes!("../../../testdata/h264/pairs-cavlc.264").to_vec(),
+        include_bytes!("../../../testdata/h264/full.264").to_vec(),
+        include_bytes!("../../../testdata/h264/lossless.264").to_vec(),
+    ]
+}
+
+pub fn hevc(data: &[u8]) {
+    let mut sets = hevc::ParameterSets::of_configuration(data);
+    let units = units(data);
+    for unit in &units {
+        sets.add(unit);
+    }
+    let _ = hevc::walk(&sets, &units);
 }
 
 /// The pictures of the unit tests.
@@ -103,6 +126,8 @@ pub fn hevc_seeds() -> Vec<Vec<u8>> {
         include_bytes!("../../../testdata/hevc/slices.hevc").to_vec(),
         include_bytes!("../../../testdata/hevc/full.hevc").to_vec(),
         include_bytes!("../../../testdata/hevc/lossless.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/predicted.hevc").to_vec(),
+        include_bytes!("../../../testdata/hevc/predicted-full.hevc").to_vec(),
     ]
 }
 
@@ -160,6 +185,7 @@ pub fn raw(data: &[u8]) {
     answer(raw::check_crw(data));
     answer(raw::check_x3f(data));
     let _ = (raw::raf_jpeg(data), raw::check_mrw_data(data), raw::check_raf_data(data));
+    let _ = raw::check_crw_data(data);
     let inner = raw::mrw_tiff(data).and_then(raw::Tiff::new);
     for tiff in raw::Tiff::new(data).into_iter().chain(inner) {
         answer(tiff.check());
@@ -181,16 +207,51 @@ pub fn raw_seeds() -> Vec<Vec<u8>> {
     mrw.extend([3; 24]);
     mrw.extend(b"\0TTW\0\0\0\x20MM\0*\0\0\0\x08\0\x01\x01\0\0\x04\0\0\0\x01\0\0\0\x40\0\0\0\0");
     mrw.resize(400, 9);
-    let mut crw = b"II\x1a\0\0\0HEAPCCDR\x02\0\x01\0".to_vec();
-    crw.resize(64, 5);
-    crw.extend(b"\x01\0\x05\x20\x10\0\0\0\x1a\0\0\0\x26\0\0\0");
+    let crw = crw_seed();
     let mut x3f = b"FOVb\0\0\x02\0".to_vec();
     x3f.resize(64, 1);
     x3f.extend(
         b"SECi\0\0\x02\0\0\0\0\0\0\0\0\0\x40\0\0\0\x20\0\0\0SECd\0\0\x02\0\x01\0\0\0\x40\0\0\0\x18\0\0\0IMA2",
     );
     x3f.extend(88u32.to_le_bytes());
-    vec![raf, mrw, crw, x3f]
+    vec![raf, mrw, crw, x3f, radc_seed()]
+}
+
+/// A heap of 64 by 16 coded pixels, what the sensor is, and which tables code it.
+fn crw_seed() -> Vec<u8> {
+    let mut crw = b"II\x1a\0\0\0HEAPCCDR\x02\0\x01\0".to_vec();
+    crw.resize(796, 0x55);
+    crw.extend([0x9A, 0xC4, 0x31, 0x07].repeat(30));
+    let sensor = crw.len() - 26;
+    crw.extend([34u8, 0, 64, 0, 16, 0, 1, 0]);
+    crw.extend([0; 8]);
+    let directory = crw.len() - 26;
+    crw.extend([3u8, 0]);
+    for (kind, len, offset) in [(0x2005u16, sensor, 0), (0x1031, 8, sensor), (0x1835, 8, sensor + 8)] {
+        crw.extend(kind.to_le_bytes());
+        crw.extend((len as u32).to_le_bytes());
+        crw.extend((offset as u32).to_le_bytes());
+    }
+    crw.extend((directory as u32).to_le_bytes());
+    crw
+}
+
+/// A directory with Kodak's run adaptive code.
+fn radc_seed() -> Vec<u8> {
+    let entries = [(0x100u16, 756u32), (0x101, 504), (0x103, 32_867), (0x111, 80), (0x117, 320)];
+    let mut tiff = b"II*\0\x08\0\0\0".to_vec();
+    tiff.extend((entries.len() as u16).to_le_bytes());
+    for (tag, value) in entries {
+        tiff.extend(tag.to_le_bytes());
+        tiff.extend([4, 0, 1, 0, 0, 0]);
+        tiff.extend(value.to_le_bytes());
+    }
+    tiff.extend([0; 4]);
+    tiff.resize(80, 0);
+    // Multipliers of 1, then codes of zeros.
+    tiff.extend([0x04, 0x10, 0x40]);
+    tiff.resize(400, 0);
+    tiff
 }
 
 pub fn streams(data: &[u8]) {
@@ -223,6 +284,23 @@ pub fn tiff(data: &[u8]) {
 pub fn webp(data: &[u8]) {
     let _ = webp::walk(data);
     let _ = webp::canvas(data);
+}
+
+/// Frames of one film, each behind its length in twelve bytes, as an IVF file has them behind its header.
+pub fn vp8(data: &[u8]) {
+    let mut film = vp8::Film::default();
+    let mut rest = data;
+    while let Some((&[a, b, ..], behind)) = rest.split_first_chunk::<12>() {
+        let (frame, next) = behind.split_at(behind.len().min(u16::from_le_bytes([a, b]).into()));
+        let _ = film.blocks(frame);
+        let _ = film.walk(frame);
+        rest = next;
+    }
+}
+
+/// The film of the unit tests.
+pub fn vp8_seeds() -> Vec<Vec<u8>> {
+    vec![include_bytes!("../../../testdata/vp8/film.ivf").get(32..).unwrap_or_default().to_vec()]
 }
 
 pub fn xml(data: &[u8]) {

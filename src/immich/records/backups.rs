@@ -69,19 +69,16 @@ pub fn recent_dump(folder: &Path, now: Timestamp) -> Result<PathBuf, String> {
     while let Some((time, path)) = candidates.pop() {
         let age = time.map(|time| now.as_second().saturating_sub(time.as_second()) / 3600);
         let Some(age) = age.filter(|age| *age <= RECENT_HOURS) else {
-            let age = age.map_or_else(String::new, |age| format!(" and {age} hours old"));
-            incomplete.push(format!(
-                "{} is the newest before{age}, older than {RECENT_HOURS} hours",
-                display_path(&path)
-            ));
+            let age = age.map_or_else(|| "of an unknown age".to_owned(), |age| format!("{age} hours old"));
+            let shown = display_path(&path);
+            incomplete.push(format!("{shown} is {age}, expected at most {RECENT_HOURS} hours"));
             break;
         };
+        let shown = display_path(&path);
         match ends_as_it_should(&path) {
             Ok(true) => return Ok(path),
-            Ok(false) => {
-                incomplete.push(format!("{} is {age} hours old and incomplete", display_path(&path)))
-            }
-            Err(error) => incomplete.push(format!("{}: {error}", display_path(&path))),
+            Ok(false) => incomplete.push(format!("{shown} is {age} hours old and incomplete")),
+            Err(error) => incomplete.push(format!("{shown}: {error}")),
         }
     }
     if incomplete.is_empty() {

@@ -150,7 +150,7 @@ const REMAKE: &str = "regenerate-thumbnail";
 const TRANSCODE: &str = "transcode-video";
 
 impl Registrar for ApiRegistrar {
-    fn notes(&self) -> Vec<String> {
+    fn notes(&self, _in_full: bool) -> Vec<String> {
         vec![format!(
             "new files are asked of Immich {} at {} as user {}, for the assets of that user only",
             self.version,

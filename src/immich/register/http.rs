@@ -218,7 +218,7 @@ impl Client {
         let kind = header("content-type");
         let bytes = response.body_mut().with_config().limit(MAX_BYTES).read_to_vec();
         let bytes = bytes.map_err(|error| told(self.unreached(&error)))?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = told(String::from_utf8_lossy(&bytes).into_owned());
         if text.trim().is_empty() {
             return Ok(Reply { status, json: Value::Null });
         }

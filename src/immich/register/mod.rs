@@ -134,8 +134,8 @@ pub enum Answer {
 
 /// A way of making files known to Immich.
 pub trait Registrar: Send {
-    /// Where and as whom, and what else a person should know before anything is sent.
-    fn notes(&self) -> Vec<String>;
+    /// Where and as whom, and with `in_full` what is sent around the requests, as [`Self::show`] shows these.
+    fn notes(&self, in_full: bool) -> Vec<String>;
 
     /// How many requests go out together at most.
     fn batch(&self) -> usize;

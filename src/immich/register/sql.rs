@@ -174,7 +174,9 @@ impl SqlRegistrar {
                 before.pictures.push((role, edited, PathBuf::from(path)));
             }
         }
-        now.values_mut().for_each(|(_, before)| before.pictures.sort());
+        for (_, before) in now.values_mut() {
+            before.pictures.sort();
+        }
         Ok(now)
     }
 }
@@ -182,13 +184,14 @@ impl SqlRegistrar {
 const ONLY_API: &str = "Immich's own jobs make it: ask for it with --register api";
 
 impl Registrar for SqlRegistrar {
-    fn notes(&self) -> Vec<String> {
-        vec![format!(
-            "new files are registered in the database at {} (era {}), in batches of at most {BATCH} assets: {}",
+    fn notes(&self, in_full: bool) -> Vec<String> {
+        let place = format!(
+            "new files are registered in the database at {} (era {}), in batches of at most {BATCH} assets",
             self.database.address(),
-            self.shape.era,
-            self.frame()
-        )]
+            self.shape.era
+        );
+        let frame = in_full.then(|| format!("each batch is sent as: {}", self.frame()));
+        std::iter::once(place).chain(frame).collect()
     }
 
     fn batch(&self) -> usize {

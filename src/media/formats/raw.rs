@@ -37,8 +37,8 @@ static SPECS: [FormatSpec; 1] = [FormatSpec {
         "x3f", "gpr",
     ],
     recognised_by: "the makers' magic numbers; TIFF structure with a DNG version, sensor data, or a raw's name and a camera's",
-    proves: "every strip, tile and preview lies inside the file; JPEG data, lossless too, is right to its end; Sony's blocks keep to their limits; no disk sector breaks uncompressed data; the sensor data decodes",
-    blind_to: "other wrong samples in uncompressed data; damage inside the makers' own codes (NEF, RW2, ORF, CR3, CRW, X3F) that the decoder accepts, but for zeroed sectors of the TIFF-based ones",
+    proves: "every strip, tile and preview lies inside the file; JPEG data, lossless too, is right to its end; Sony's blocks keep to their limits; Canon's CRW and Kodak's DC50 codes end with their data; no disk sector breaks uncompressed data; the sensor data decodes",
+    blind_to: "other wrong samples in uncompressed data; damage inside the makers' other codes (NEF, RW2, ORF, CR3, X3F) that the decoder accepts, but for zeroed sectors of the TIFF-based ones",
     preview: true,
 }];
 
@@ -214,7 +214,8 @@ fn check_data(found: Family, bytes: &[u8]) -> Result<(), Flaw> {
         Family::Tiff => Tiff::new(bytes).map_or(Ok(()), |tiff| tiff.check_data()),
         Family::Raf => raw::check_raf_data(bytes),
         Family::Mrw => raw::check_mrw_data(bytes),
-        Family::Cr3 | Family::Crw | Family::X3f | Family::Arri => Ok(()),
+        Family::Crw => raw::check_crw_data(bytes),
+        Family::Cr3 | Family::X3f | Family::Arri => Ok(()),
     }
 }
 

@@ -17,9 +17,10 @@ pub use frame::preview_frame;
 pub struct Video;
 
 const PROVES: &str = "the container is whole, every frame has the framing that its codec demands, keyframes decode (all frames and the sound \
-     with `--video full`)";
-const BLIND: &str =
-    "wrong bytes inside a frame that still decodes; between keyframes unless all frames are decoded";
+     with `--video full`); in MP4, QuickTime and Matroska, slices of H.264 and HEVC and frames of VP8 end at the bit where their blocks \
+     end, in transport streams those of H.264 (of long films the first 16 MiB, and keyframes up to 32 MiB)";
+const BLIND: &str = "wrong bytes that leave a frame as long as it was, such as some single flipped bits; in other codecs, wrong bytes inside a \
+     frame that still decodes, and between keyframes unless all frames are decoded";
 
 const fn row(
     format: MediaFormat,

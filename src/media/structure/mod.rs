@@ -3,9 +3,11 @@
 pub mod av1;
 pub mod bmff;
 pub mod codec;
+mod coding;
 pub mod ebml;
 mod flaw;
 pub mod gif;
+pub mod h264;
 pub mod heif;
 pub mod hevc;
 pub mod holes;

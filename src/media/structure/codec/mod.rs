@@ -4,6 +4,7 @@
 //! codes. A codec that is not known here, or whose configuration cannot be read, is [`Codec::Opaque`]: nothing is said.
 
 mod av1;
+mod coded;
 mod entropy;
 mod mpeg4;
 pub mod nal;
@@ -12,6 +13,8 @@ mod sound;
 mod vpx;
 
 use super::bmff::Kind;
+
+pub use coded::CodedData;
 
 /// What is wrong inside a sample.
 #[derive(Clone, Debug, PartialEq, Eq)]

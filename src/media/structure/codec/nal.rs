@@ -17,12 +17,14 @@ pub enum Family {
 }
 
 /// Units that each stand behind their length (ISO/IEC 14496-15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Framing {
-    family: Family,
+    pub(super) family: Family,
     length_size: usize,
     /// All slices are coded arithmetically (CABAC).
     arithmetic: bool,
+    /// The decoder configuration record.
+    pub(super) record: Vec<u8>,
 }
 
 impl Framing {
@@ -35,16 +37,34 @@ impl Framing {
         // Some writers of Matroska put start codes there instead.
         let length_size = usize::from(flags & 3) + 1;
         let arithmetic = family == Family::Hevc || all_cabac(record);
-        (record.first() == Some(&1) && length_size != 3).then_some(Self { family, length_size, arithmetic })
+        (record.first() == Some(&1) && length_size != 3).then(|| Self {
+            family,
+            length_size,
+            arithmetic,
+            record: record.to_vec(),
+        })
     }
 
-    fn check_unit(self, unit: &[u8], pictures: &mut Pictures) -> Result<(), Flaw> {
+    /// The units of a sample that was checked, and where each begins.
+    pub(super) fn units<'s>(&self, sample: &'s [u8]) -> impl Iterator<Item = (usize, &'s [u8])> {
+        let length_size = self.length_size;
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let prefix = sample.get(at..at + length_size)?;
+            let size = prefix.iter().fold(0usize, |size, &byte| size << 8 | usize::from(byte));
+            let start = at + length_size;
+            at = start.checked_add(size)?;
+            Some((start, sample.get(start..at)?))
+        })
+    }
+
+    fn check_unit(&self, unit: &[u8], pictures: &mut Pictures) -> Result<(), Flaw> {
         let is_slice = check_unit(self.family, unit, pictures)?;
         if is_slice && self.arithmetic { entropy::check(unit) } else { Ok(()) }
     }
 
     /// The units must fill the sample exactly.
-    pub(super) fn check(self, sample: &[u8]) -> Result<(), Flaw> {
+    pub(super) fn check(&self, sample: &[u8]) -> Result<(), Flaw> {
         let mut at = 0;
         let mut pictures = Pictures::default();
         while let Some(rest) = sample.get(at..).filter(|rest| !rest.is_empty()) {
@@ -78,18 +98,22 @@ impl Framing {
 /// transport stream may begin anywhere.
 pub(super) fn check_annex_b(family: Family, sample: &[u8]) -> Result<(), Flaw> {
     let mut pictures = Pictures { slices: 1 };
-    let starts: Vec<usize> = memchr::memmem::find_iter(sample, b"\0\0\x01").map(|at| at + 3).collect();
-    for (index, &start) in starts.iter().enumerate() {
-        let end = starts.get(index + 1).map_or(sample.len(), |next| next - 3);
-        let unit = sample.get(start..end).unwrap_or_default();
-        // Zero bytes before a start code belong to the byte stream, any number of them.
-        let zeros = unit.iter().rev().take_while(|&&byte| byte == 0).count();
-        let unit = unit.get(..unit.len() - zeros).unwrap_or_default();
-        if !unit.is_empty() {
-            check_unit(family, unit, &mut pictures).map_err(|flaw| Flaw { at: start + flaw.at, ..flaw })?;
-        }
+    for (start, unit) in annex_b_units(sample) {
+        check_unit(family, unit, &mut pictures).map_err(|flaw| Flaw { at: start + flaw.at, ..flaw })?;
     }
     Ok(())
+}
+
+/// The units behind start codes that are not empty, and where each begins.
+pub(super) fn annex_b_units(sample: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let starts: Vec<usize> = memchr::memmem::find_iter(sample, b"\0\0\x01").map(|at| at + 3).collect();
+    let ends: Vec<usize> = starts.iter().skip(1).map(|next| next - 3).chain([sample.len()]).collect();
+    starts.into_iter().zip(ends).filter_map(|(start, end)| {
+        let unit = sample.get(start..end)?;
+        // Zero bytes before a start code belong to the byte stream, any number of them.
+        let zeros = unit.iter().rev().take_while(|&&byte| byte == 0).count();
+        unit.get(..unit.len() - zeros).filter(|unit| !unit.is_empty()).map(|unit| (start, unit))
+    })
 }
 
 /// What was seen of the sample's pictures.
@@ -228,7 +252,8 @@ mod tests {
 
     use super::*;
 
-    const FOUR: Framing = Framing { family: Family::Avc, length_size: 4, arithmetic: true };
+    const FOUR: Framing =
+        Framing { family: Family::Avc, length_size: 4, arithmetic: true, record: Vec::new() };
 
     fn sample(units: &[&[u8]]) -> Vec<u8> {
         units

@@ -94,10 +94,12 @@ pub fn walk(
         }
         at = element.end.unwrap_or(source.len());
     }
-    if has_segment {
-        Ok(walker.layout)
-    } else {
-        Err(DecodeError::truncated("no segment", Some(source.len())))
+    if !has_segment {
+        return Err(DecodeError::truncated("no segment", Some(source.len())));
+    }
+    match walker.tracks.into_iter().find_map(tracks::Track::flaw) {
+        Some((at, what)) => Err(DecodeError::malformed(what, at)),
+        None => Ok(walker.layout),
     }
 }
 
@@ -214,7 +216,7 @@ impl Walker<'_, '_> {
         if !self.samples || !self.load(block, MAX_BLOCK)? {
             return Ok(());
         }
-        tracks::check_block(&self.buffer, &self.tracks)
+        tracks::check_block(&self.buffer, block.content, &mut self.tracks)
             .map_err(|flaw| DecodeError::malformed(flaw.what, block.content + flaw.at as u64))
     }
 

@@ -1,6 +1,6 @@
 //! The tracks of a segment, and the frames inside a block (RFC 9559 5.1.4 and 10).
 
-use super::super::codec::{Codec, Flaw};
+use super::super::codec::{Codec, CodedData, Flaw};
 use super::number;
 
 const TRACK_ENTRY: u64 = 0xAE;
@@ -21,8 +21,17 @@ const HEADER_STRIPPING: u8 = 3;
 pub(super) struct Track {
     number: u64,
     codec: Codec,
+    /// The walk through its frames.
+    coded: Option<CodedData>,
     /// Bytes that were taken off the begin of each frame.
     stripped: Vec<u8>,
+}
+
+impl Track {
+    /// What the walk through its frames found.
+    pub(super) fn flaw(self) -> Option<(u64, String)> {
+        self.coded.and_then(CodedData::flaw)
+    }
 }
 
 /// All tracks, from the content of a `Tracks` element.
@@ -45,7 +54,8 @@ fn track(entry: &[u8]) -> Option<Track> {
             None => codec = Codec::Opaque,
         }
     }
-    Some(Track { number, codec, stripped })
+    let coded = CodedData::of(&codec);
+    Some(Track { number, codec, coded, stripped })
 }
 
 /// The bytes that header stripping took off; none for other encodings.
@@ -73,13 +83,15 @@ fn elements(mut bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
 }
 
 /// A block: track number, time, flags, then one frame or several that are laced.
-pub(super) fn check_block(block: &[u8], tracks: &[Track]) -> Result<(), Flaw> {
+/// It begins at offset `base` of the file.
+pub(super) fn check_block(block: &[u8], base: u64, tracks: &mut [Track]) -> Result<(), Flaw> {
     let flaw = |what: String| Flaw { at: 0, what };
     let (number, len) = number(block, 8, true).ok_or_else(|| flaw("a block without track".into()))?;
     let flags = *block.get(len + 2).ok_or_else(|| flaw("a block is shorter than its header".into()))?;
-    let Some(track) = tracks.iter().find(|track| track.number == number) else {
+    let is_empty = tracks.is_empty();
+    let Some(track) = tracks.iter_mut().find(|track| track.number == number) else {
         // Segments without tracks are not judged here.
-        return if tracks.is_empty() {
+        return if is_empty {
             Ok(())
         } else {
             Err(flaw(format!("a block of track {number}, which there is not")))
@@ -94,15 +106,21 @@ pub(super) fn check_block(block: &[u8], tracks: &[Track]) -> Result<(), Flaw> {
     }
     for len in frames {
         let frame = data.get(at..at + len).unwrap_or_default();
-        let looked = if track.stripped.is_empty() {
-            track.codec.check(frame)
+        let joined;
+        let frame = if track.stripped.is_empty() {
+            frame
         } else {
-            track.codec.check(&[&track.stripped, frame].concat())
+            joined = [&track.stripped, frame].concat();
+            &joined
         };
-        looked.map_err(|flaw| Flaw {
+        track.codec.check(frame).map_err(|flaw| Flaw {
             at: start + at + flaw.at,
             what: format!("track {number}: {}", flaw.what),
         })?;
+        if let Some(coded) = &mut track.coded {
+            let base = base.saturating_add((start + at) as u64);
+            coded.walk(frame, base.saturating_sub(track.stripped.len() as u64), || format!("track {number}"));
+        }
         at += len;
     }
     Ok(())
@@ -177,10 +195,10 @@ mod tests {
     #[test]
     fn frames_are_checked_with_what_was_stripped() {
         // Track 1, VP8, header stripping of the first three bytes of a key frame's start code.
-        let track = Track { number: 1, codec: Codec::Vp8, stripped: vec![0x10, 0, 0, 0x9d] };
+        let mut track = Track { number: 1, codec: Codec::Vp8, coded: None, stripped: vec![0x10, 0, 0, 0x9d] };
         let block = [&[0x81, 0, 0, 0][..], &[0x01, 0x2a, 8, 0, 8, 0, 1, 2, 3]].concat();
-        assert_eq!(check_block(&block, std::slice::from_ref(&track)), Ok(()));
-        assert!(check_block(&[0x82, 0, 0, 0, 1], &[track]).is_err(), "no such track");
+        assert_eq!(check_block(&block, 0, std::slice::from_mut(&mut track)), Ok(()));
+        assert!(check_block(&[0x82, 0, 0, 0, 1], 0, &mut [track]).is_err(), "no such track");
     }
 
     proptest! {
@@ -189,7 +207,7 @@ mod tests {
             if let Some((head, sizes)) = laced(&bytes, lacing) {
                 prop_assert!(head + sizes.iter().sum::<usize>() <= bytes.len());
             }
-            let _ = check_block(&bytes, &read(&bytes));
+            let _ = check_block(&bytes, 0, &mut read(&bytes));
         }
     }
 }

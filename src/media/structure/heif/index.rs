@@ -40,8 +40,10 @@ pub struct Index {
     pub references: Vec<Reference>,
     /// Property boxes, in the order of the file.
     pub properties: Vec<Bmff>,
-    /// By item: numbers of its properties, the first one 1.
+    /// By item, ascending: numbers of its properties, the first one 1.
     associations: Vec<(u32, Vec<u16>)>,
+    /// Places in `references` by the item that refers, ascending.
+    referring: Vec<(u32, usize)>,
 }
 
 impl Index {
@@ -72,6 +74,9 @@ impl Index {
             item.kind = kind;
         }
         index.items = items.into_values().collect();
+        index.associations.sort_by_key(|(id, _)| *id);
+        index.referring = index.references.iter().enumerate().map(|(at, found)| (found.from, at)).collect();
+        index.referring.sort_unstable();
         Ok(index)
     }
 
@@ -83,16 +88,19 @@ impl Index {
 
     /// The first property of this kind that belongs to an item.
     pub fn property(&self, item: u32, kind: bmff::Kind) -> Option<&Bmff> {
-        let numbers = self.associations.iter().filter(|(id, _)| *id == item).flat_map(|(_, numbers)| numbers);
-        numbers
+        let first = self.associations.partition_point(|(id, _)| *id < item);
+        let own = self.associations.iter().skip(first).take_while(|(id, _)| *id == item);
+        own.flat_map(|(_, numbers)| numbers)
             .filter_map(|&number| self.properties.get(usize::from(number).checked_sub(1)?))
             .find(|property| property.kind == kind)
     }
 
     /// What an item refers to with references of this kind.
     pub fn referred(&self, from: u32, kind: bmff::Kind) -> impl Iterator<Item = u32> {
-        let matching = self.references.iter().filter(move |found| found.from == from && found.kind == kind);
-        matching.flat_map(|found| found.to.iter().copied())
+        let first = self.referring.partition_point(|(referring, _)| *referring < from);
+        let own = self.referring.iter().skip(first).take_while(move |(referring, _)| *referring == from);
+        let own = own.filter_map(|(_, at)| self.references.get(*at));
+        own.filter(move |found| found.kind == kind).flat_map(|found| found.to.iter().copied())
     }
 
     fn read_properties(&mut self, source: &Source<'_>, iprp: &Bmff) -> Result<(), DecodeError> {

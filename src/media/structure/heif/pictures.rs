@@ -1,6 +1,6 @@
 //! What the coded items of a HEIF file hold: HEVC pictures walked to their last bit, AV1 units counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::media::Source;
 use crate::media::structure::bmff::{self, be16, be32};
@@ -13,6 +13,8 @@ use super::spatial_extents;
 
 /// Some encoders pad a unit with this many zero bytes at most (`cabac_zero_words` and alignment).
 const MAX_PADDING: usize = 64;
+/// Items that share bytes are read no more than so many times the file.
+const MAX_SHARING: u64 = 4;
 /// Derived pictures nest no deeper.
 const MAX_NESTING: u32 = 8;
 
@@ -61,13 +63,28 @@ pub fn pictures(source: &Source<'_>, index: &Index, whole: bool) -> Result<Pictu
         return Ok(told);
     }
     let roles = roles(source, index)?;
+    // Items may share bytes; with these, no more is read than a few times the file.
+    let mut room = source.len().saturating_mul(MAX_SHARING).saturating_add(1 << 20);
+    let mut sound = BTreeSet::new();
     for &(id, role) in &roles {
         let Some(item) = index.item(id) else { continue };
-        let outcome = match &item.kind {
-            b"hvc1" | b"hev1" => walk_hevc(source, index, item, whole)?,
-            b"av01" => walk_av1(source, index, item)?,
-            _ => Outcome::NotFollowed(format!("item of type '{}'", bmff::name(item.kind))),
+        let place = (&item.extents, configuration(index, item).map(|record| record.start));
+        let outcome = if sound.contains(&place) {
+            Outcome::Sound
+        } else {
+            let len = item.extents.iter().fold(0u64, |sum, (_, len)| sum.saturating_add(*len));
+            room = room.checked_sub(len).ok_or_else(|| {
+                DecodeError::limit("items that share their bytes", format!("{MAX_SHARING} times the file"))
+            })?;
+            match &item.kind {
+                b"hvc1" | b"hev1" => walk_hevc(source, index, item, whole)?,
+                b"av01" => walk_av1(source, index, item)?,
+                _ => Outcome::NotFollowed(format!("item of type '{}'", bmff::name(item.kind))),
+            }
         };
+        if matches!(outcome, Outcome::Sound) {
+            sound.insert(place);
+        }
         let is_shown = matches!(role, Role::Shown(_) | Role::Alpha);
         if is_shown {
             told.shown.push(id);
@@ -253,6 +270,10 @@ fn unconfigured() -> Outcome {
     Outcome::Damaged { what: "no decoder configuration in the index".into(), offset: None, sound: None }
 }
 
+fn configuration<'i>(index: &'i Index, item: &Item) -> Option<&'i bmff::Bmff> {
+    index.property(item.id, *b"hvcC")
+}
+
 fn walk_av1(source: &Source<'_>, index: &Index, item: &Item) -> Result<Outcome, DecodeError> {
     let Some(bytes) = bytes(source, item)? else {
         return Ok(Outcome::NotFollowed("data outside the file".into()));
@@ -270,7 +291,7 @@ fn walk_hevc(source: &Source<'_>, index: &Index, item: &Item, whole: bool) -> Re
     let Some(bytes) = bytes(source, item)? else {
         return Ok(Outcome::NotFollowed("data outside the file".into()));
     };
-    let Some(record) = index.property(item.id, *b"hvcC") else {
+    let Some(record) = configuration(index, item) else {
         return Ok(unconfigured());
     };
     let record = read_index(source, record)?;
@@ -290,7 +311,7 @@ fn walk_hevc(source: &Source<'_>, index: &Index, item: &Item, whole: bool) -> Re
     if !whole {
         return Ok(Outcome::NotFollowed("only the structure was looked at".into()));
     }
-    Ok(match hevc::walk_intra(&hevc::ParameterSets::of_configuration(&record), &units) {
+    Ok(match hevc::walk(&hevc::ParameterSets::of_configuration(&record), &units) {
         hevc::Answer::Sound => Outcome::Sound,
         hevc::Answer::NotFollowed(why) => Outcome::NotFollowed(why),
         hevc::Answer::Damaged(damage) => {

@@ -1,24 +1,24 @@
-//! HEVC intra pictures (ITU-T H.265): a complete parse of slices without reconstruction.
+//! HEVC pictures (ITU-T H.265): a complete parse of slices without reconstruction.
 //!
 //! Arithmetic coding has no marks inside a slice, so a decoder that meets wrong bytes paints on to the last block and
 //! says nothing. But a sound slice ends at one bit only: its `end_of_slice_segment_flag` comes after its last block,
 //! the bit read last is the stop bit, and only zeros stand behind (7.3.2.9, 9.3.2.5). From wrong bytes on, the parse
 //! is out of step, and it does not get back to that bit by chance.
 //!
-//! For pictures that need no other picture: IDR, CRA, BLA, and others of I slices only.
+//! Parsing depends on no other picture: I, P and B slices alike.
 //!
 //! ```ignore
 //! let sets = ParameterSets::of_configuration(hvcc)?;      // content of `hvcC`, or:
 //! sets.add(unit);                                         // SPS and PPS units one by one
-//! match hevc::walk_intra(&sets, &units) {                 // all NAL units of one access unit, without lengths
+//! match hevc::walk(&sets, &units) {                 // all NAL units of one access unit, without lengths
 //!     Answer::Sound => {}                                 // every slice ends where its blocks end
 //!     Answer::NotFollowed(why) => {}                      // says nothing about the bytes
 //!     Answer::Damaged(damage) => {}                       // no encoder writes this
 //! }
 //! ```
 
-mod bits;
 mod cabac;
+mod inter;
 mod params;
 mod picture;
 mod residual;
@@ -31,10 +31,10 @@ mod tree;
 use std::collections::BTreeMap;
 
 use super::bmff::be16;
-use bits::Rbsp;
+use super::coding::bits::Rbsp;
 use params::{Pps, Sps};
 use picture::Picture;
-use slice::{Refusal, Segment};
+use slice::{Segment, Wrong};
 
 /// What the walk of a picture says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,15 @@ impl ParameterSets {
         }
     }
 
+    /// Coding tree blocks of the largest picture.
+    pub fn largest(&self) -> u32 {
+        let blocks = |sps: &Sps| {
+            let (columns, rows) = sps.in_ctbs();
+            columns.saturating_mul(rows)
+        };
+        self.sequence.values().map(blocks).max().unwrap_or(0)
+    }
+
     /// Width and height of the pictures as coded, if there is one sequence parameter set only.
     pub fn coded_size(&self) -> Option<(u32, u32)> {
         let mut sets = self.sequence.values();
@@ -142,7 +151,7 @@ impl Header {
 }
 
 /// Walks the NAL units of one picture (or of several), without length fields and start codes.
-pub fn walk_intra(sets: &ParameterSets, units: &[&[u8]]) -> Answer {
+pub fn walk(sets: &ParameterSets, units: &[&[u8]]) -> Answer {
     let mut walk = PictureWalk { sets: sets.clone(), picture: None, not_followed: None, pictures: 0 };
     for (index, unit) in units.iter().enumerate() {
         if let Err(mut damage) = walk.unit(unit) {
@@ -211,11 +220,7 @@ impl PictureWalk {
         let read = Segment::read(&rbsp.bytes, kind, picture.sps(), picture.pps(), picture.last.as_ref());
         let segment = match read {
             Ok(segment) => segment,
-            Err(Refusal::Inter) => {
-                self.not_followed = Some("a slice that is predicted from other pictures".into());
-                return Ok(());
-            }
-            Err(Refusal::Wrong(what)) => return Err(damage(what, sound_rows, rows)),
+            Err(Wrong(what)) => return Err(damage(what, sound_rows, rows)),
         };
         let oddity = picture.segment(&rbsp, &segment).map_err(|failure| Damage {
             what: failure.what,

@@ -1,6 +1,6 @@
-//! Sequence and picture parameter sets (H.265 7.3.2.2, 7.3.2.3): what the syntax of intra slices depends on.
+//! Sequence and picture parameter sets (H.265 7.3.2.2, 7.3.2.3): what the syntax of slices depends on.
 
-use super::bits::Bits;
+use super::super::coding::bits::Bits;
 
 /// Luma samples along a side of a picture: level 6.2 has 16 888, others are for pictures of one's own.
 const MAX_SIDE: u32 = 1 << 17;
@@ -19,15 +19,20 @@ pub(super) struct Sps {
     pub(super) log2_ctb: u32,
     pub(super) log2_min_tb: u32,
     pub(super) log2_max_tb: u32,
+    pub(super) max_depth_inter: u32,
     pub(super) max_depth_intra: u32,
+    /// Asymmetric partitions.
+    pub(super) asymmetric: bool,
     pub(super) sao: bool,
     pub(super) pcm: Option<Pcm>,
-    /// Delta POCs of each short-term reference picture set.
-    pub(super) short_term: Vec<Vec<i32>>,
-    pub(super) long_term: Option<u32>,
+    /// Short-term reference picture sets.
+    pub(super) short_term: Vec<ReferenceSet>,
+    /// Long-term reference pictures, where they are allowed: whether each may be used by the current picture.
+    pub(super) long_term: Option<Vec<bool>>,
     pub(super) temporal_mvp: bool,
     pub(super) transform_skip_context: bool,
     pub(super) implicit_rdpcm: bool,
+    pub(super) explicit_rdpcm: bool,
     pub(super) persistent_rice: bool,
     /// A tool that the walk does not follow.
     pub(super) beyond: Option<&'static str>,
@@ -79,12 +84,12 @@ impl Sps {
         {
             return None;
         }
-        bits.ue_to(4)?;
+        sps.max_depth_inter = bits.ue_to(4)?;
         sps.max_depth_intra = bits.ue_to(4)?;
         if bits.flag()? && bits.flag()? {
             scaling_lists(bits)?;
         }
-        bits.skip(1)?;
+        sps.asymmetric = bits.flag()?;
         sps.sao = bits.flag()?;
         if bits.flag()? {
             let (bits_luma, bits_chroma) = (bits.number(4)? + 1, bits.number(4)? + 1);
@@ -99,11 +104,8 @@ impl Sps {
             sps.short_term.push(set);
         }
         if bits.flag()? {
-            let count = bits.ue_to(32)?;
-            for _ in 0..count {
-                bits.number(sps.log2_poc_lsb + 1)?;
-            }
-            sps.long_term = Some(count);
+            let used = (0..bits.ue_to(32)?).map(|_| Some(bits.number(sps.log2_poc_lsb + 1)? & 1 == 1));
+            sps.long_term = Some(used.collect::<Option<_>>()?);
         }
         sps.temporal_mvp = bits.flag()?;
         bits.skip(1)?;
@@ -123,7 +125,7 @@ impl Sps {
             bits.skip(1)?;
             self.transform_skip_context = bits.flag()?;
             self.implicit_rdpcm = bits.flag()?;
-            bits.skip(1)?;
+            self.explicit_rdpcm = bits.flag()?;
             if bits.flag()? {
                 self.beyond = Some("extended precision");
             }
@@ -159,6 +161,12 @@ pub(super) struct Pps {
     pub(super) output_flag: bool,
     pub(super) extra_bits: usize,
     pub(super) sign_hiding: bool,
+    pub(super) contexts_flag: bool,
+    /// Default numbers of references in both lists.
+    pub(super) references: [u32; 2],
+    pub(super) lists_modified: bool,
+    pub(super) weighted: bool,
+    pub(super) weighted_bi: bool,
     pub(super) init_qp: i32,
     pub(super) transform_skip: bool,
     /// `diff_cu_qp_delta_depth`, where quantisation changes inside a slice.
@@ -199,9 +207,8 @@ impl Pps {
         pps.output_flag = bits.flag()?;
         pps.extra_bits = bits.number(3)? as usize;
         pps.sign_hiding = bits.flag()?;
-        bits.skip(1)?;
-        bits.ue_to(14)?;
-        bits.ue_to(14)?;
+        pps.contexts_flag = bits.flag()?;
+        pps.references = [bits.ue_to(14)? + 1, bits.ue_to(14)? + 1];
         pps.init_qp = 26 + bits.se()?;
         bits.skip(1)?;
         pps.transform_skip = bits.flag()?;
@@ -209,7 +216,7 @@ impl Pps {
         bits.se()?;
         bits.se()?;
         pps.slice_chroma_qp = bits.flag()?;
-        bits.skip(2)?;
+        (pps.weighted, pps.weighted_bi) = (bits.flag()?, bits.flag()?);
         pps.transquant_bypass = bits.flag()?;
         let tiles = bits.flag()?;
         pps.wavefronts = bits.flag()?;
@@ -228,7 +235,7 @@ impl Pps {
         if bits.flag()? {
             scaling_lists(bits)?;
         }
-        bits.skip(1)?;
+        pps.lists_modified = bits.flag()?;
         bits.ue()?;
         pps.header_extension = bits.flag()?;
         if bits.flag()? {
@@ -328,38 +335,41 @@ fn scaling_lists(bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
-/// 7.3.7 and 7.4.8: the delta POCs of a short-term reference picture set, negative ones first, nearest first.
+/// Short-term reference pictures: delta POCs, negative ones first, nearest first, and whether the current picture may use
+/// each.
+pub(super) type ReferenceSet = Vec<(i32, bool)>;
+
+/// 7.3.7 and 7.4.8: a short-term reference picture set.
 pub(super) fn short_term_set(
     bits: &mut Bits<'_>,
     index: u32,
     count: u32,
-    earlier: &[Vec<i32>],
-) -> Option<Vec<i32>> {
+    earlier: &[ReferenceSet],
+) -> Option<ReferenceSet> {
     const MOST: u32 = 16;
+    let mut set = Vec::new();
     if index != 0 && bits.flag()? {
         let back = if index == count { bits.ue()?.checked_add(1)? } else { 1 };
         let reference = earlier.get(usize::try_from(index.checked_sub(back)?).ok()?)?;
         let negative = bits.flag()?;
         let delta = i32::try_from(bits.ue_to(1 << 15)?).ok()? + 1;
         let delta = if negative { -delta } else { delta };
-        let mut set = Vec::new();
-        for base in reference.iter().copied().chain([0]) {
-            let used = bits.flag()? || bits.flag()?;
-            if used && base + delta != 0 {
-                set.push(base + delta);
+        for base in reference.iter().map(|&(poc, _)| poc).chain([0]) {
+            let used = bits.flag()?;
+            let kept = used || bits.flag()?;
+            if kept && base + delta != 0 {
+                set.push((base + delta, used));
             }
         }
-        set.sort_by_key(|&poc: &i32| (poc > 0, poc.abs()));
+        set.sort_by_key(|&(poc, _): &(i32, bool)| (poc > 0, poc.abs()));
         return (set.len() <= MOST as usize).then_some(set);
     }
     let (negative, positive) = (bits.ue_to(MOST)?, bits.ue_to(MOST)?);
-    let mut set = Vec::new();
     for (many, sign) in [(negative, -1), (positive, 1)] {
         let mut poc = 0;
         for _ in 0..many {
             poc += i32::try_from(bits.ue_to(1 << 15)?).ok()? + 1;
-            bits.skip(1)?;
-            set.push(sign * poc);
+            set.push((sign * poc, bits.flag()?));
         }
     }
     Some(set)

@@ -1,6 +1,6 @@
 //! One coded picture: its slice segments, tiles and wavefronts (H.265 6.3, 6.5.1, 7.3.8.1, 9.3.1).
 
-use super::bits::Rbsp;
+use super::super::coding::bits::Rbsp;
 use super::cabac::{Cabac, Contexts};
 use super::params::{Pps, Sps, Tiles};
 use super::slice::Segment;
@@ -165,7 +165,7 @@ impl Picture {
 
     /// What a substream that begins with `block` begins with (9.3.1).
     fn contexts(&self, block: Block, segment: &Segment, begins_segment: bool) -> Option<Contexts> {
-        let fresh = || Some(Contexts::new(segment.qp));
+        let fresh = || Some(Contexts::new(segment.contexts, segment.qp));
         if block.begins_tile() {
             return fresh();
         }

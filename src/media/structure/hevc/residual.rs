@@ -25,7 +25,16 @@ impl Tree<'_, '_> {
             && !unit.bypass
             && log2 <= self.pps.log2_max_transform_skip
             && self.cabac.bin(ctx::TRANSFORM_SKIP + u8::from(chroma));
-        let scan = if log2 == 2 || (log2 == 3 && (!chroma || self.sps.chroma == 3)) {
+        let explicit = unit.inter && self.sps.explicit_rdpcm && (skipped || unit.bypass) && {
+            let is_set = self.cabac.bin(ctx::EXPLICIT_RDPCM + u8::from(chroma));
+            if is_set {
+                self.cabac.bin(ctx::EXPLICIT_RDPCM_DIRECTION + u8::from(chroma));
+            }
+            is_set
+        };
+        let scan = if unit.inter {
+            0
+        } else if log2 == 2 || (log2 == 3 && (!chroma || self.sps.chroma == 3)) {
             match mode {
                 6..=14 => 2,
                 22..=30 => 1,
@@ -34,7 +43,8 @@ impl Tree<'_, '_> {
         } else {
             0
         };
-        let straight = self.sps.implicit_rdpcm && skipped && matches!(mode, 10 | 26);
+        let straight =
+            explicit || (!unit.inter && self.sps.implicit_rdpcm && skipped && matches!(mode, 10 | 26));
         let block = Block {
             log2,
             chroma,

@@ -1,7 +1,16 @@
-//! Slice segment headers of intra slices (H.265 7.3.6.1).
+//! Slice segment headers (H.265 7.3.6.1).
 
-use super::bits::Bits;
+use super::super::coding::bits::Bits;
 use super::params::{Pps, Sps, short_term_set};
+
+/// How the blocks of a slice may be predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    B,
+    P,
+    #[default]
+    I,
+}
 
 /// A header as far as the slice data depends on it.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +18,15 @@ pub(super) struct Segment {
     /// `slice_segment_address`, in raster scan.
     pub(super) address: u32,
     pub(super) dependent: bool,
+    pub(super) kind: Kind,
+    /// `initType`: which values contexts begin with.
+    pub(super) contexts: usize,
+    /// References that may be named, in both lists.
+    pub(super) references: [u32; 2],
+    /// `MaxNumMergeCand`.
+    pub(super) merge_candidates: u32,
+    /// `mvd_l1_zero_flag`.
+    pub(super) second_is_zero: bool,
     pub(super) sao_luma: bool,
     pub(super) sao_chroma: bool,
     pub(super) qp: i32,
@@ -19,14 +37,11 @@ pub(super) struct Segment {
     pub(super) data: usize,
 }
 
-/// Why a header was not read.
+/// What is wrong with a header: it ends inside, or holds values without a meaning.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// It ends inside, or holds values without a meaning.
-    Wrong(&'static str),
-    /// A slice of inter prediction.
-    Inter,
-}
+pub(super) struct Wrong(pub(super) &'static str);
+
+const CUT: Wrong = Wrong("slice header without a meaning");
 
 /// The first bits: `first_slice_segment_in_pic_flag` and `slice_pic_parameter_set_id`.
 pub(super) fn opening(rbsp: &[u8], kind: u8) -> Option<(bool, u32)> {
@@ -46,8 +61,7 @@ impl Segment {
         sps: &Sps,
         pps: &Pps,
         before: Option<&Self>,
-    ) -> Result<Self, Refusal> {
-        const CUT: Refusal = Refusal::Wrong("slice header without a meaning");
+    ) -> Result<Self, Wrong> {
         let mut bits = Bits::new(rbsp, 2);
         let bits = &mut bits;
         let (columns, rows) = sps.in_ctbs();
@@ -63,11 +77,11 @@ impl Segment {
             let ctbs = columns.saturating_mul(rows);
             address = bits.number(u32::BITS - (ctbs - 1).leading_zeros()).ok_or(CUT)?;
             if address == 0 || address >= ctbs {
-                return Err(Refusal::Wrong("slice segment that begins outside the picture"));
+                return Err(Wrong("slice segment that begins outside the picture"));
             }
         }
         let mut segment = if dependent {
-            before.cloned().ok_or(Refusal::Wrong("dependent slice segment without a slice"))?
+            before.cloned().ok_or(Wrong("dependent slice segment without a slice"))?
         } else {
             Self::default()
         };
@@ -86,45 +100,88 @@ impl Segment {
         }
         // byte_alignment()
         if bits.flag() != Some(true) {
-            return Err(Refusal::Wrong("slice header that does not end where it should"));
+            return Err(Wrong("slice header that does not end where it should"));
         }
         while !bits.position().is_multiple_of(8) {
             if bits.flag() != Some(false) {
-                return Err(Refusal::Wrong("slice header that does not end where it should"));
+                return Err(Wrong("slice header that does not end where it should"));
             }
         }
         segment.data = bits.position() / 8;
         Ok(segment)
     }
 
-    fn independent(&mut self, bits: &mut Bits<'_>, kind: u8, sps: &Sps, pps: &Pps) -> Result<(), Refusal> {
-        const CUT: Refusal = Refusal::Wrong("slice header without a meaning");
+    fn independent(&mut self, bits: &mut Bits<'_>, kind: u8, sps: &Sps, pps: &Pps) -> Result<(), Wrong> {
         bits.skip(pps.extra_bits).ok_or(CUT)?;
         match bits.ue().ok_or(CUT)? {
-            2 => {}
-            0 | 1 if !(16..=23).contains(&kind) => return Err(Refusal::Inter),
-            _ => return Err(Refusal::Wrong("slice of an impossible type")),
+            2 => self.kind = Kind::I,
+            0 if !(16..=23).contains(&kind) => self.kind = Kind::B,
+            1 if !(16..=23).contains(&kind) => self.kind = Kind::P,
+            _ => return Err(Wrong("slice of an impossible type")),
         }
         if pps.output_flag {
             bits.skip(1).ok_or(CUT)?;
         }
         // IDR pictures have no references.
-        if !matches!(kind, 19 | 20) {
-            references(bits, sps).ok_or(CUT)?;
+        let (current, temporal) =
+            if matches!(kind, 19 | 20) { (0, false) } else { references(bits, sps).ok_or(CUT)? };
+        if sps.sao {
+            self.sao_luma = bits.flag().ok_or(CUT)?;
+            self.sao_chroma = sps.chroma != 0 && bits.flag().ok_or(CUT)?;
         }
-        self.quantisation(bits, sps, pps).ok_or(CUT)?;
+        if self.kind != Kind::I {
+            self.prediction(bits, sps, pps, current, temporal).ok_or(CUT)?;
+        }
+        self.quantisation(bits, pps).ok_or(CUT)?;
         let bit_depth_offset = 6 * (i32::try_from(sps.bit_depth_luma).unwrap_or(8) - 8);
         if !(-bit_depth_offset..=51).contains(&self.qp) {
-            return Err(Refusal::Wrong("slice with an impossible quantisation"));
+            return Err(Wrong("slice with an impossible quantisation"));
         }
         Ok(())
     }
 
-    fn quantisation(&mut self, bits: &mut Bits<'_>, sps: &Sps, pps: &Pps) -> Option<()> {
-        if sps.sao {
-            self.sao_luma = bits.flag()?;
-            self.sao_chroma = sps.chroma != 0 && bits.flag()?;
+    /// What P and B slices say of their references; `current` is `NumPicTotalCurr`.
+    fn prediction(
+        &mut self,
+        bits: &mut Bits<'_>,
+        sps: &Sps,
+        pps: &Pps,
+        current: u32,
+        temporal: bool,
+    ) -> Option<()> {
+        let is_b = self.kind == Kind::B;
+        self.references = pps.references;
+        if bits.flag()? {
+            self.references[0] = bits.ue_to(14)? + 1;
+            if is_b {
+                self.references[1] = bits.ue_to(14)? + 1;
+            }
         }
+        let lists = if is_b { 2 } else { 1 };
+        if pps.lists_modified && current > 1 {
+            for count in self.references.into_iter().take(lists) {
+                if bits.flag()? {
+                    bits.skip((count * ceil_log2(current)) as usize)?;
+                }
+            }
+        }
+        self.second_is_zero = is_b && bits.flag()?;
+        let swapped = pps.contexts_flag && bits.flag()?;
+        self.contexts = if is_b == swapped { 1 } else { 2 };
+        if temporal {
+            let from_second = is_b && !bits.flag()?;
+            if self.references.get(usize::from(from_second)).is_some_and(|&count| count > 1) {
+                bits.ue_to(15)?;
+            }
+        }
+        if (pps.weighted && !is_b) || (pps.weighted_bi && is_b) {
+            weights(bits, sps, self.references.get(..lists)?)?;
+        }
+        self.merge_candidates = 5 - bits.ue_to(4)?;
+        Some(())
+    }
+
+    fn quantisation(&mut self, bits: &mut Bits<'_>, pps: &Pps) -> Option<()> {
         self.qp = pps.init_qp.checked_add(bits.se()?)?;
         if pps.slice_chroma_qp {
             bits.se()?;
@@ -157,32 +214,56 @@ impl Segment {
     }
 }
 
-/// Picture order count and reference picture sets, only to get behind them.
-fn references(bits: &mut Bits<'_>, sps: &Sps) -> Option<()> {
-    let ceil_log2 = |count: u32| u32::BITS - count.saturating_sub(1).leading_zeros();
+const fn ceil_log2(count: u32) -> u32 {
+    u32::BITS - count.saturating_sub(1).leading_zeros()
+}
+
+/// `pred_weight_table` (7.3.6.3), only to get behind it.
+fn weights(bits: &mut Bits<'_>, sps: &Sps, references: &[u32]) -> Option<()> {
+    bits.ue_to(7)?;
+    if sps.chroma != 0 {
+        bits.se()?;
+    }
+    for &count in references {
+        let luma = bits.number(count)?;
+        let chroma = if sps.chroma == 0 { 0 } else { bits.number(count)? };
+        for index in (0..count).rev() {
+            let values = 2 * (luma >> index & 1) + 4 * (chroma >> index & 1);
+            (0..values).try_for_each(|_| bits.se().map(|_| ()))?;
+        }
+    }
+    Some(())
+}
+
+/// Picture order count and reference picture sets; gives `NumPicTotalCurr` and `slice_temporal_mvp_enabled_flag`.
+fn references(bits: &mut Bits<'_>, sps: &Sps) -> Option<(u32, bool)> {
     bits.number(sps.log2_poc_lsb)?;
     let count = u32::try_from(sps.short_term.len()).ok()?;
-    if !bits.flag()? {
-        short_term_set(bits, count, count, &sps.short_term)?;
-    } else if count > 1 {
-        bits.number(ceil_log2(count))?;
-    }
-    if let Some(in_sps) = sps.long_term {
-        let from_sps = if in_sps > 0 { bits.ue_to(33)? } else { 0 };
+    let own;
+    let set = if bits.flag()? {
+        let index = if count > 1 { bits.number(ceil_log2(count))? } else { 0 };
+        sps.short_term.get(index as usize)?
+    } else {
+        own = short_term_set(bits, count, count, &sps.short_term)?;
+        &own
+    };
+    let mut current = set.iter().filter(|(_, used)| *used).count();
+    if let Some(in_sps) = &sps.long_term {
+        let known = u32::try_from(in_sps.len()).ok()?;
+        let from_sps = if known > 0 { bits.ue_to(33)? } else { 0 };
         let own = bits.ue_to(33)?;
         for index in 0..from_sps + own {
-            if index < from_sps {
-                bits.number(ceil_log2(in_sps))?;
+            let used = if index < from_sps {
+                in_sps.get(bits.number(ceil_log2(known))? as usize).copied()?
             } else {
-                bits.number(sps.log2_poc_lsb + 1)?;
-            }
+                bits.number(sps.log2_poc_lsb + 1)? & 1 == 1
+            };
+            current += usize::from(used);
             if bits.flag()? {
                 bits.ue()?;
             }
         }
     }
-    if sps.temporal_mvp {
-        bits.skip(1)?;
-    }
-    Some(())
+    let temporal = sps.temporal_mvp && bits.flag()?;
+    Some((u32::try_from(current).ok()?, temporal))
 }

@@ -2,7 +2,7 @@
 
 use super::cabac::Cabac;
 use super::params::{Pps, Sps};
-use super::slice::Segment;
+use super::slice::{Kind, Segment};
 use super::tables::{MODE_422, ctx};
 
 /// Why the walk of a slice stops.
@@ -46,6 +46,9 @@ pub(super) struct Neighbours {
     /// `CtDepth` above, over the whole width, and to the left, by row in the coding tree block.
     depth_above: Line,
     depth_left: Line,
+    /// `cu_skip_flag`, likewise.
+    skip_above: Line,
+    skip_left: Line,
     /// `IntraPredModeY` above, by column in the coding tree block, and to the left.
     mode_above: Line,
     mode_left: Line,
@@ -56,6 +59,8 @@ impl Neighbours {
         Self {
             depth_above: Line::new(width.div_ceil(4) as usize),
             depth_left: Line::new(16),
+            skip_above: Line::new(width.div_ceil(4) as usize),
+            skip_left: Line::new(16),
             mode_above: Line::new(16),
             mode_left: Line::new(16),
         }
@@ -82,17 +87,28 @@ pub(super) struct Tree<'w, 'b> {
 /// What a coding unit tells its transform units.
 pub(super) struct Unit {
     pub(super) bypass: bool,
+    /// Predicted from other pictures.
+    pub(super) inter: bool,
     /// `IntraSplitFlag`.
     parts: bool,
+    /// `interSplitFlag`.
+    split: bool,
     luma: [u8; 4],
     chroma: [u8; 4],
     /// `intra_chroma_pred_mode` is 4.
     derived: [bool; 4],
 }
 
+impl Unit {
+    /// Of a unit that is predicted from other pictures; `split` is `interSplitFlag`.
+    pub(super) const fn inter(bypass: bool, split: bool) -> Self {
+        Self { bypass, inter: true, parts: false, split, luma: [DC; 4], chroma: [DC; 4], derived: [false; 4] }
+    }
+}
+
 /// A block of the transform tree.
 #[derive(Clone, Copy)]
-struct Transform {
+pub(super) struct Transform {
     log2: u32,
     depth: u32,
     /// Which fourth of its parent it is.
@@ -102,6 +118,13 @@ struct Transform {
     /// Coded block flags of chroma: two bits each, the upper and the lower block of 4:2:2.
     cb: u8,
     cr: u8,
+}
+
+impl Transform {
+    /// The whole coding unit.
+    pub(super) const fn root(log2: u32) -> Self {
+        Self { log2, depth: 0, index: 0, part: 0, cb: 3, cr: 3 }
+    }
 }
 
 impl<'w, 'b> Tree<'w, 'b> {
@@ -207,12 +230,32 @@ impl<'w, 'b> Tree<'w, 'b> {
         Ok(())
     }
 
-    /// 7.3.8.5, of an intra slice.
+    /// 7.3.8.5.
     fn coding_unit(&mut self, x: u32, y: u32, log2: u32, depth: u8) -> Walk<()> {
         let (column, row, len) = ((x / 4) as usize, (y / 4) as usize, 1usize << (log2 - 2));
+        let across = (self.x / 4) as usize + column;
         self.around.depth_left.fill(row, len, depth);
-        self.around.depth_above.fill((self.x / 4) as usize + column, len, depth);
+        self.around.depth_above.fill(across, len, depth);
         let bypass = self.pps.transquant_bypass && self.cabac.bin(ctx::TRANSQUANT_BYPASS);
+        let may_be_inter = self.segment.kind != Kind::I;
+        if may_be_inter {
+            let left = (x > 0 || self.left) && self.around.skip_left.at(row) == 1;
+            let up = (y > 0 || self.up) && self.around.skip_above.at(across) == 1;
+            let skipped = self.cabac.bin(ctx::CU_SKIP + u8::from(left) + u8::from(up));
+            self.around.skip_left.fill(row, len, skipped.into());
+            self.around.skip_above.fill(across, len, skipped.into());
+            if skipped {
+                self.merge_index();
+                self.around.mode_left.fill(row, len, DC);
+                self.around.mode_above.fill(column, len, DC);
+                return Ok(());
+            }
+            if !self.cabac.bin(ctx::PRED_MODE) {
+                self.around.mode_left.fill(row, len, DC);
+                self.around.mode_above.fill(column, len, DC);
+                return self.inter_unit(log2, depth, bypass);
+            }
+        }
         let parts = log2 == self.sps.log2_min_cb && !self.cabac.bin(ctx::PART_MODE);
         if let Some(pcm) = self.sps.pcm
             && !parts
@@ -224,8 +267,7 @@ impl<'w, 'b> Tree<'w, 'b> {
             return self.samples(log2, pcm.bits_luma, pcm.bits_chroma);
         }
         let unit = self.prediction(column, row, len, bypass, parts);
-        let root = Transform { log2, depth: 0, index: 0, part: 0, cb: 3, cr: 3 };
-        self.transform_tree(&unit, root)
+        self.transform_tree(&unit, Transform::root(log2))
     }
 
     /// `pcm_sample` (7.3.8.7): bits without arithmetic coding, behind which that begins anew.
@@ -264,7 +306,8 @@ impl<'w, 'b> Tree<'w, 'b> {
         if !parts {
             luma = [luma[0]; 4];
         }
-        let mut unit = Unit { bypass, parts, luma, chroma: [DC; 4], derived: [false; 4] };
+        let mut unit =
+            Unit { bypass, inter: false, parts, split: false, luma, chroma: [DC; 4], derived: [false; 4] };
         let chroma_count = match self.sps.chroma {
             0 => 0,
             3 => count,
@@ -332,11 +375,15 @@ impl<'w, 'b> Tree<'w, 'b> {
     }
 
     /// 7.3.8.8.
-    fn transform_tree(&mut self, unit: &Unit, at: Transform) -> Walk<()> {
+    pub(super) fn transform_tree(&mut self, unit: &Unit, at: Transform) -> Walk<()> {
         let Transform { log2, depth, .. } = at;
         let chroma = self.sps.chroma;
-        let max_depth = self.sps.max_depth_intra + u32::from(unit.parts);
-        let forced = unit.parts && depth == 0;
+        let max_depth = if unit.inter {
+            self.sps.max_depth_inter
+        } else {
+            self.sps.max_depth_intra + u32::from(unit.parts)
+        };
+        let forced = (unit.parts || unit.split) && depth == 0;
         let may_split =
             log2 <= self.sps.log2_max_tb && log2 > self.sps.log2_min_tb && depth < max_depth && !forced;
         let split = if may_split {
@@ -362,7 +409,8 @@ impl<'w, 'b> Tree<'w, 'b> {
             }
             return Ok(());
         }
-        let luma = self.cabac.bin(ctx::CBF_LUMA + u8::from(depth == 0));
+        let is_coded = !unit.inter || depth > 0 || cb != 0 || cr != 0;
+        let luma = !is_coded || self.cabac.bin(ctx::CBF_LUMA + u8::from(depth == 0));
         self.transform_unit(unit, Transform { cb, cr, ..at }, luma)
     }
 
@@ -401,7 +449,7 @@ impl<'w, 'b> Tree<'w, 'b> {
         let cross = self.pps.cross_component
             && self.sps.chroma == 3
             && luma
-            && unit.derived.get(at.part).copied().unwrap_or(false);
+            && (unit.inter || unit.derived.get(at.part).copied().unwrap_or(false));
         for (component, flags) in [(0, at.cb), (1, at.cr)] {
             if cross {
                 self.cross_component(component);
@@ -451,7 +499,7 @@ impl<'w, 'b> Tree<'w, 'b> {
     }
 
     /// Exponential Golomb code of bypass bins (9.3.3.5).
-    fn golomb(&mut self, order: u32) -> Option<u32> {
+    pub(super) fn golomb(&mut self, order: u32) -> Option<u32> {
         let mut order = order;
         let mut value = 0u32;
         while self.cabac.bypass() {

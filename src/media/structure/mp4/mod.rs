@@ -11,7 +11,7 @@ use crate::media::Source;
 use crate::model::{DecodeError, PixelSize};
 
 use super::bmff::{self, Bmff};
-use super::codec::Codec;
+use super::codec::{Codec, CodedData};
 use fragments::{Defaults, Run};
 use tables::Chunks;
 use track::{Track, find, tiles};
@@ -20,6 +20,8 @@ use track::{Track, find, tiles};
 const MAX_SAMPLE: u64 = 32 << 20;
 /// Sample tables of all tracks together larger than this belong to no real film (tens of millions of samples).
 const MAX_TABLES: u64 = 64 << 20;
+/// Samples that share bytes are read no more than so many times the file.
+const MAX_SHARING: u64 = 4;
 /// More tracks than this belong to no real film.
 const MAX_TRACKS: usize = 200;
 
@@ -156,46 +158,60 @@ impl Layout {
         source: &Source<'_>,
         pulse: &mut dyn FnMut() -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
-        let mut reader = SampleReader { source, buffer: Vec::new() };
-        let mut heads: Vec<(&Track, std::iter::Peekable<Chunks<'_>>)> = self
+        let mut reader = SampleReader::new(source);
+        let mut coded: Vec<Coded> = self.tracks.iter().map(Coded::of).collect();
+        let mut heads: Vec<(&Track, &mut Coded, std::iter::Peekable<Chunks<'_>>)> = self
             .tracks
             .iter()
-            .filter(|track| track.codecs.iter().any(Codec::is_followed))
-            .filter_map(|track| Some((track, track.tables.as_ref()?.chunks().peekable())))
+            .zip(&mut coded)
+            .filter(|(track, _)| track.codecs.iter().any(Codec::is_followed))
+            .filter_map(|(track, coded)| Some((track, coded, track.tables.as_ref()?.chunks().peekable())))
             .collect();
         // Chunks of all tracks in the order of the file.
         loop {
             let next = heads
                 .iter_mut()
-                .filter_map(|(track, chunks)| Some((chunks.peek()?.offset, &**track, chunks)))
+                .filter_map(|(track, coded, chunks)| Some((chunks.peek()?.offset, &**track, coded, chunks)))
                 .min_by_key(|(offset, ..)| *offset);
-            let Some((_, track, chunks)) = next else { break };
+            let Some((_, track, coded, chunks)) = next else { break };
             let (Some(chunk), Some(tables)) = (chunks.next(), track.tables.as_ref()) else { break };
-            pulse()?;
             let mut at = chunk.offset;
             for sample in chunk.first..chunk.first.saturating_add(chunk.samples) {
+                pulse()?;
                 let size = tables.size(sample);
                 let place = || format!("track {} at {:.2} s", track.id, track.seconds(tables.time(sample)));
-                reader.check(track.codec(chunk.description), at, size, place)?;
+                let codec = track.codec(chunk.description);
+                reader.check(codec, coded.at(chunk.description), at, size, place)?;
                 at = at.saturating_add(size);
             }
         }
         for moof in &self.fragments {
             for run in fragments::runs(source, moof, &self.defaults)? {
                 pulse()?;
-                self.check_run(&run, &mut reader)?;
+                self.check_run(&run, &mut coded, &mut reader)?;
             }
         }
-        Ok(())
+        coded.into_iter().flat_map(|coded| coded.0).try_for_each(|coded| {
+            let flaw = coded.and_then(CodedData::flaw);
+            flaw.map_or(Ok(()), |(at, what)| Err(DecodeError::malformed(what, at)))
+        })
     }
 
-    fn check_run(&self, run: &Run, reader: &mut SampleReader<'_, '_>) -> Result<(), DecodeError> {
-        let Some(track) = self.tracks.iter().find(|track| track.id == run.track) else { return Ok(()) };
-        let codec = track.codec(run.description.max(1));
+    fn check_run(
+        &self,
+        run: &Run,
+        coded: &mut [Coded],
+        reader: &mut SampleReader<'_, '_>,
+    ) -> Result<(), DecodeError> {
+        let mut tracks = self.tracks.iter().zip(coded);
+        let Some((track, coded)) = tracks.find(|(track, _)| track.id == run.track) else { return Ok(()) };
+        let description = run.description.max(1);
+        let codec = track.codec(description);
         let mut at = run.offset;
         for &(size, _) in &run.samples {
             let size = u64::from(size);
-            reader.check(codec, at, size, || format!("track {} in a fragment", track.id))?;
+            let place = || format!("track {} in a fragment", track.id);
+            reader.check(codec, coded.at(description), at, size, place)?;
             at = at.saturating_add(size);
         }
         Ok(())
@@ -221,22 +237,50 @@ fn inside(
     })
 }
 
+/// The walks through the frames of one track, by sample entry.
+struct Coded(Vec<Option<CodedData>>);
+
+impl Coded {
+    fn of(track: &Track) -> Self {
+        Self(track.codecs.iter().map(CodedData::of).collect())
+    }
+
+    /// Of a sample entry, counted from 1.
+    fn at(&mut self, description: u32) -> Option<&mut CodedData> {
+        self.0.get_mut((description as usize).saturating_sub(1))?.as_mut()
+    }
+}
+
 struct SampleReader<'s, 'a> {
     source: &'s Source<'a>,
     buffer: Vec<u8>,
+    /// Bytes that may still be read.
+    room: u64,
+    /// Where the sample before was, and how long: pictures that stand still may name the same bytes again and again.
+    before: (u64, u64),
 }
 
-impl SampleReader<'_, '_> {
+impl<'s, 'a> SampleReader<'s, 'a> {
+    const fn new(source: &'s Source<'a>) -> Self {
+        let room = source.len().saturating_mul(MAX_SHARING).saturating_add(1 << 20);
+        Self { source, buffer: Vec::new(), room, before: (0, 0) }
+    }
+
     fn check(
         &mut self,
         codec: &Codec,
+        coded: Option<&mut CodedData>,
         at: u64,
         size: u64,
         place: impl Fn() -> String,
     ) -> Result<(), DecodeError> {
-        if !codec.is_followed() || size > MAX_SAMPLE {
+        if !codec.is_followed() || size > MAX_SAMPLE || self.before == (at, size) {
             return Ok(());
         }
+        self.before = (at, size);
+        self.room = self.room.checked_sub(size).ok_or_else(|| {
+            DecodeError::limit("samples that share their bytes", format!("{MAX_SHARING} times the file"))
+        })?;
         self.buffer.resize(usize::try_from(size).unwrap_or(0), 0);
         let count =
             self.source.read_at(at, &mut self.buffer).map_err(|error| DecodeError::io(&error, Some(at)))?;
@@ -246,7 +290,11 @@ impl SampleReader<'_, '_> {
         codec.check(&self.buffer).map_err(|flaw| {
             let offset = at.saturating_add(flaw.at as u64);
             DecodeError::malformed(format!("sample of {}: {}", place(), flaw.what), offset)
-        })
+        })?;
+        if let Some(coded) = coded {
+            coded.walk(&self.buffer, at, || format!("sample of {}", place()));
+        }
+        Ok(())
     }
 }
 

@@ -114,8 +114,14 @@ impl Track {
         };
         let runs = read(b"stsc")?.ok_or_else(|| lacking("samples in chunks"))?;
         let times = read(b"stts")?.ok_or_else(|| lacking("times"))?;
+        let offsets = read(b"ctts")?;
         let start = table.start;
-        self.tables = Some(Tables::new(Boxes { sizes, compact, chunks, wide, runs, times, start })?);
+        let tables = Tables::new(Boxes { sizes, compact, chunks, wide, runs, times, start })?;
+        if let Some(count) = offsets.and_then(|offsets| impossible_run(&offsets, tables.samples())) {
+            let what = format!("table 'ctts' has one offset for {count} samples of {}", tables.samples());
+            return Err(DecodeError::malformed(what, start));
+        }
+        self.tables = Some(tables);
         Ok(())
     }
 
@@ -130,6 +136,15 @@ impl Track {
     pub fn seconds(&self, time: u64) -> f64 {
         time as f64 / f64::from(self.time_scale.max(1))
     }
+}
+
+/// An entry of `ctts` (ISO/IEC 14496-12 8.6.1.3) for far more samples than there are. Careless writers are off by some.
+fn impossible_run(offsets: &[u8], samples: u32) -> Option<u32> {
+    const CARELESS: u32 = 1024;
+    let most = samples.saturating_mul(2).saturating_add(CARELESS);
+    let count = be32(offsets, 4)? as usize;
+    let entries = offsets.get(8..)?.chunks_exact(8).take(count);
+    entries.filter_map(|entry| be32(entry, 0)).find(|&count| samples > 0 && count > most)
 }
 
 /// The framing that a sample entry tells.

@@ -9,7 +9,7 @@ use crate::media::Source;
 use crate::model::DecodeError;
 
 use super::super::bmff::be16;
-use super::super::codec::{Codec, nal};
+use super::super::codec::{Codec, CodedData, nal};
 use super::{Answer, MAX_TRAILER, Pulse};
 
 const SYNC: u8 = 0x47;
@@ -79,13 +79,21 @@ pub fn walk(source: &Source<'_>, samples: bool, pulse: Pulse<'_>) -> Answer {
     if streams.gaps > 0 {
         let what = format!("packets are lacking in {} places", streams.gaps);
         odd.push(DecodeError::malformed(what, streams.first_gap));
+        return Ok(odd);
     }
-    Ok(odd)
+    let mut coded = streams.followed.into_values().filter_map(|stream| stream.coded);
+    match coded.find_map(CodedData::flaw) {
+        Some((at, what)) => Err(DecodeError::malformed(what, at)),
+        None => Ok(odd),
+    }
 }
 
 /// One elementary stream.
 struct Stream {
     codec: Codec,
+    /// The walk through its pictures, and the data that wait for it until it is known that they end with a unit.
+    coded: Option<CodedData>,
+    waiting: Option<(Vec<u8>, u64)>,
     counter: Option<u8>,
     /// The packetised data since the last start.
     unit: Vec<u8>,
@@ -141,6 +149,7 @@ impl Streams {
         }
         if starts {
             stream.check()?;
+            stream.follow();
             stream.unit.clear();
             (stream.whole, stream.start) = (!wrong && !scrambled, place);
         }
@@ -166,8 +175,10 @@ impl Streams {
                 _ => Codec::Opaque,
             };
             if self.followed.len() < MAX_STREAMS && codec.is_followed() {
-                self.followed.entry(id).or_insert(Stream {
+                self.followed.entry(id).or_insert_with(|| Stream {
+                    coded: CodedData::of(&codec),
                     codec,
+                    waiting: None,
                     counter: None,
                     unit: Vec::new(),
                     start: 0,
@@ -200,6 +211,22 @@ impl Stream {
         self.codec
             .check(data)
             .map_err(|flaw| DecodeError::malformed(format!("a picture: {}", flaw.what), self.start))
+    }
+
+    /// Walks the unit before, if this one shows by a start code that nothing of it is lacking.
+    fn follow(&mut self) {
+        let waiting = self.waiting.take();
+        let Some(coded) = self.coded.as_mut().filter(|_| self.whole) else { return };
+        let header = usize::from(self.unit.get(8).copied().unwrap_or(0));
+        let data = self.unit.get(9 + header..).unwrap_or_default();
+        let is_plain = self.unit.get(6).is_some_and(|flags| flags & 0x30 == 0);
+        if !is_plain || !(data.starts_with(b"\0\0\x01") || data.starts_with(b"\0\0\0\x01")) {
+            return;
+        }
+        if let Some((before, at)) = waiting {
+            coded.walk(&before, at, || "a picture".into());
+        }
+        self.waiting = Some((data.to_vec(), self.start));
     }
 }
 

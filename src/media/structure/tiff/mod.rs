@@ -3,6 +3,7 @@
 mod data;
 mod fax;
 mod fields;
+mod floats;
 mod layout;
 mod lzw;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The header of a key frame, as far as it says how to read the rest (RFC 6386 sections 9.2 to 9.11, 19.2).
 
 use super::boolean::BoolDecoder;
-use super::tables::{TOKEN_UPDATES, TOKENS};
+use super::tables::{TOKEN_UPDATES, TOKENS, TokenProbabilities};
 use super::tokens::Trees;
 
 /// What the walk needs of it.
@@ -31,18 +31,14 @@ impl Header {
         (0..5).for_each(|_| bits.skip_optional(4));
         let _refresh_probabilities = bits.flag();
         let mut tokens = TOKENS;
-        let pairs = tokens.as_flattened_mut().as_flattened_mut().as_flattened_mut().iter_mut();
-        for (token, update) in pairs.zip(TOKEN_UPDATES.as_flattened().as_flattened().as_flattened()) {
-            if bits.get(*update) {
-                *token = byte(bits);
-            }
-        }
+        read_tokens(bits, &mut tokens);
         let skip = bits.flag().then(|| byte(bits));
         Self { segments, partitions, skip, trees: Trees::new(&tokens) }
     }
 }
 
-fn segmentation(bits: &mut BoolDecoder<'_>) -> Option<[u8; 3]> {
+/// The probabilities of the tree of segments, where macroblocks name theirs.
+pub fn segmentation(bits: &mut BoolDecoder<'_>) -> Option<[u8; 3]> {
     if !bits.flag() {
         return None;
     }
@@ -55,6 +51,17 @@ fn segmentation(bits: &mut BoolDecoder<'_>) -> Option<[u8; 3]> {
     map.then(|| [(); 3].map(|()| if bits.flag() { byte(bits) } else { 255 }))
 }
 
-fn byte(bits: &mut BoolDecoder<'_>) -> u8 {
+/// The probabilities of coefficients that change (section 13.4).
+pub fn read_tokens(bits: &mut BoolDecoder<'_>, tokens: &mut TokenProbabilities) {
+    let pairs = tokens.as_flattened_mut().as_flattened_mut().as_flattened_mut().iter_mut();
+    for (token, update) in pairs.zip(TOKEN_UPDATES.as_flattened().as_flattened().as_flattened()) {
+        if bits.get(*update) {
+            *token = byte(bits);
+        }
+    }
+}
+
+/// A number of eight bits.
+pub fn byte(bits: &mut BoolDecoder<'_>) -> u8 {
     u8::try_from(bits.literal(8)).unwrap_or(u8::MAX)
 }

@@ -4,8 +4,10 @@
 //! decoder reads other symbols until the end and does not come to it where the encoder did.
 
 mod boolean;
+mod film;
 mod header;
 mod modes;
+mod motion;
 mod tables;
 mod tokens;
 
@@ -17,6 +19,8 @@ use super::{Flaw, equal_run};
 use boolean::{BoolDecoder, End};
 use header::Header;
 use tokens::Edge;
+
+pub use film::Film;
 
 /// Frame tag, start code and sizes.
 const HEADER_LEN: usize = 10;
