@@ -337,6 +337,46 @@ fn many_small_items_share_one_process() {
     assert!(each < Duration::from_millis(20), "{each:?}");
 }
 
+/// Looks at files that hold these commands in one exchange; whether each was answered.
+fn batch(worker: &mut Worker, commands: &[&str]) -> Vec<Option<MediaReport>> {
+    let files: Vec<File> = commands.iter().map(|command| file(command)).collect();
+    let batch: Vec<_> = files.iter().zip(1..).map(|(file, id)| (file, job(id))).collect();
+    worker.examine_batch(&batch, &ROOM, &GO_ON).unwrap()
+}
+
+#[test]
+fn files_of_a_batch_get_the_answers_that_each_gets_alone() {
+    let pool = pool();
+    let mut worker = pool.worker();
+    let pictures = ["fine", "fine and more of it", "fine"];
+    let together = batch(&mut worker, &pictures);
+    assert_eq!(together.len(), 3);
+    for ((report, command), id) in together.into_iter().zip(pictures).zip(1..) {
+        let alone = worker.examine(&file(command), &job(id), &ROOM, &GO_ON).unwrap();
+        assert_eq!(report, Some(MediaReport { micros: report.as_ref().unwrap().micros, ..alone }));
+    }
+    assert_eq!(pool.stats().started, 1);
+    // What goes beyond one message is not forgotten either.
+    let many = batch(&mut worker, &["fine"; 20]);
+    assert_eq!(many.iter().filter(|report| report.is_some()).count(), 16);
+    assert_eq!(many.len(), 20);
+}
+
+#[test]
+fn a_file_that_is_too_much_for_a_batch_costs_the_others_nothing() {
+    let pool = pool();
+    let mut worker = pool.worker();
+    // Larger than the allowance, and honest about it.
+    let mixed = batch(&mut worker, &["fine", "honest 100", "fine"]);
+    assert_eq!(mixed.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(ask(&mut worker, "honest 100").problem, None);
+    for deadly in ["segv", "panic", "garbage", "other-job"] {
+        assert_eq!(batch(&mut worker, &["fine", deadly, "fine"]), [None, None, None], "{deadly}");
+        fine(&mut worker);
+    }
+    assert_eq!(pool.stats().crashed, 0, "none of them is blamed before it comes by itself");
+}
+
 #[test]
 fn a_worker_is_replaced_after_its_share() {
     let pool = pool_with(|config| config.max_items = 3);

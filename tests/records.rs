@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use photofsck::immich::records::{
-    AssetIdx, AssetKind, AssetView, DumpSource, FileOwner, PostgresSource, RecordError, RecordSource,
+    AssetIdx, AssetKind, AssetView, DumpSource, Edit, FileOwner, PostgresSource, RecordError, RecordSource,
     Records, read_dump,
 };
 use photofsck::immich::schema::Era;
-use photofsck::model::{AssetId, Role, display_path};
+use photofsck::model::{Area, AssetId, FaceBox, Orientation, PixelSize, Role, display_path};
 
 #[path = "common/postgres.rs"]
 mod postgres;
@@ -120,10 +120,21 @@ fn expect_facts(records: &Records, era: Era) {
     assert!(asset(7).offline && asset(7).trashed);
     assert_eq!(asset(8).locked, era >= Era::E2);
     assert_eq!(paths(8).iter().filter(|(_, edited, _)| *edited).count(), if era >= Era::E4 { 3 } else { 0 });
-    assert_eq!((asset(8).edited, records.edits), if era >= Era::E4 { (true, 1) } else { (false, 0) });
+    assert_eq!((asset(8).edited, records.edits), if era >= Era::E4 { (true, 3) } else { (false, 0) });
 
     let count = |role| index.files().filter(|&file| index.file(file).role == role).count();
-    assert_eq!((count(Role::Person), count(Role::Profile)), (1, 1));
+    assert_eq!((count(Role::Person), count(Role::Profile)), (3, 1));
+    let portraits: Vec<_> = index
+        .portraits_of(plain.idx)
+        .map(|(person, file)| (index.person(person).unwrap().face.unwrap().place, file.is_some()))
+        .collect();
+    let place = |from, to| FaceBox::new((1920, 1440), from, to).unwrap();
+    assert_eq!(portraits, [(place((600, 400), (800, 700)), true), (place((0, 1300), (90, 1440)), false)]);
+    assert_eq!(index.portraits_of(asset(2).idx).count(), 0);
+    let edits: Vec<_> = index.edits_of(asset(8).idx).collect();
+    let turn = |exif| Edit::Turn(Orientation::from_exif(exif).unwrap());
+    let crop = Edit::Crop(Area { left: 10, top: 20, size: PixelSize::new(300, 200) });
+    assert_eq!(edits, if era >= Era::E4 { vec![crop, turn(6), turn(4)] } else { vec![] });
     assert_eq!(records.media_location.as_deref(), Some(Path::new("/data")));
     assert_eq!((records.image.preview.size, records.image.preview.quality), (1920, 80));
     assert!(records.notes.iter().any(|note| note.contains("quality is \"best\"")), "{:?}", records.notes);

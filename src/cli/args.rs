@@ -257,31 +257,35 @@ pub struct WriteArgs {
     /// Print the plan, write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// How new files are made known to Immich: none; sql and api are not in this version [default: none]
+    /// How new files are made known to Immich: none, sql or api [default: none]
+    ///
+    /// Files whose path the records name are made in every case, and need nothing more. none: no others. sql: files
+    /// without a row are made and get rows in the live database, after their rows were read again under lock. api:
+    /// Immich is asked to make them, and edited sets and transcodes too, for the assets of the key's user.
     #[arg(long, value_name = "WAY")]
     pub register: Option<String>,
-    /// Address of Immich's API (not in this version)
+    /// Immich's address for --register api, such as http://192.168.1.5:2283
     #[arg(long, value_name = "URL")]
     pub api_url: Option<String>,
-    /// File with the API key (not in this version)
+    /// File with the API key for --register api; else it is taken from PHOTOFSCK_API_KEY
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
-    /// Restore originals from a backup tree if the bytes match the recorded checksum (not in this version)
+    /// Restore lost originals from this backup tree if the bytes match the recorded checksum; may be repeated
     #[arg(long, value_name = "DIR")]
     pub originals_from: Vec<PathBuf>,
-    /// Put back originals found at another path of an interrupted move (not in this version)
+    /// Move lost originals that lie elsewhere in the library to where the records name them
     #[arg(long)]
     pub relink: bool,
-    /// Where replaced damaged files go (not in this version)
+    /// Where replaced damaged files go; photofsck undo puts them back
     #[arg(long, value_name = "DIR")]
     pub quarantine: Option<PathBuf>,
-    /// Move files that no record names to the quarantine folder (not in this version)
+    /// Move files that no record names at that moment to the quarantine folder
     #[arg(long)]
     pub quarantine_untracked: bool,
-    /// Copy the best surviving pictures of lost originals here (not in this version)
+    /// Copy the best surviving pictures of lost originals here
     #[arg(long, value_name = "DIR")]
     pub salvage: Option<PathBuf>,
-    /// Write beyond thumbs/ although no recent complete dump is in backups/; this version never does
+    /// Write beyond thumbs/ although no complete dump of the last two days is in backups/
     #[arg(long)]
     pub yes_without_backup: bool,
 }
@@ -449,6 +453,12 @@ pub struct UndoArgs {
     /// The quarantine folder
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+    /// Tell what would be put back, write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// Options of every command.
     #[command(flatten)]
     pub general: GeneralArgs,

@@ -6,6 +6,7 @@ mod help;
 mod later;
 pub mod layers;
 mod pages;
+mod register;
 mod resolve;
 mod stored;
 #[cfg(test)]

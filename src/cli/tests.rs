@@ -196,15 +196,6 @@ fn options_of_later_versions_are_refused() {
         ("check", &["--io", "idle"]),
         ("check", &["--against", "x"]),
         ("check", &["--ping", "http://x"]),
-        ("repair", &["--register", "sql"]),
-        ("repair", &["--register", "api"]),
-        ("repair", &["--api-url", "http://x"]),
-        ("repair", &["--api-key-file", "x"]),
-        ("repair", &["--originals-from", "x"]),
-        ("repair", &["--relink"]),
-        ("repair", &["--quarantine", "x"]),
-        ("repair", &["--quarantine-untracked"]),
-        ("repair", &["--salvage", "x"]),
     ];
     for (command, options) in refused {
         let arguments: Vec<&str> = [command, "--media", "/m"].iter().chain(options).copied().collect();
@@ -214,10 +205,62 @@ fn options_of_later_versions_are_refused() {
     for allowed in [
         &["check", "--media", "/m", "--io", "normal"][..],
         &["repair", "--media", "/m", "--register", "none"],
+        &["repair", "--media", "/m", "--register", "sql"],
     ] {
         assert!(ask(allowed, &environment(&[])).is_ok(), "{allowed:?}");
     }
-    for command in [&["doctor"][..], &["bench"], &["undo", "/q"]] {
+    for command in [&["doctor"][..], &["bench"]] {
         assert!(ask(command, &environment(&[])).unwrap_err().contains("is not part of this version yet"));
     }
+}
+
+#[test]
+fn what_registers_gets_all_it_needs_and_the_key_is_not_shown() {
+    type Case<'a> = (Vec<&'a str>, &'a [(&'a str, &'a str)], &'a str);
+    let repair = |options: &[&str], variables: &[(&str, &str)]| {
+        let arguments: Vec<&str> = ["repair", "--media", "/m"].iter().chain(options).copied().collect();
+        ask(&arguments, &environment(variables))
+    };
+    let key = [("PHOTOFSCK_API_KEY", "s3cret-key")];
+    let api = ["--register", "api", "--api-url", "http://10.0.0.5:2283"];
+    let action = repair(&api, &key).unwrap();
+    assert!(!format!("{action:?}").contains("s3cret-key"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let file = file.to_str().unwrap();
+    std::fs::write(file, "s3cret-key\n").unwrap();
+    assert!(repair(&[&api[..], &["--api-key-file", file]].concat(), &[]).is_ok());
+    std::fs::write(file, "two words of s3cret").unwrap();
+    let refused: [Case<'_>; 9] = [
+        (vec!["--register", "files"], &[], "expected none, sql or api"),
+        (vec!["--register", "api"], &key, "expected --api-url"),
+        (api.to_vec(), &[], "PHOTOFSCK_API_KEY or --api-key-file"),
+        (vec!["--register", "api", "--api-url", "immich"], &key, "expected an address"),
+        ([&api[..], &["--api-key-file", file]].concat(), &[], "expected one line with an API key"),
+        ([&api[..], &["--api-key-file", "/nothing/there"]].concat(), &[], "/nothing/there"),
+        ([&api[..], &["--db", "none"]].concat(), &key, "whose the files are"),
+        (vec!["--register", "sql", "--db", "x.sql"], &[], "expected --db postgres://"),
+        (vec!["--api-url", "http://10.0.0.5:2283"], &[], "is for --register api"),
+    ];
+    for (options, variables, words) in refused {
+        let error = repair(&options, variables).unwrap_err();
+        assert!(error.contains(words) && !error.contains("s3cret"), "{options:?}: {error}");
+    }
+}
+
+#[test]
+fn moves_to_quarantine_ask_for_all_they_need() {
+    let base = ["repair", "--media", "/m", "--quarantine-untracked"];
+    for (options, words) in [
+        (&[][..], "expected --quarantine"),
+        (&["--quarantine", "/q", "--quick"], "without --quick"),
+        (&["--quarantine", "/q", "--shard", "1/2"], "--shard"),
+        (&["--quarantine", "/q", "--db", "none"], "expected records"),
+    ] {
+        let arguments: Vec<&str> = base.iter().chain(options).copied().collect();
+        let error = ask(&arguments, &environment(&[])).unwrap_err();
+        assert!(error.contains(words), "{options:?}: {error}");
+    }
+    let arguments: Vec<&str> = base.iter().chain(&["--quarantine", "/q"]).copied().collect();
+    assert!(ask(&arguments, &environment(&[])).is_ok());
 }

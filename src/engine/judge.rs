@@ -381,10 +381,10 @@ impl Case<'_> {
             Role::Original | Role::Unknown => {
                 "restore it from a backup; until then its preview may be the best copy left"
             }
-            Role::Preview | Role::Thumbnail | Role::Fullsize => {
+            Role::Preview | Role::Thumbnail | Role::Fullsize | Role::Person => {
                 "photofsck repair makes it again from the original"
             }
-            Role::Person | Role::Video => "let Immich make it again",
+            Role::Video => "let Immich make it again",
             Role::Sidecar | Role::Profile => "restore it from a backup",
         }
     }

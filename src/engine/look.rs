@@ -1,14 +1,17 @@
 //! One look at one file: open it, have a worker read it, read it again before accusing it, judge.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::media::{Limits, quick};
 use crate::model::{DecodeError, Depth, FileIdentity, ItemReport, MediaFormat, Verdict};
 use crate::render::{RenderError, RenderJob, RenderOutput};
-use crate::worker::{HashWish, Job, MediaReport, MemoryGrant, Worker, WorkerFailure};
+use crate::worker::{HashWish, Job, MediaReport, MemoryGrant, Worker, WorkerFailure, wire};
 
+/// Files up to this length, bytes, are looked at several in one exchange with a worker: what generated pictures have.
+const SMALL: u64 = 1 << 20;
 /// Longer files are not read past the page cache: a worker would hold them whole for that.
 const DIRECT_AT_MOST: u64 = 256 << 20;
 
@@ -106,13 +109,48 @@ pub struct Examiner<'a> {
     limits: Limits,
     hashes: HashWish,
     next_id: u64,
+    ahead: HashMap<PathBuf, Ahead>,
+}
+
+/// What a worker said of a small file before it was this file's turn.
+struct Ahead {
+    file: File,
+    identity: FileIdentity,
+    job: Job,
+    report: MediaReport,
 }
 
 impl<'a> Examiner<'a> {
     /// An examiner that asks `memory` for room and stops when `cancel` says so.
     pub fn new(worker: Worker, memory: &'a dyn MemoryGrant, cancel: &'a Cancel, hashes: HashWish) -> Self {
         let limits = Limits { max_memory: memory.ceiling(), ..Limits::default() };
-        Self { worker, memory, cancel, limits, hashes, next_id: 0 }
+        Self { worker, memory, cancel, limits, hashes, next_id: 0, ahead: HashMap::new() }
+    }
+
+    /// Has the worker look at the small ones of these files, several in one exchange; what it says is kept for [`Self::look`].
+    /// What was kept before is forgotten.
+    pub fn look_ahead(&mut self, expected: &[Expectation]) -> Result<(), WorkerFailure> {
+        self.ahead.clear();
+        let mut opened = Vec::new();
+        for expected in expected {
+            if let Ok((file, identity)) = open::open_read(&expected.path)
+                && (1..=SMALL).contains(&identity.size)
+                && open::hollow(&file, identity.size).is_none()
+            {
+                opened.push((expected, file, identity, self.job(expected, None, None)));
+            }
+        }
+        for part in opened.chunks(wire::MAX_FILES).filter(|part| part.len() > 1) {
+            let batch: Vec<_> = part.iter().map(|(_, file, _, job)| (file, job.clone())).collect();
+            let reports = self.worker.examine_batch(&batch, self.memory, &self.cancel.flag())?;
+            for ((expected, file, identity, job), report) in part.iter().zip(reports) {
+                if let (Some(report), Ok(file)) = (report, file.try_clone()) {
+                    let ahead = Ahead { file, identity: *identity, job: job.clone(), report };
+                    self.ahead.insert(expected.path.clone(), ahead);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Looks at the file that `expected` names, and makes pictures of it if it is sound.
@@ -180,7 +218,8 @@ impl<'a> Examiner<'a> {
         file: &File,
         made: &crate::render::Rendered,
     ) -> Result<Result<(), String>, WorkerFailure> {
-        let job = self.job(made.role.as_str(), Depth::Keyframes, None, HashWish::default());
+        let mut job = self.plain_job(made.role.as_str(), Depth::Keyframes);
+        job.hashes = HashWish::default();
         let report = self.worker.examine(file, &job, self.memory, &self.cancel.flag())?;
         Ok(match report.problem {
             Some(problem) => Err(format!("what was written does not decode: {problem}")),
@@ -200,6 +239,13 @@ impl<'a> Examiner<'a> {
         render: Option<&RenderJob>,
     ) -> Result<Look, WorkerFailure> {
         let start = Instant::now();
+        if let Some(ahead) = self.ahead.remove(&expected.path) {
+            let job = self.job(expected, render, None);
+            if (Job { id: job.id, ..ahead.job }) == job {
+                let elapsed = Duration::from_micros(ahead.report.micros);
+                return Ok(told(expected, (&ahead.file, ahead.identity), ahead.report, elapsed));
+            }
+        }
         match open::open_read(&expected.path) {
             Ok((file, identity)) => match open::hollow(&file, identity.size) {
                 Some(stored) => Ok(hollow(expected, identity, stored, start)),
@@ -218,8 +264,14 @@ impl<'a> Examiner<'a> {
         second: Option<Way>,
         start: Instant,
     ) -> Result<Look, WorkerFailure> {
-        let extension = extension_of(&expected.path);
-        let mut job = self.job(&extension, expected.depth, None, self.hashes);
+        let job = self.job(expected, render, second);
+        let report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
+        Ok(told(expected, (&file, identity), report, start.elapsed()))
+    }
+
+    /// What a worker is to do with a file.
+    fn job(&mut self, expected: &Expectation, render: Option<&RenderJob>, second: Option<Way>) -> Job {
+        let mut job = self.plain_job(&extension_of(&expected.path), expected.depth);
         job.direct = second == Some(Way::Direct);
         job.render = render.cloned();
         if let Some(shows) = expected.shows.as_ref().filter(|shows| shows.always || second.is_some()) {
@@ -228,35 +280,40 @@ impl<'a> Examiner<'a> {
             let render = job.render.get_or_insert_with(|| RenderJob::impression(shows.colorspace));
             render.thumbhash = true;
         }
-        let mut report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
-        if !same_state(&file, &identity) && report.problem.is_some() {
-            report.problem = Some(DecodeError::Io {
-                what: "the file changed while it was being read".to_owned(),
-                errno: None,
-                offset: None,
-            });
-        }
-        Ok(Look {
-            judgement: judge::judge(expected, &report),
-            report: Some(report),
-            identity: Some(identity),
-            elapsed: start.elapsed(),
-        })
+        job
     }
 
-    fn job(&mut self, extension: &str, depth: Depth, render: Option<RenderJob>, hashes: HashWish) -> Job {
+    fn plain_job(&mut self, extension: &str, depth: Depth) -> Job {
         self.next_id += 1;
         Job {
             id: self.next_id,
             extension: extension.to_owned(),
             depth,
-            hashes,
-            render,
+            hashes: self.hashes,
+            render: None,
             render_damaged: false,
             direct: false,
             limits: self.limits,
         }
     }
+}
+
+/// What a report means for a file, unless that changed meanwhile.
+fn told(
+    expected: &Expectation,
+    (file, identity): (&File, FileIdentity),
+    mut report: MediaReport,
+    elapsed: Duration,
+) -> Look {
+    if report.problem.is_some() && !same_state(file, &identity) {
+        report.problem = Some(DecodeError::Io {
+            what: "the file changed while it was being read".to_owned(),
+            errno: None,
+            offset: None,
+        });
+    }
+    let judgement = judge::judge(expected, &report);
+    Look { judgement, report: Some(report), identity: Some(identity), elapsed }
 }
 
 /// `--quick`: looks at first and last bytes and stated sizes, in this process.

@@ -7,62 +7,18 @@
 //! themselves call offline is missing with severity info.
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::choice::Choice;
 use super::inventory::{Holdings, Presence, gets_pictures, has_row};
 use super::loose::{Loose, LooseIdx};
 use super::scan::{errno_evidence, unreadable_advice};
-use super::{Selection, Shard};
+use super::views;
 use crate::immich::layout::{MediaClass, class_of};
 use crate::immich::paths::PathMap;
-use crate::immich::records::{AssetIdx, AssetKind, AssetView, FileIdx, FileOwner};
-use crate::model::{AssetId, Code, Evidence, Finding, Role, Severity, SkipReason, What};
-
-/// Which part of a library a run looks at (`--only`, `--shard`).
-#[derive(Clone, Debug, Default)]
-pub struct Choice {
-    /// Which roles.
-    pub only: Selection,
-    /// Which part.
-    pub shard: Shard,
-}
-
-impl Choice {
-    /// Whether an asset, person or user belongs to the part.
-    pub fn takes_id(&self, id: AssetId) -> bool {
-        self.shard.is_whole() || self.shard.contains(hash_of(&id.0))
-    }
-
-    /// Whether a file without a record belongs to the part: decided by its name and its folder's, so that it does
-    /// not matter where the library is mounted.
-    pub fn takes_path(&self, path: &Path) -> bool {
-        if self.shard.is_whole() {
-            return true;
-        }
-        let name =
-            |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().as_bytes().to_vec();
-        let place = [name(path.parent()), name(Some(path))].join(&b'/');
-        self.shard.contains(hash_of(&place))
-    }
-
-    /// Why a file is left out, if it is.
-    fn refuses(&self, in_shard: bool, role: Role) -> Option<SkipReason> {
-        if !in_shard {
-            Some(SkipReason::OtherShard)
-        } else if !self.only.contains(role) {
-            Some(SkipReason::NotSelected)
-        } else {
-            None
-        }
-    }
-}
-
-/// The same on every machine and in every version, so that shards can run in different places.
-fn hash_of(bytes: &[u8]) -> u64 {
-    let hash = blake3::hash(bytes);
-    hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
-}
+use crate::immich::records::{AssetIdx, AssetKind, AssetView, FileIdx, FileOwner, PersonIdx};
+use crate::model::{AssetId, Code, Evidence, FaceBox, Finding, Role, Severity, SkipReason, What};
 
 /// One file of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +29,8 @@ pub struct UnitFile {
     pub role: Role,
     /// Part of the set that shows the edited picture.
     pub edited: bool,
+    /// Whose face it shows, and where that is in the asset.
+    pub portrait: Option<Portrait>,
     /// Where it is here, or should be; `None` when the map leads nowhere.
     pub path: Option<PathBuf>,
     /// The path in the records; for a file without a row the one it would have.
@@ -84,6 +42,15 @@ pub struct UnitFile {
     pub counted: bool,
     /// Whether `--only` takes its role; the original of a unit is there in any case.
     pub selected: bool,
+}
+
+/// A person, and the face that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portrait {
+    /// The person.
+    pub person: AssetId,
+    /// Its face.
+    pub face: FaceBox,
 }
 
 impl UnitFile {
@@ -106,13 +73,15 @@ pub struct AssetUnit {
     pub lowered: bool,
     /// The original, if the records name one.
     pub original: Option<UnitFile>,
-    /// Generated files and sidecars: those with rows, then those that could be registered.
+    /// Generated files and sidecars: those with rows, persons whose faces are in it, then those that could be registered.
     pub files: Vec<UnitFile>,
     /// What Immich needs and has neither as row nor as file: role and whether of the edited set.
     pub wanted: Vec<(Role, bool)>,
+    /// Persons whose faces are in it and for whom Immich has recorded no thumbnail.
+    pub unpictured: Vec<AssetId>,
 }
 
-/// A file that stands alone: a face, an avatar.
+/// A file that stands alone: a person without a known face, an avatar.
 #[derive(Clone, Debug)]
 pub struct Single {
     /// The file.
@@ -170,6 +139,7 @@ impl<'a> Reconciler<'a> {
             original: None,
             files: Vec::new(),
             wanted: Vec::new(),
+            unpictured: Vec::new(),
         };
         for file in index.files_of(asset) {
             let file = self.recorded(file);
@@ -179,6 +149,7 @@ impl<'a> Reconciler<'a> {
                 unit.files.push(file);
             }
         }
+        self.add_portraits(&view, &mut unit);
         let roles = [Role::Preview, Role::Thumbnail, Role::Fullsize, Role::Video];
         for (role, edited) in roles.iter().flat_map(|role| [(*role, false), (*role, true)]) {
             if has_row(index, asset, role, edited) {
@@ -195,6 +166,18 @@ impl<'a> Reconciler<'a> {
         unit
     }
 
+    fn add_portraits(&self, view: &AssetView<'_>, unit: &mut AssetUnit) {
+        let index = &self.holdings.records.index;
+        let live = !view.trashed && !view.offline && self.holdings.claims_presence();
+        for (person, file) in index.portraits_of(view.idx) {
+            match (index.person(person), file) {
+                (_, Some(file)) => unit.files.push(self.recorded(file)),
+                (Some(person), None) if live => unit.unpictured.push(person.id),
+                _ => {}
+            }
+        }
+    }
+
     /// Whether Immich needs a generated file of this kind, so that having no row for it is a fault. Assets in
     /// the trash are not queued for one; full-size pictures are needed only of originals that browsers cannot
     /// show, and only while the settings ask for them.
@@ -205,23 +188,44 @@ impl<'a> Reconciler<'a> {
         match role {
             Role::Preview | Role::Thumbnail => live && (!edited || edits),
             Role::Fullsize if edited => live && edits,
-            Role::Fullsize => {
-                let shown = matches!(class_of(asset.name), Some(MediaClass::OtherImage | MediaClass::Raw));
-                live && self.holdings.records.image.fullsize_enabled
-                    && asset.kind == AssetKind::Image
-                    && shown
-            }
+            Role::Fullsize => live && self.fullsize_is_made(asset),
             _ => false,
         }
+    }
+
+    /// Whether Immich makes a full-size picture of an original: of those that browsers do not show, by the name of the file,
+    /// while the settings ask for it, and of 360 degree pictures always.
+    pub fn fullsize_is_made(&self, asset: &AssetView<'_>) -> bool {
+        let index = &self.holdings.records.index;
+        let original = index.files_of(asset.idx).find(|file| index.file(*file).role == Role::Original);
+        let class = original.and_then(|file| class_of(&index.file_name(file)));
+        let shown = matches!(class, Some(MediaClass::OtherImage | MediaClass::Raw));
+        let asked = self.holdings.records.image.fullsize_enabled || asset.equirectangular;
+        asked && shown && asset.kind == AssetKind::Image
+    }
+
+    /// Whether files of this role are looked at.
+    pub fn selects(&self, role: Role) -> bool {
+        self.choice.only.contains(role)
+    }
+
+    /// How a new row would spell a path of this host.
+    pub fn to_record(&self, host: &Path) -> Option<PathBuf> {
+        self.map.to_record(host)
     }
 
     fn recorded(&self, file: FileIdx) -> UnitFile {
         let index = &self.holdings.records.index;
         let view = index.file(file);
+        let portrait = match view.owner {
+            FileOwner::Person(person) => self.portrait(person),
+            FileOwner::Asset(_) | FileOwner::User(_) => None,
+        };
         UnitFile {
             record: Some(file),
             role: view.role,
             edited: view.edited,
+            portrait,
             path: index.host_path(file),
             record_path: Some(index.record_path(file)),
             presence: self.holdings.presence(file),
@@ -230,11 +234,17 @@ impl<'a> Reconciler<'a> {
         }
     }
 
+    fn portrait(&self, person: PersonIdx) -> Option<Portrait> {
+        let person = self.holdings.records.index.person(person)?;
+        Some(Portrait { person: person.id, face: person.face?.place })
+    }
+
     fn without_row(&self, loose: Loose, edited: bool) -> UnitFile {
         UnitFile {
             record: None,
             role: loose.role,
             edited,
+            portrait: None,
             record_path: self.map.to_record(&loose.path),
             path: Some(loose.path),
             presence: Presence::Present,
@@ -243,13 +253,13 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    /// Faces and avatars that the choice takes.
+    /// Avatars, and persons whose faces are not known, that the choice takes.
     pub fn singles(&self) -> impl Iterator<Item = Single> + '_ {
         let index = &self.holdings.records.index;
         index.files().filter_map(move |file| {
             let role = index.file(file).role;
             let id = self.single_id(file)?;
-            (self.choice.takes_id(id) && self.choice.only.contains(role))
+            (self.unit_of(file).is_none() && self.choice.takes_id(id) && self.choice.only.contains(role))
                 .then(|| Single { file: self.recorded(file), id })
         })
     }
@@ -260,6 +270,16 @@ impl<'a> Reconciler<'a> {
             FileOwner::Asset(_) => None,
             FileOwner::Person(person) => index.person(person).map(|person| person.id),
             FileOwner::User(user) => index.user(user),
+        }
+    }
+
+    /// The asset whose unit takes a file: its own, or that in which a person's face is.
+    fn unit_of(&self, file: FileIdx) -> Option<AssetIdx> {
+        let index = &self.holdings.records.index;
+        match index.file(file).owner {
+            FileOwner::Asset(asset) => Some(asset),
+            FileOwner::Person(person) => Some(index.person(person)?.face?.asset),
+            FileOwner::User(_) => None,
         }
     }
 
@@ -288,7 +308,7 @@ impl<'a> Reconciler<'a> {
         let index = &self.holdings.records.index;
         for file in index.files().filter(|file| self.holdings.counted(*file)) {
             let view = index.file(file);
-            let id = view.asset.map(|asset| index.asset(asset).id).or_else(|| self.single_id(file));
+            let id = self.unit_of(file).map(|asset| index.asset(asset).id).or_else(|| self.single_id(file));
             count(self.choice.refuses(id.is_none_or(|id| self.choice.takes_id(id)), view.role));
         }
         let files = self.holdings.loose();
@@ -314,11 +334,19 @@ impl<'a> Reconciler<'a> {
             findings.extend(self.original_finding(&view, original));
         }
         let source = unit.original.as_ref().is_some_and(UnitFile::is_present);
+        let records = self.holdings.records;
         for file in unit.files.iter().filter(|file| file.selected) {
-            findings.extend(file_finding(&view, file, source));
+            let left = views::shown(&records.index, &view, file, &records.image).err();
+            findings.extend(file_finding(&view, file, source, left));
+        }
+        for person in unit.unpictured.iter().filter(|_| self.choice.only.contains(Role::Person)) {
+            let mut finding = Finding::new(Code::File(Role::Person, What::Missing));
+            finding.asset = Some(view.id);
+            let evidence = Evidence::new().with("registered", false).with("person", person.to_string());
+            findings.push(finding.seen(evidence).advise("run Immich's job for missing thumbnails"));
         }
         for &(role, edited) in unit.wanted.iter().filter(|(role, _)| self.choice.only.contains(*role)) {
-            findings.push(never_made(&view, role, edited, source));
+            findings.push(never_made(&view, role, edited, source, records.image.fullsize_enabled));
         }
         findings
     }
@@ -367,11 +395,22 @@ impl<'a> Reconciler<'a> {
 
     /// The other path of an interrupted move, if the file is there.
     fn moved(&self, asset: AssetId, file: &UnitFile) -> Option<PathBuf> {
-        let hosts = self.moves.get(&asset)?.iter().filter_map(|path| self.map.to_host(path));
-        hosts.filter(|host| Some(host) != file.path.as_ref()).find(|host| host.is_file())
+        self.other_places(asset).filter(|host| Some(host) != file.path.as_ref()).find(|host| host.is_file())
     }
 
-    /// The findings about a face or avatar that need no look at the bytes.
+    /// Both places of an interrupted move of an original, but those at which a record names some file.
+    pub fn other_places(&self, asset: AssetId) -> impl Iterator<Item = PathBuf> {
+        let index = &self.holdings.records.index;
+        let is_recorded = move |path: &Path| {
+            let folder = path.parent().and_then(|folder| index.lookup_dir(folder));
+            let name = path.file_name().unwrap_or_default().as_bytes();
+            folder.is_some_and(|folder| index.lookup(folder, name).next().is_some())
+        };
+        let hosts = self.moves.get(&asset).into_iter().flatten().filter_map(|path| self.map.to_host(path));
+        hosts.filter(move |host| !is_recorded(host))
+    }
+
+    /// The findings about an avatar, or a person without a known face, that need no look at the bytes.
     pub fn single_finding(&self, single: &Single) -> Option<Finding> {
         if !self.holdings.claims_presence() {
             return None;
@@ -385,7 +424,7 @@ impl<'a> Reconciler<'a> {
         finding.evidence =
             Evidence::new().with(owner, single.id.to_string()).with("at_path", what_is_there(file));
         finding.advice = if file.role == Role::Person {
-            "Immich's jobs do not notice it: choose a feature photo for this person again".to_owned()
+            FACELESS_ADVICE.to_owned()
         } else {
             "let the user choose a profile picture again, or restore it from a backup".to_owned()
         };
@@ -419,7 +458,14 @@ fn is_lowered(view: &AssetView<'_>) -> bool {
 }
 
 /// About a recorded file that is not an original: missing or unreadable.
-fn file_finding(view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<Finding> {
+///
+/// `left` says why only Immich can make it again.
+fn file_finding(
+    view: &AssetView<'_>,
+    file: &UnitFile,
+    source: bool,
+    left: Option<&'static str>,
+) -> Option<Finding> {
     let mut finding = match file.presence {
         Presence::Missing => about(Some(view.id), file, What::Missing),
         _ => unreadable(view.id, file)?,
@@ -427,31 +473,38 @@ fn file_finding(view: &AssetView<'_>, file: &UnitFile, source: bool) -> Option<F
     if file.presence == Presence::Missing {
         finding.evidence = set_evidence(Evidence::new().with("registered", true), file.edited)
             .with("at_path", what_is_there(file));
+        if let Some(portrait) = file.portrait {
+            finding.evidence =
+                std::mem::take(&mut finding.evidence).with("person", portrait.person.to_string());
+        }
         finding.advice = match file.role {
-            Role::Sidecar => {
-                "restore it from a backup: it holds what was written about the picture".to_owned()
+            Role::Sidecar => "restore it from a backup: it holds what was written about the picture",
+            Role::Video => "let Immich transcode it again: jobs, transcode videos, missing",
+            Role::Person if view.kind == AssetKind::Video => {
+                "run photofsck repair: it is made again from the preview of the video"
             }
-            Role::Video => "let Immich transcode it again: jobs, transcode videos, missing".to_owned(),
-            _ if file.edited => EDITED_ADVICE.to_owned(),
-            _ if source => "run photofsck repair: it is made again from its original".to_owned(),
-            _ => "its original is not there either: restore that first".to_owned(),
-        };
+            _ if left.is_some() => left.unwrap_or_default(),
+            _ if source => "run photofsck repair: it is made again from its original",
+            _ => "its original is not there either: restore that first",
+        }
+        .to_owned();
     }
-    if file.role.is_generated() && is_lowered(view) {
+    if file.role.is_generated() && file.role != Role::Person && is_lowered(view) {
         finding.severity = Severity::Info;
     }
     Some(finding)
 }
 
-/// What to do about pictures that are made from edits.
-pub const EDITED_ADVICE: &str = "let Immich make the edited set again: refresh the thumbnails of this asset";
+/// What to do about a person's thumbnail while the records hold no face for it.
+pub const FACELESS_ADVICE: &str =
+    "the records hold no face to make it from: choose the person's feature photo in Immich again";
 
 /// `unregistered`: for a file without a row (`record` is `None`) that was looked at and is sound.
 pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {
     let mut finding = about(Some(unit.id), file, What::Unregistered);
     finding = finding
         .seen(set_evidence(Evidence::new(), file.edited))
-        .advise("the file is sound, Immich does not know it: its job for missing thumbnails makes it anew");
+        .advise("the file is sound, Immich does not know it: photofsck repair --register sql makes it known, or Immich's job for missing thumbnails makes it anew");
     if unit.lowered {
         finding.severity = Severity::Info;
     }
@@ -459,18 +512,31 @@ pub fn unregistered_finding(unit: &AssetUnit, file: &UnitFile) -> Finding {
 }
 
 /// `missing` with `registered: false`: Immich needs it and has none.
-fn never_made(view: &AssetView<'_>, role: Role, edited: bool, source: bool) -> Finding {
+fn never_made(
+    view: &AssetView<'_>,
+    role: Role,
+    edited: bool,
+    source: bool,
+    fullsize_enabled: bool,
+) -> Finding {
     let mut finding = Finding::new(Code::File(role, What::Missing));
     finding.asset = Some(view.id);
     let name = String::from_utf8_lossy(view.name);
     finding.evidence = set_evidence(Evidence::new().with("registered", false).with("name", name), edited);
+    if role == Role::Fullsize && !edited && !fullsize_enabled {
+        // Made when the picture is next looked at; versions before full-size pictures left none.
+        finding.severity = Severity::Info;
+    }
     finding.advice = if !view.has_exif {
         "Immich has no metadata of it, so it makes no pictures: run its metadata extraction for missing ones"
             .to_owned()
     } else if edited {
         "let Immich make the edited set: run its job for missing thumbnails".to_owned()
+    } else if role == Role::Fullsize && view.equirectangular {
+        "refresh the thumbnails of this picture in Immich: its job for missing ones does not look for this one"
+            .to_owned()
     } else if source {
-        "run Immich's job for missing thumbnails, or photofsck repair --register".to_owned()
+        "run Immich's job for missing thumbnails, or photofsck repair --register sql".to_owned()
     } else {
         "its original is not there either: restore that first".to_owned()
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::immich::compose::Compose;
+use crate::immich::compose::{Compose, Secret};
 use crate::immich::records::{
     DumpSource, NoRecords, PostgresSource, RecordError, RecordSource, Records, find_newest_dump,
 };
@@ -17,6 +17,8 @@ pub struct Loaded {
     pub records: Records,
     /// For people: what was passed over and why.
     pub notes: Vec<String>,
+    /// Address of the live database, if they come from one.
+    pub database: Option<Secret>,
 }
 
 /// Why there are no records, and the finding that says so, if there is one.
@@ -48,7 +50,10 @@ pub fn load(
     };
     match db {
         Db::None => only(NoRecords.load(&mut progress)),
-        Db::Url(url) => only(PostgresSource::new(url).and_then(|mut source| source.load(&mut progress))),
+        Db::Url(url) => {
+            let loaded = only(PostgresSource::new(url).and_then(|mut source| source.load(&mut progress)))?;
+            Ok(Loaded { database: Some(Secret::new(url.clone())), ..loaded })
+        }
         Db::File(path) => complete(DumpSource::file(path).load(&mut progress)),
         Db::Stdin => complete(DumpSource::stdin().load(&mut progress)),
         Db::Auto => automatic(compose, media, &mut progress),
@@ -56,7 +61,20 @@ pub fn load(
 }
 
 fn only(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
-    Ok(Loaded { records: records?, notes: Vec::new() })
+    Ok(Loaded { records: records?, notes: Vec::new(), database: None })
+}
+
+/// Reads the records of a running database once more; `address` is that of the compose file.
+pub fn again(db: &Db, address: Option<&Secret>, sink: &dyn EventSink) -> Result<Records, RunError> {
+    sink.send(Event::Stage { stage: Stage::Records, items: None, bytes: None });
+    let source = match (db, address) {
+        (Db::Url(url), _) => PostgresSource::new(url),
+        (_, Some(address)) => PostgresSource::new(address.expose()),
+        _ => return Err(RunError::records("there is no database to read the records from again")),
+    };
+    source.and_then(|mut source| source.load(&mut |_| ())).map_err(|error| {
+        RunError::records(format!("the records could not be read again before files were moved: {error}"))
+    })
 }
 
 /// A dump that was named has to be whole: half the rows would call half the files untracked.
@@ -90,7 +108,7 @@ fn automatic(
     let mut notes = Vec::new();
     if let Some(address) = compose.and_then(|compose| compose.database.as_ref()) {
         match PostgresSource::new(address.expose()).and_then(|mut source| source.load(progress)) {
-            Ok(records) => return Ok(Loaded { records, notes }),
+            Ok(records) => return Ok(Loaded { records, notes, database: Some(address.clone()) }),
             Err(error @ (RecordError::Connect { .. } | RecordError::Login { .. })) => {
                 notes.push(error.to_string());
             }
@@ -101,11 +119,11 @@ fn automatic(
     notes.extend(newest.skipped);
     if let (Some(records), Some(path)) = (newest.records, newest.path) {
         notes.push(format!("took the newest complete dump: {}", crate::model::display_path(&path)));
-        return Ok(Loaded { records, notes });
+        return Ok(Loaded { records, notes, database: None });
     }
     notes.push(
         "no database and no complete dump under backups/: files are verified, nothing is said about missing or untracked ones"
             .to_owned(),
     );
-    Ok(Loaded { records: NoRecords.load(progress)?, notes })
+    Ok(Loaded { records: NoRecords.load(progress)?, notes, database: None })
 }

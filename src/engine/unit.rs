@@ -1,27 +1,34 @@
 //! The work on one unit: its generated files, its original, and what can be made again.
 
-use std::cell::RefCell;
-use std::path::Path;
+mod known;
+mod mend;
+mod rescue;
+mod tell;
+
+use std::path::{Path, PathBuf};
 
 use crate::catalog::Knowledge;
-use crate::immich::records::{AssetIdx, AssetView, Records};
+use crate::immich::records::{AssetIdx, AssetKind, AssetView, Records};
 use crate::model::{
-    CheckedCount, Code, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, RepairStatus,
-    Role, Severity, SkipReason, Stage, Verdict, What,
+    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, MediaFormat, Role, Severity,
+    SkipReason, Verdict, What,
 };
-use crate::render::Rendered;
-use crate::repair::apply::{self, Applied};
-use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row};
+use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Source, Way};
 use crate::repair::store::FileStore;
 
+use super::announce::Announcer;
+use super::beyond::Rescue;
 use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
 use super::judge::Expectation;
 use super::ledger::{Earlier, Ledger};
-use super::look::{self, Examiner, Look};
+use super::look::{Examiner, Look};
 use super::loose::Loose;
-use super::reconcile::{AssetUnit, EDITED_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
+use super::reconcile::{AssetUnit, FACELESS_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
+use super::views;
+use super::whereabouts::Whereabouts;
+use tell::advise;
 
 /// What the work on every unit needs.
 pub struct Desk<'a> {
@@ -31,6 +38,8 @@ pub struct Desk<'a> {
     pub reconciler: &'a Reconciler<'a>,
     /// What earlier runs know; `None` with `--quick`.
     pub ledger: Option<Ledger<'a>>,
+    /// Where the bytes of lost originals are.
+    pub whereabouts: &'a Whereabouts<'a>,
     /// How thoroughly.
     pub depth: Depth,
     /// Where repairs go; `None` = check only.
@@ -45,8 +54,30 @@ pub struct Repairs<'a> {
     pub store: &'a dyn FileStore,
     /// Plan only.
     pub dry_run: bool,
+    /// What may be done beyond pictures.
+    pub rescue: &'a Rescue<'a>,
     /// Set when the store refuses everything from now on, with the reason.
     pub stopped: &'a std::sync::OnceLock<String>,
+    /// How Immich gets to know new files.
+    pub known: Known<'a>,
+}
+
+impl Repairs<'_> {
+    /// Whether pictures are made for this plan: a dry run needs what is told of the original only where it shows
+    /// statements.
+    fn renders(&self, plan: &AssetPlan) -> bool {
+        !self.dry_run || plan.thumbhash
+    }
+}
+
+/// How Immich gets to know new files.
+pub struct Known<'a> {
+    /// By rows, by asking, or not at all.
+    pub way: Way,
+    /// Where generated pictures are on this host.
+    pub thumbs: PathBuf,
+    /// Where requests go; `None` when there are none.
+    pub announcer: Option<&'a Announcer<'a>>,
 }
 
 /// One thing to work on.
@@ -72,6 +103,8 @@ struct Turn<'a, 'b> {
     held: Vec<Finding>,
     /// Why `repair` cannot make this unit's pictures again, as advice.
     obstacle: Option<&'static str>,
+    /// Faces are made from the preview, whatever is wrong with the original.
+    faces_apart: bool,
 }
 
 /// What became of one file.
@@ -94,6 +127,7 @@ impl Desk<'_> {
             items: Vec::new(),
             held: Vec::new(),
             obstacle: None,
+            faces_apart: false,
         };
         let (entries, done) = match work {
             Work::Asset(asset) => {
@@ -112,6 +146,48 @@ impl Desk<'_> {
             self.sink.send(Event::CheckedMany(turn.checked));
         }
         self.settle(entries, turn.told, done)
+    }
+
+    /// Has the worker look at the small generated files of several things together, before it is their turn.
+    pub fn look_ahead(&self, examiner: &mut Examiner<'_>, works: &[Work]) -> Result<(), Halt> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let mut due = Vec::new();
+        for expected in works.iter().flat_map(|work| self.generated_expectations(work)) {
+            if let Earlier::Due { .. } = ledger.ask(&expected)? {
+                due.push(expected);
+            }
+        }
+        Ok(examiner.look_ahead(&due)?)
+    }
+
+    /// What is expected of the generated files that a piece of work begins with.
+    fn generated_expectations(&self, work: &Work) -> Vec<Expectation> {
+        match work {
+            Work::Asset(asset) => {
+                let unit = self.reconciler.unit(*asset);
+                let view = self.records.index.asset(*asset);
+                let gallery = Gallery::new(&unit, &view, &self.records.image);
+                let files = unit.files.iter();
+                files
+                    .filter(|file| file.selected && file.is_present() && file.role.is_generated())
+                    .map(|file| self.expectation(&unit, file, &gallery))
+                    .collect()
+            }
+            Work::Single(single) if single.file.is_present() => {
+                single.file.path.iter().map(|path| self.lone(path, &single.file)).collect()
+            }
+            Work::Loose(loose) if loose.role.is_generated() => {
+                vec![Expectation::unrecorded(&loose.path, loose.role, self.depth)]
+            }
+            Work::Single(_) | Work::Loose(_) => Vec::new(),
+        }
+    }
+
+    /// What is expected of a file that stands alone.
+    fn lone(&self, path: &Path, file: &UnitFile) -> Expectation {
+        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
+        expected.record_path.clone_from(&file.record_path);
+        expected
     }
 
     /// Tells how many walked entries belong to something that the run did not come to.
@@ -134,14 +210,16 @@ impl Desk<'_> {
 
     fn unit(&self, turn: &mut Turn<'_, '_>, unit: &AssetUnit) -> Result<(), Halt> {
         let view = self.records.index.asset(unit.asset);
-        for finding in self.reconciler.unit_findings(unit) {
+        for mut finding in self.reconciler.unit_findings(unit) {
+            self.say_where(unit, &mut finding);
             self.hold(turn, finding);
         }
         let looked = self.files(turn, unit, &view);
         self.release(turn);
         let (state, look) = looked?;
+        self.last_copies(unit, &state);
         if self.repair.is_some() {
-            self.repair(turn, &state, &self.records.image, look)?;
+            self.repair(turn, unit, &state, look)?;
         }
         Ok(())
     }
@@ -154,9 +232,14 @@ impl Desk<'_> {
         view: &AssetView<'_>,
     ) -> Result<(AssetState, Option<Look>), Halt> {
         let mut gallery = Gallery::new(unit, view, &self.records.image);
+        turn.faces_apart = view.kind == AssetKind::Video;
         let mut state = AssetState {
             asset: unit.id,
             hidden: view.hidden,
+            still: still_of(unit, view),
+            edited: known::is_edited(unit, view.edited),
+            fullsize: self.reconciler.fullsize_is_made(view),
+            metadata: view.has_exif,
             original: OriginalState::Sound,
             files: Vec::new(),
         };
@@ -164,17 +247,19 @@ impl Desk<'_> {
             let number = state.files.len();
             state.files.extend(self.generated(turn, unit, file, (number, &mut gallery))?);
         }
+        state.files.extend(self.wanted(unit));
         let settings = &self.records.image;
         let plan = |state: &AssetState| match self.repair {
-            Some(_) => plan::plan(state, settings),
+            Some(_) => plan::plan(state, settings, self.way()),
             None => AssetPlan::default(),
         };
         let hoped = plan(&suspecting(&state, &gallery.suspects()));
         let mut look = None;
         state.original = self.original(turn, unit, &hoped, &mut gallery, &mut look)?;
         self.compare(turn, &gallery, look.as_ref(), &mut state)?;
-        if plan(&state).repairs.iter().any(|repair| !hoped.repairs.contains(repair)) {
-            self.look_for_more(turn, unit, &gallery, &plan(&state), &mut look)?;
+        let settled = plan(&state);
+        if !settled.is_within(&hoped) {
+            self.look_for_more(turn, unit, &gallery, &settled, &mut look)?;
         }
         match state.original {
             OriginalState::Damaged(_) => {
@@ -229,13 +314,15 @@ impl Desk<'_> {
         plan: &AssetPlan,
         look: &mut Option<Look>,
     ) -> Result<(), Halt> {
-        let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
-        let Some(file) = unit.original.as_ref().filter(|file| file.is_present() && !dry_run) else {
+        let renders = self.repair.as_ref().is_some_and(|repairs| repairs.renders(plan));
+        let Some(file) = unit.original.as_ref().filter(|file| file.is_present() && renders) else {
             return Ok(());
         };
         let mut expected = self.expectation(unit, file, gallery);
         expected.depth = expected.depth.max(Depth::Keyframes);
-        *look = Some(turn.examiner.look(&expected, plan.render_job(&self.records.image).as_ref())?);
+        if let Some(job) = plan.render_job(Source::Original, &self.records.image) {
+            *look = Some(self.look_and_make(turn, &expected, &job)?);
+        }
         Ok(())
     }
 
@@ -253,8 +340,10 @@ impl Desk<'_> {
             (Some(_), Some(_)) => Row::Names,
         };
         let Some(path) = file.path.clone().or_else(|| file.record_path.clone()) else { return Ok(None) };
-        let mut state =
-            GeneratedState { role: file.role, edited: file.edited, path, row, wrong: None, seen: None };
+        let asset = self.records.index.asset(unit.asset);
+        let shows = views::shown(&self.records.index, &asset, file, &self.records.image);
+        let (role, edited) = (file.role, file.edited);
+        let mut state = GeneratedState { role, edited, shows, path, row, wrong: None, seen: None };
         match file.presence {
             Presence::Present => {
                 let expected = self.expectation(unit, file, gallery);
@@ -263,26 +352,43 @@ impl Desk<'_> {
                     Outcome::Gone => state.wrong = Some(What::Missing),
                     Outcome::Trusted(known) => {
                         state.seen = Some(known.identity);
+                        self.doubt_without_row(&mut state, true, known.format);
                         gallery.hang_trusted(number, file.edited, expected, known.size);
                         self.sound(unit, file);
                     }
                     Outcome::Looked(look) => {
                         state.seen = look.identity;
                         state.wrong = wrong_with(&look);
+                        let format =
+                            look.report.as_ref().map_or(MediaFormat::Unknown, |report| report.format);
+                        self.doubt_without_row(&mut state, look.judgement.verdict.is_sound(), format);
                         if look.judgement.verdict.is_sound() || self.quickly_sound(&look) {
                             self.sound(unit, file);
                         }
                         gallery.hang(number, file.edited, expected, look);
                     }
                 }
-                if file.edited {
-                    turn.held.iter_mut().skip(before).for_each(|finding| advise(finding, EDITED_ADVICE));
+                if let Err(advice) = shows {
+                    turn.held.iter_mut().skip(before).for_each(|finding| advise(finding, advice));
                 }
             }
             Presence::Missing | Presence::Unmapped => state.wrong = Some(What::Missing),
             Presence::Unreadable { .. } => state.wrong = Some(What::Unreadable),
         }
         Ok(file.role.is_generated().then_some(state))
+    }
+
+    /// A file is made known only if it was decoded whole and is what its name says.
+    fn doubt_without_row(&self, state: &mut GeneratedState, sound: bool, format: MediaFormat) {
+        let picture = matches!(state.role, Role::Preview | Role::Thumbnail | Role::Fullsize);
+        if state.row != Row::Absent || self.way() == Way::None || !picture {
+            return;
+        }
+        if !sound {
+            state.wrong.get_or_insert(What::Unverifiable);
+        } else if !known::is_well_named(&state.path, format) {
+            state.wrong.get_or_insert(What::WrongFormat);
+        }
     }
 
     /// As far as `--quick` can tell.
@@ -307,11 +413,15 @@ impl Desk<'_> {
         look: &mut Option<Look>,
     ) -> Result<OriginalState, Halt> {
         let Some(file) = &unit.original else { return Ok(OriginalState::Missing) };
-        let dry_run = self.repair.as_ref().is_none_or(|repair| repair.dry_run);
-        let needed = !hoped.repairs.is_empty();
+        let renders = self.repair.as_ref().is_some_and(|repairs| repairs.renders(hoped));
+        let job = hoped.render_job(Source::Original, &self.records.image).filter(|_| renders);
+        let needed = hoped.needs_original();
         match file.presence {
             Presence::Present => {}
-            Presence::Missing => return Ok(OriginalState::Missing),
+            Presence::Missing => {
+                let lost = OriginalState::Missing;
+                return self.rescue(turn, (unit, file), hoped, (gallery, look), lost);
+            }
             Presence::Unmapped => {
                 turn.obstacle = Some("its original cannot be reached here: give the --map that is lacking");
                 return Ok(OriginalState::Unverifiable("no --map reaches its path".to_owned()));
@@ -330,9 +440,8 @@ impl Desk<'_> {
             // Pictures are made of what was decoded whole, whatever the run's own depth is.
             expected.depth = expected.depth.max(Depth::Keyframes);
         }
-        let outcome = if needed && !dry_run {
-            let job = hoped.render_job(&self.records.image);
-            let told = turn.examiner.look(&expected, job.as_ref())?;
+        let outcome = if let Some(job) = &job {
+            let told = self.look_and_make(turn, &expected, job)?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else if disputed || (needed && self.depth == Depth::Structure) {
             let told = turn.examiner.look(&expected, None)?;
@@ -354,100 +463,12 @@ impl Desk<'_> {
                     Verdict::Unverifiable => OriginalState::Unverifiable(told.judgement.reason.clone()),
                 };
                 *look = Some(*told);
+                if matches!(state, OriginalState::Damaged(_)) {
+                    return self.rescue(turn, (unit, file), hoped, (gallery, look), state);
+                }
                 state
             }
         })
-    }
-
-    /// Carries out what the plan says now that the original is known.
-    fn repair(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        state: &AssetState,
-        settings: &ImageSettings,
-        look: Option<Look>,
-    ) -> Result<(), Halt> {
-        let Some(repairs) = &self.repair else { return Ok(()) };
-        let plan = plan::plan(state, settings);
-        for skipped in plan.skipped {
-            self.sink.send(Event::Repair(skipped));
-        }
-        if plan.repairs.is_empty() {
-            return Ok(());
-        }
-        if repairs.dry_run {
-            for repair in &plan.repairs {
-                self.sink.send(Event::Repair(apply::pretend(repairs.store, repair).event));
-            }
-            return Ok(());
-        }
-        let mut look = look;
-        let rendered = look.as_mut().and_then(Look::take_rendered);
-        let problem = look.as_ref().and_then(|look| look.report.as_ref()?.problem.as_ref());
-        let pictures: Vec<Rendered> = match rendered {
-            Some(Ok(output)) => output.pictures,
-            Some(Err(error)) => {
-                self.cannot(&plan.repairs, &error.to_string());
-                return Ok(());
-            }
-            None => {
-                let why = problem.map_or_else(|| "no picture came back".to_owned(), ToString::to_string);
-                self.cannot(&plan.repairs, &format!("no picture can be made of the original: {why}"));
-                return Ok(());
-            }
-        };
-        for repair in &plan.repairs {
-            if let Some(reason) = repairs.stopped.get() {
-                let mut event = apply::not_rendered(repair, reason.clone());
-                event.status = RepairStatus::Skipped;
-                self.sink.send(Event::Repair(event));
-                continue;
-            }
-            let Some(picture) = pictures.iter().find(|picture| picture.role == repair.spec.role) else {
-                self.sink
-                    .send(Event::Repair(apply::not_rendered(repair, "the worker did not make this picture")));
-                continue;
-            };
-            self.apply(turn, repairs, repair, picture)?;
-        }
-        Ok(())
-    }
-
-    fn apply(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        repairs: &Repairs<'_>,
-        repair: &plan::PlannedRepair,
-        picture: &Rendered,
-    ) -> Result<(), Halt> {
-        let examiner = RefCell::new(&mut *turn.examiner);
-        let halt = RefCell::new(None);
-        let Applied { event, stop } = apply::apply(repairs.store, repair, picture, &|file| match examiner
-            .borrow_mut()
-            .confirm(file, picture)
-        {
-            Ok(answer) => answer,
-            Err(failure) => {
-                let words = failure.to_string();
-                *halt.borrow_mut() = Some(Halt::from(failure));
-                Err(words)
-            }
-        });
-        if stop {
-            let _ = repairs.stopped.set(event.reason.clone());
-        }
-        self.sink.send(Event::Repair(event));
-        match halt.into_inner() {
-            // Everything about the unit has been told already; what is left of the run is told by others.
-            Some(Halt::Failed(error)) => Err(Halt::Failed(error)),
-            Some(Halt::Cancelled) | None => Ok(()),
-        }
-    }
-
-    fn cannot(&self, repairs: &[plan::PlannedRepair], reason: &str) {
-        for repair in repairs {
-            self.sink.send(Event::Repair(apply::not_rendered(repair, reason)));
-        }
     }
 
     fn single(&self, turn: &mut Turn<'_, '_>, single: &Single) -> Result<(), Halt> {
@@ -455,14 +476,26 @@ impl Desk<'_> {
             self.finding(finding);
         }
         let file = &single.file;
-        let (true, Some(path)) = (file.is_present(), &file.path) else { return Ok(()) };
-        let mut expected = Expectation::unrecorded(path, file.role, self.depth);
-        expected.record_path.clone_from(&file.record_path);
-        self.look(turn, &expected, file.counted)?;
+        let mut wrong = (file.presence == Presence::Missing).then_some(What::Missing);
+        if let (true, Some(path)) = (file.is_present(), &file.path) {
+            turn.obstacle = (file.role == Role::Person).then_some(FACELESS_ADVICE);
+            wrong = match self.look(turn, &self.lone(path, file), file.counted)? {
+                Outcome::Looked(look) => wrong_with(&look),
+                Outcome::Trusted(_) => None,
+                Outcome::Gone => Some(What::Missing),
+            };
+        }
+        self.faceless(single, wrong);
         Ok(())
     }
 
     fn loose(&self, turn: &mut Turn<'_, '_>, loose: &Loose) -> Result<(), Halt> {
+        if self.whereabouts.is_claimed(&loose.path) && !loose.path.exists() {
+            let mut item = ItemReport::new(loose.path.clone(), loose.role);
+            "moved to where the records name it".clone_into(&mut item.reason);
+            self.checked(turn, item);
+            return Ok(());
+        }
         let untracked = self.reconciler.loose_finding(loose);
         if loose.role == Role::Unknown {
             let mut item = ItemReport::new(loose.path.clone(), loose.role);
@@ -492,7 +525,8 @@ impl Desk<'_> {
         let mut expected = Expectation::unrecorded(path, file.role, self.depth);
         expected.record_path.clone_from(&file.record_path);
         expected.asset = Some(unit.id);
-        expected.lowered = unit.lowered;
+        // A person is shown whatever becomes of the picture that its face was found in.
+        expected.lowered = unit.lowered && file.role != Role::Person;
         if file.role == Role::Original {
             expected.checksum = view.checksum;
             expected.recorded_size = view.size.filter(|_| view.checksum.is_some());
@@ -502,129 +536,15 @@ impl Desk<'_> {
         }
         expected
     }
-
-    fn look(&self, turn: &mut Turn<'_, '_>, expected: &Expectation, counted: bool) -> Result<Outcome, Halt> {
-        self.look_selected(turn, expected, counted, true)
-    }
-
-    /// Looks at a file unless an earlier run makes that unnecessary, tells, and notes it.
-    fn look_selected(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        expected: &Expectation,
-        counted: bool,
-        selected: bool,
-    ) -> Result<Outcome, Halt> {
-        let Some(ledger) = &self.ledger else {
-            return self.tell(turn, expected, look::look_quickly(expected), counted, selected);
-        };
-        let mut expected = expected.clone();
-        match ledger.ask(&expected)? {
-            Earlier::Trusted(known) => {
-                if counted {
-                    turn.told += 1;
-                    self.sink.send(Event::Progress {
-                        stage: Stage::Verify,
-                        items: 1,
-                        bytes: known.identity.size,
-                    });
-                    self.sink.send(Event::Skipped { reason: SkipReason::VerifiedBefore, count: 1 });
-                }
-                return Ok(Outcome::Trusted(Box::new(known)));
-            }
-            Earlier::Due { last_sound } => expected.last_sound = last_sound,
-        }
-        let look = turn.examiner.look(&expected, None)?;
-        self.tell(turn, &expected, look, counted, selected)
-    }
-
-    /// Tells what a look told: item, findings, catalog.
-    fn tell(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        expected: &Expectation,
-        look: Look,
-        counted: bool,
-        selected: bool,
-    ) -> Result<Outcome, Halt> {
-        let gone = look.is_gone();
-        let mut item = look.item(expected);
-        let mut findings = look.judgement.findings.clone();
-        if gone {
-            let finding = went_away(expected);
-            item.codes.push(finding.code);
-            item.reason.clone_from(&finding.advice);
-            findings.push(finding);
-        }
-        if counted {
-            self.checked(turn, item);
-        }
-        for finding in findings.into_iter().filter(|_| selected) {
-            self.hold(turn, finding);
-        }
-        if gone {
-            return Ok(Outcome::Gone);
-        }
-        if let Some(ledger) = &self.ledger {
-            ledger.note(expected, &look)?;
-        }
-        Ok(Outcome::Looked(Box::new(look)))
-    }
-
-    /// Accounts for one walked entry.
-    fn checked(&self, turn: &mut Turn<'_, '_>, item: ItemReport) {
-        turn.told += 1;
-        if self.sink.wants_items() {
-            turn.items.push(item);
-            return;
-        }
-        *turn.checked.files.entry((item.role, item.verdict)).or_default() += 1;
-        turn.checked.bytes += item.bytes;
-        turn.checked.bytes_read += item.bytes_read;
-    }
-
-    fn finding(&self, finding: Finding) {
-        self.sink.send(Event::Finding(Box::new(finding)));
-    }
-
-    /// Keeps a finding about a generated picture back until [`Self::release`]; tells any other.
-    fn hold(&self, turn: &mut Turn<'_, '_>, finding: Finding) {
-        match finding.code {
-            Code::File(Role::Preview | Role::Thumbnail | Role::Fullsize, _) => turn.held.push(finding),
-            _ => self.finding(finding),
-        }
-    }
-
-    /// Tells of a file what was found after its own look.
-    fn tell_late(&self, turn: &mut Turn<'_, '_>, finding: Finding) {
-        if let Some(item) = turn.items.iter_mut().find(|item| finding.path.as_ref() == Some(&item.path)) {
-            item.codes.push(finding.code);
-        }
-        self.hold(turn, finding);
-    }
-
-    /// Tells what was held, with advice that fits the original.
-    fn release(&self, turn: &mut Turn<'_, '_>) {
-        for item in turn.items.drain(..) {
-            self.sink.send(Event::Checked(Box::new(item)));
-        }
-        for mut finding in turn.held.drain(..) {
-            if let Some(obstacle) = turn.obstacle {
-                advise(&mut finding, obstacle);
-            }
-            self.finding(finding);
-        }
-    }
 }
 
-/// Another advice for a picture that would have to be made again.
-fn advise(finding: &mut Finding, advice: &str) {
-    let Code::File(_, what) = finding.code else { return };
-    let again = matches!(what, What::Missing | What::Empty | What::Truncated | What::Malformed)
-        || (matches!(what, What::WrongContent | What::WrongSize) && finding.severity > Severity::Info);
-    if again {
-        advice.clone_into(&mut finding.advice);
-    }
+/// What faces of a video are cut out of.
+fn still_of(unit: &AssetUnit, view: &AssetView<'_>) -> Option<PathBuf> {
+    let mut previews = unit.files.iter().filter(|file| file.role == Role::Preview && !file.edited);
+    // One that this run does not look at is made no more than it is now.
+    let preview = previews.find(|file| file.selected || file.is_present());
+    let place = preview.and_then(|file| file.path.clone()).unwrap_or_default();
+    (view.kind == AssetKind::Video).then_some(place)
 }
 
 /// The unit's state if everything that is suspected turns out to be wrong.
@@ -659,15 +579,4 @@ fn wrong_with(look: &Look) -> Option<What> {
             .iter()
             .any(|finding| matches!(finding.code, Code::File(_, seen) if seen == *what))
     })
-}
-
-/// The walk saw it, and now it is not there.
-fn went_away(expected: &Expectation) -> Finding {
-    let mut finding = Finding::new(Code::File(expected.role, What::Missing))
-        .at(expected.path.clone())
-        .seen(Evidence::new().with("during_the_run", true))
-        .advise("it went away while the run went on: run again");
-    finding.record_path.clone_from(&expected.record_path);
-    finding.asset = expected.asset;
-    finding
 }

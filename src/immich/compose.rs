@@ -3,6 +3,7 @@
 //! Only what the service of the Immich server says is used: its volumes, its environment, and the published
 //! port of its database. Variables of the calling shell are not looked at.
 
+mod clean;
 mod env;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use self::clean::clean;
 use self::env::{Variables, interpolate, read_env};
 use super::paths::{MapRule, STANDARD_LOCATIONS};
 
@@ -42,12 +44,17 @@ pub struct Compose {
     pub notes: Vec<String>,
 }
 
-/// A database address that may hold a password: it is never printed whole.
+/// A database address that may hold a password, or a key: it is never printed whole.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The whole address, for the one who connects.
+    /// Keeps a text from being printed.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The whole text, for the one who connects.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -57,7 +64,7 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Address::parse(&self.0) {
             Some(address) => write!(f, "{}://{}/{}", address.scheme, address.place(), address.database()),
-            None => f.write_str("a database address"),
+            None => f.write_str("***"),
         }
     }
 }
@@ -256,14 +263,14 @@ impl<'a> Reader<'a> {
     /// The folder of a bind mount; named volumes have no known folder.
     fn host_folder(&self, source: &str) -> Option<PathBuf> {
         if source.starts_with('/') {
-            return Some(PathBuf::from(source));
+            return Some(clean(Path::new(source)));
         }
         if let Some(below) = source.strip_prefix("~/") {
             return std::env::home_dir().map(|home| home.join(below));
         }
         let relative =
             source == "." || source == ".." || source.starts_with("./") || source.starts_with("../");
-        relative.then(|| self.dir.join(source.strip_prefix("./").unwrap_or(source)))
+        relative.then(|| clean(&self.dir.join(source.strip_prefix("./").unwrap_or(source))))
     }
 
     fn media(&self, environment: &Variables, rules: &[MapRule]) -> Result<(PathBuf, PathBuf), ComposeError> {
@@ -530,7 +537,7 @@ volumes:
                 .map(|rule| rule.host.clone())
         };
         assert_eq!(rule("/data/thumbs"), Some(PathBuf::from("/mnt/ssd/thumbs")));
-        assert_eq!(rule("/external"), Some(dir.path().join("../photos")));
+        assert_eq!(rule("/external"), dir.path().parent().map(|parent| parent.join("photos")));
         assert_eq!(rule("/etc/localtime"), None);
         let database = compose.database.clone().unwrap();
         assert_eq!(database.expose(), "postgres://postgres:p%40ss%2Fw@127.0.0.1:5433/immich");

@@ -82,6 +82,16 @@ pub fn of_file(file: &File, sha1: bool, blake3: bool) -> Result<Digests, DecodeE
     }
 }
 
+/// Empties `buffer` and gives it room for a file of `len` bytes.
+pub fn make_room(buffer: &mut Vec<u8>, len: u64) -> Result<usize, DecodeError> {
+    buffer.clear();
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    buffer.try_reserve_exact(len).map_err(|_| {
+        DecodeError::limit(format!("a file of {len} bytes"), "the memory that the system gives")
+    })?;
+    Ok(len)
+}
+
 /// Reads a file of at most `len` bytes into `buffer` (cleared first, its memory reused) and hashes it on the way.
 /// A file that has become shorter gives fewer bytes; one that has grown gives `len`.
 pub fn read_whole(
@@ -90,11 +100,7 @@ pub fn read_whole(
     buffer: &mut Vec<u8>,
     hasher: &mut Hasher,
 ) -> Result<(), DecodeError> {
-    buffer.clear();
-    let len = usize::try_from(len).unwrap_or(usize::MAX);
-    buffer.try_reserve_exact(len).map_err(|_| {
-        DecodeError::limit(format!("a file of {len} bytes"), "the memory that the system gives")
-    })?;
+    let len = make_room(buffer, len)?;
     while buffer.len() < len {
         let start = buffer.len();
         buffer.resize(start.saturating_add(BLOCK).min(len), 0);

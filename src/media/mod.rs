@@ -6,9 +6,11 @@ pub mod exif;
 pub mod formats;
 pub mod hash;
 pub mod magic;
+pub mod panorama;
 mod pixels;
 pub mod probe;
 pub mod quick;
+pub mod retag;
 mod source;
 pub mod structure;
 

@@ -51,6 +51,10 @@ pub fn unrecognised(source: &Source<'_>) -> DecodeError {
     }
     let begins: String = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let promises: Vec<MediaFormat> = promised(source.extension).collect();
+    // Whatever the name, nothing that is shown begins as a page of the web does.
+    if !promises.is_empty() && is_web_page(&head) {
+        return DecodeError::malformed("the content is a web page", 0);
+    }
     let fixed = !promises.is_empty()
         && (promises.iter().copied().all(begins_alike) || SIGNED_RAWS.contains(&source.extension));
     if fixed && !has(&head, 4, b"ftyp") {
@@ -66,11 +70,19 @@ pub fn unrecognised(source: &Source<'_>) -> DecodeError {
     DecodeError::unsupported(format!("no format known here begins with {begins}"))
 }
 
+/// HTML, as servers send it in place of a file.
+fn is_web_page(head: &[u8]) -> bool {
+    let begin = head.trim_ascii_start();
+    ["<!doctype html", "<html"]
+        .iter()
+        .any(|tag| begin.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag.as_bytes())))
+}
+
 /// Names of camera raws that have one beginning each: TIFF with its variants, or a signature of the maker's. `raw` and others
 /// have been used for bare dumps of sensors.
-const SIGNED_RAWS: [&str; 22] = [
-    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "mrw", "nef", "nrw", "orf", "pef",
-    "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
+const SIGNED_RAWS: [&str; 25] = [
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "kdc", "mrw", "nef", "nrw",
+    "orf", "ori", "pef", "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
 ];
 
 /// Whether every file of the format begins with the same few bytes.
@@ -91,4 +103,34 @@ const fn begins_alike(format: MediaFormat) -> bool {
             | F::Psd
             | F::Matroska
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a panic is a failed test")]
+
+    use std::fs::File;
+
+    use super::*;
+
+    fn said(bytes: &[u8], extension: &str) -> DecodeError {
+        let nothing = File::open("/dev/null").expect("it opens");
+        unrecognised(&Source::new(&nothing, bytes.len() as u64, Some(bytes), extension))
+    }
+
+    #[test]
+    fn a_web_page_under_the_name_of_any_picture_is_damage() {
+        let page = b"\n<!doctype HTML>\n<html><body>502 Bad Gateway</body></html>";
+        for extension in ["jpg", "raw", "kdc", "mov"] {
+            assert!(said(page, extension).damage().is_some(), "{extension}");
+        }
+        assert!(said(page, "unheard").damage().is_none());
+    }
+
+    #[test]
+    fn raws_with_one_beginning_are_told_from_dumps() {
+        let noise = [0x5A, 0x13, 0x77, 0x91].repeat(32);
+        assert!(said(&noise, "nef").damage().is_some());
+        assert!(said(&noise, "raw").damage().is_none());
+    }
 }

@@ -4,6 +4,7 @@ mod asset;
 mod file;
 mod finding;
 mod media;
+mod part;
 mod path;
 mod repair;
 mod report;
@@ -15,6 +16,7 @@ pub use finding::{Code, Evidence, Finding, RunCode, Severity, What};
 pub use media::{
     DamageClass, DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize, Verdict,
 };
+pub use part::{Area, Edits, FaceBox};
 pub use path::{PathText, display_path, is_own_temporary, own_temporary_name};
 pub use repair::{RepairAction, RepairEvent, RepairStatus};
 pub use report::{

@@ -1,9 +1,75 @@
-//! The sizes of generated pictures: Immich's rules, rounded as libvips and FFmpeg round.
+//! The sizes of generated pictures and the parts that they show: Immich's rules, rounded as libvips, FFmpeg and JavaScript
+//! round.
 
-use crate::model::PixelSize;
+use crate::model::{Area, FaceBox, Orientation, PixelSize};
 
 /// Longest side of the picture a thumbhash is computed from.
 pub const THUMBHASH_SIDE: u32 = 100;
+/// Side of a person's thumbnail. Immich has no setting for it.
+pub const FACE_SIDE: u32 = 250;
+
+/// The square that a person's thumbnail shows of an upright picture: 1.1 times the longer side of the face around its middle,
+/// less where that would reach over an edge. `None` where nothing is left of it.
+pub fn face_square(face: FaceBox, picture: PixelSize) -> Option<Area> {
+    let (middle_x, half_width) = middle(face.from.0, face.to.0, picture.width, face.picture.0);
+    let (middle_y, half_height) = middle(face.from.1, face.to.1, picture.height, face.picture.1);
+    let wanted = (half_width.max(half_height) * 1.1).floor();
+    let last = |length: u32| f64::from(length) - 1.0;
+    let half = [wanted, middle_x, middle_y, last(picture.width) - middle_x, last(picture.height) - middle_y]
+        .into_iter()
+        .fold(f64::INFINITY, f64::min);
+    if half < 1.0 {
+        return None;
+    }
+    let side = whole(half * 2.0);
+    Some(Area { left: whole(middle_x - half), top: whole(middle_y - half), size: PixelSize::new(side, side) })
+}
+
+/// The middle of one side of a face, rounded as JavaScript does, and half its length, in pixels of the other picture.
+fn middle(from: u16, to: u16, length: u32, found_in: u16) -> (f64, f64) {
+    let scale = f64::from(length) / f64::from(found_in.max(1));
+    let half = scale * (f64::from(to) - f64::from(from)) / 2.0;
+    ((scale * f64::from(from) + half + 0.5).floor(), half)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number that is a place in a picture"
+)]
+fn whole(place: f64) -> u32 {
+    place as u32
+}
+
+/// Several turns as one, the first of them first.
+pub fn combined(turns: impl IntoIterator<Item = Orientation>) -> Orientation {
+    let product = turns.into_iter().fold(matrix(Orientation::UPRIGHT), |[e, f, g, h], turn| {
+        let [a, b, c, d] = matrix(turn);
+        [a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h]
+    });
+    let all = (1..=8).filter_map(Orientation::from_exif);
+    all.into_iter().find(|turn| matrix(*turn) == product).unwrap_or(Orientation::UPRIGHT)
+}
+
+/// Row by row: to which side columns and rows go.
+const fn matrix(turn: Orientation) -> [i8; 4] {
+    match turn.exif() {
+        2 => [-1, 0, 0, 1],
+        3 => [-1, 0, 0, -1],
+        4 => [1, 0, 0, -1],
+        5 => [0, 1, 1, 0],
+        6 => [0, -1, 1, 0],
+        7 => [0, -1, -1, 0],
+        8 => [0, 1, -1, 0],
+        _ => [1, 0, 0, 1],
+    }
+}
+
+/// Whether columns and rows of the turned picture run against those that they come from.
+pub fn runs_backwards(turn: Orientation) -> (bool, bool) {
+    let [a, b, c, d] = matrix(turn);
+    (a + b < 0, c + d < 0)
+}
 
 /// The size at which the shorter side is `side` ("fit outside"): proportional, rounded to nearest, never enlarged, never zero.
 ///
@@ -126,7 +192,100 @@ mod tests {
         assert_eq!(outside(huge, 0), PixelSize::new(1, 1));
     }
 
+    fn face(picture: (i64, i64), from: (i64, i64), to: (i64, i64)) -> FaceBox {
+        FaceBox::new(picture, from, to).unwrap()
+    }
+
+    fn square(area: Option<Area>) -> (u32, u32, u32) {
+        let area = area.unwrap();
+        assert_eq!(area.size.width, area.size.height);
+        (area.left, area.top, area.size.width)
+    }
+
+    #[test]
+    fn faces_are_shown_as_immich_shows_them() {
+        // computed with Immich's own formula: face, original, left and top and side of the square
+        let preview = (1920, 1440);
+        let table = [
+            (face(preview, (600, 400), (800, 700)), (1920, 1440), (535, 385, 330)),
+            (face(preview, (600, 400), (800, 700)), (4000, 3000), (1115, 803, 686)),
+            (face(preview, (601, 403), (802, 699)), (4001, 2999), (1123, 809, 678)),
+            (face((1440, 1920), (300, 500), (700, 900)), (3000, 4000), (584, 1000, 916)),
+            // at the edges, and beyond them
+            (face(preview, (0, 0), (200, 300)), (1920, 1440), (0, 50, 200)),
+            (face(preview, (-50, -20), (200, 300)), (1920, 1440), (0, 50, 200)),
+            (face(preview, (1800, 1300), (1920, 1440)), (1920, 1440), (1801, 1311, 118)),
+            (face(preview, (1800, 1300), (2500, 1999)), (1920, 1440), (1801, 1311, 118)),
+            (face(preview, (0, 0), (1920, 1440)), (1920, 1440), (241, 1, 1438)),
+            // another shape than that in which it was found
+            (face((1000, 1000), (100, 100), (300, 200)), (2000, 500), (325, 0, 150)),
+        ];
+        for (found, (width, height), wanted) in table {
+            let area = face_square(found, PixelSize::new(width, height));
+            assert_eq!(square(area), wanted, "{found:?} in {width}x{height}");
+        }
+    }
+
+    #[test]
+    fn boxes_without_a_face_show_nothing() {
+        let picture = PixelSize::new(1920, 1440);
+        for (from, to) in [
+            ((100, 100), (100, 100)),
+            ((100, 100), (101, 100)),
+            ((3000, 3000), (4000, 4000)),
+            ((-9, -9), (0, 0)),
+            ((300, 300), (200, 200)),
+        ] {
+            assert_eq!(face_square(face((1920, 1440), from, to), picture), None, "{from:?} {to:?}");
+        }
+        assert_eq!(face_square(face((10, 10), (0, 0), (9, 9)), PixelSize::new(1, 1)), None);
+        assert_eq!(face_square(face((10, 10), (0, 0), (9, 9)), PixelSize::default()), None);
+    }
+
+    fn turn(exif: u32) -> Orientation {
+        Orientation::from_exif(exif).unwrap()
+    }
+
+    #[test]
+    fn turns_act_one_after_the_other() {
+        // as Immich's matrices and libvips have it
+        let (quarter, half, third, across, down) = (turn(6), turn(3), turn(8), turn(2), turn(4));
+        let table: [(&[Orientation], u8); 9] = [
+            (&[], 1),
+            (&[quarter], 6),
+            (&[quarter, quarter], 3),
+            (&[quarter, third], 1),
+            (&[quarter, across], 5),
+            (&[across, quarter], 7),
+            (&[third, down], 5),
+            (&[down, third], 7),
+            (&[half, across, quarter], 5),
+        ];
+        for (turns, wanted) in table {
+            assert_eq!(combined(turns.iter().copied()).exif(), wanted, "{turns:?}");
+        }
+        assert_eq!(runs_backwards(quarter), (true, false));
+        assert_eq!(runs_backwards(half), (true, true));
+        assert_eq!(runs_backwards(third), (false, true));
+        assert_eq!(runs_backwards(turn(5)), (false, false));
+    }
+
     proptest! {
+        #[test]
+        fn the_square_of_a_face_lies_in_the_picture_around_its_middle(
+            picture in (1_i64..3000, 1_i64..3000), from in (-100_i64..3100, -100_i64..3100), to in (-100_i64..3100, -100_i64..3100),
+            width in 1_u32..9000, height in 1_u32..9000,
+        ) {
+            let found = face(picture, from, to);
+            let original = PixelSize::new(width, height);
+            let Some(area) = face_square(found, original) else { return Ok(()) };
+            prop_assert!(area.is_inside(original), "{found:?} {area:?}");
+            prop_assert_eq!(area.size.width, area.size.height);
+            let scale = f64::from(width) / f64::from(found.picture.0);
+            let wanted = scale * (f64::from(found.from.0) + f64::from(found.to.0)) / 2.0;
+            prop_assert!((f64::from(area.left + area.size.width / 2) - wanted).abs() <= 0.5 + 1e-6);
+        }
+
         #[test]
         fn stills_are_proportional_and_never_enlarged(width in 1_u32..60_000, height in 1_u32..60_000, side in 1_u32..4000) {
             let original = PixelSize::new(width, height);

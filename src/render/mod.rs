@@ -3,10 +3,14 @@
 //! Everything comes from one buffer, as in Immich: the decoded picture is brought to preview size, into the colour space of the
 //! output and upright; preview, thumbnail and thumbhash are made from that. When a full-size picture is wanted too, the
 //! buffer is the whole picture. Video frames are scaled for each output on their own and carry no profile.
+//!
+//! Edited sets and faces are parts of the picture at full resolution: cut out, converted, turned upright, and only then scaled.
 
 mod colour;
+mod crop;
 mod encode;
 pub mod geometry;
+mod linear;
 mod orient;
 mod profile;
 mod raster;
@@ -19,23 +23,53 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::media::Pixels;
-use crate::model::{Colorspace, ImageSettings, Orientation, OutputSettings, PixelSize, Role};
+use crate::model::{
+    Colorspace, Edits, FaceBox, ImageFormat, ImageSettings, Orientation, OutputSettings, PixelSize, Role,
+};
 
 pub use thumbhash::Impression;
 
 use colour::Colour;
-use encode::Chroma;
-use geometry::THUMBHASH_SIDE;
+use encode::{Attached, Chroma};
+use geometry::{FACE_SIDE, THUMBHASH_SIDE};
 use raster::{Picture, Raster};
 use resize::{Fit, Resizer};
 
 /// One picture to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenderSpec {
-    /// Preview, thumbnail or fullsize.
+    /// Preview, thumbnail, fullsize or person.
     pub role: Role,
     /// Format, size and quality.
     pub output: OutputSettings,
+    /// What of the original it shows.
+    pub view: View,
+}
+
+impl RenderSpec {
+    fn needs_full_size(&self) -> bool {
+        self.role == Role::Fullsize || self.view != View::Whole
+    }
+
+    /// The thumbnail of a person: a JPEG, never progressive, with the quality of other thumbnails.
+    pub fn face(settings: &ImageSettings, face: FaceBox) -> Self {
+        let quality = settings.thumbnail.quality;
+        let output =
+            OutputSettings { format: ImageFormat::Jpeg, size: FACE_SIDE, quality, progressive: false };
+        Self { role: Role::Person, output, view: View::Face(face) }
+    }
+}
+
+/// What a picture shows of its original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum View {
+    /// All of it.
+    #[default]
+    Whole,
+    /// What a user's edits leave.
+    Edited(Edits),
+    /// A square around a face.
+    Face(FaceBox),
 }
 
 /// Everything to make from one original.
@@ -49,6 +83,8 @@ pub struct RenderJob {
     pub colorspace: Colorspace,
     /// Whether the thumbhash is wanted.
     pub thumbhash: bool,
+    /// Whether pictures are reduced in linear light, as servers newer than 3.1 do, from the whole picture.
+    pub linear_light: bool,
     /// Of raws, whether the camera's own picture inside is taken where it is not smaller than the preview.
     pub prefer_embedded: bool,
 }
@@ -65,7 +101,7 @@ impl RenderJob {
                     Role::Fullsize => settings.fullsize,
                     _ => return None,
                 };
-                Some(RenderSpec { role, output })
+                Some(RenderSpec { role, output, view: View::Whole })
             })
             .collect();
         Self {
@@ -73,6 +109,7 @@ impl RenderJob {
             preview_size: settings.preview.size,
             colorspace: settings.colorspace,
             thumbhash,
+            linear_light: settings.linear_light,
             prefer_embedded: settings.extract_embedded,
         }
     }
@@ -82,6 +119,13 @@ impl RenderJob {
 const IMPRESSION_SIZE: u32 = THUMBHASH_SIDE;
 
 impl RenderJob {
+    /// Whether the pictures that show everything are made from the whole picture: Immich reduces nothing where that is
+    /// wanted too, or before it changes to linear light.
+    fn from_whole(&self) -> bool {
+        let wanted = |spec: &RenderSpec| spec.role == Role::Fullsize && spec.view == View::Whole;
+        self.linear_light || self.outputs.iter().any(wanted)
+    }
+
     /// The job that makes the thumbhash and nothing else, for comparison: cheap, since decoders reduce on their own.
     ///
     /// Of a generated picture, whose colours are what they are, `colorspace` is P3: that changes nothing.
@@ -91,8 +135,20 @@ impl RenderJob {
             preview_size: IMPRESSION_SIZE,
             colorspace,
             thumbhash: true,
+            linear_light: false,
             prefer_embedded: false,
         }
+    }
+
+    /// Whether the original has to be decoded at full resolution.
+    pub fn needs_full_size(&self) -> bool {
+        self.linear_light || self.outputs.iter().any(RenderSpec::needs_full_size)
+    }
+
+    /// The job without the pictures that need full resolution, and those.
+    pub fn without_full_size(&self) -> (Self, Vec<RenderSpec>) {
+        let (large, outputs) = self.outputs.iter().copied().partition(RenderSpec::needs_full_size);
+        (Self { outputs, ..self.clone() }, large)
     }
 }
 
@@ -101,6 +157,8 @@ impl RenderJob {
 pub struct Rendered {
     /// Which one.
     pub role: Role,
+    /// What it shows.
+    pub view: View,
     /// Its size.
     pub size: PixelSize,
     /// The encoded file.
@@ -110,12 +168,27 @@ pub struct Rendered {
 /// What one job made.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RenderOutput {
-    /// In the order of the job.
+    /// Each told by its role and view.
     pub pictures: Vec<Rendered>,
-    /// 17 to 25 bytes.
+    /// Parts that could not be made, each for a reason of its own.
+    pub refused: Vec<Refused>,
+    /// Of all of the picture; 17 to 25 bytes.
     pub thumbhash: Option<Vec<u8>>,
+    /// Of the edited picture, which is the one that Immich records, where an edited picture was made.
+    pub edited_thumbhash: Option<Vec<u8>>,
     /// Whether the original has an alpha channel.
     pub transparent: bool,
+}
+
+/// A part of an original that could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Which picture.
+    pub role: Role,
+    /// What it should have shown.
+    pub view: View,
+    /// Why not.
+    pub error: RenderError,
 }
 
 /// A picture could not be made from sound pixels.
@@ -151,19 +224,36 @@ impl Renderer {
     ///
     /// The picture may have been reduced while decoding, as long as it is still as large as the largest output; sizes are
     /// computed from `full_size`.
-    pub fn render(&mut self, pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderError> {
+    pub fn render(&mut self, mut pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderError> {
+        let mut output = RenderOutput::default();
+        self.parts(&mut pixels, job, &mut output)?;
+        if job.thumbhash || job.outputs.iter().any(|spec| spec.view == View::Whole) {
+            self.whole(pixels, job, &mut output)?;
+        }
+        Ok(output)
+    }
+
+    /// Makes the pictures that show everything.
+    fn whole(
+        &mut self,
+        mut pixels: Pixels,
+        job: &RenderJob,
+        output: &mut RenderOutput,
+    ) -> Result<(), RenderError> {
         let upright = pixels.oriented_full_size();
         let has_alpha = pixels.model.has_alpha() && !pixels.video_frame;
         let video = pixels.video_frame;
         let space = profile::output_space(&pixels, job.colorspace);
-        let full = video || job.outputs.iter().any(|spec| spec.role == Role::Fullsize);
+        let specs = || job.outputs.iter().filter(|spec| spec.view == View::Whole);
+        let panorama = pixels.panorama.take();
+        let full = video || job.from_whole();
         let base_size = if full { upright } else { geometry::outside(upright, job.preview_size) };
         let base = self.base(pixels, base_size, space)?;
 
         let icc = (!video).then(|| profile::icc(space));
         let fit = if video { Fit::Fill } else { Fit::Outside };
-        let mut output = RenderOutput { transparent: has_alpha, ..RenderOutput::default() };
-        for spec in &job.outputs {
+        output.transparent = has_alpha;
+        for spec in specs() {
             let size = match (spec.role, video) {
                 (Role::Fullsize, _) => base.size,
                 (_, true) => geometry::video(base.size, spec.output.size),
@@ -171,17 +261,22 @@ impl Renderer {
             };
             encode::check(size, spec.output)?;
             let chroma = if video { Chroma::Quarter } else { Chroma::of_quality(spec.output.quality) };
+            let panorama = panorama.as_ref().filter(|_| spec.role != Role::Thumbnail);
+            let attached = Attached { icc, panorama };
             let bytes = if size == base.size {
-                encode::encode(&base, spec.output, chroma, icc)?
+                encode::encode(&base, spec.output, chroma, attached)?
+            } else if job.linear_light && !video {
+                let small = linear::resize(&mut self.resizer, &base, size, fit)?;
+                encode::encode(&small, spec.output, chroma, attached)?
             } else {
-                encode::encode(&self.resizer.picture(&base, size, fit)?, spec.output, chroma, icc)?
+                encode::encode(&self.resizer.picture(&base, size, fit)?, spec.output, chroma, attached)?
             };
-            output.pictures.push(Rendered { role: spec.role, size, bytes });
+            output.pictures.push(Rendered { role: spec.role, view: spec.view, size, bytes });
         }
         if job.thumbhash {
             output.thumbhash = Some(thumbhash::thumbhash(&base, &mut self.resizer)?);
         }
-        Ok(output)
+        Ok(())
     }
 
     /// The buffer that everything is made from: upright, of the given size, 8-bit RGB or RGBA in the output's colours.
@@ -235,10 +330,10 @@ pub fn render(pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderErr
 /// `full_size` is the size in the file; what the decoder reduces on its own lowers the need further.
 pub fn estimate(full_size: PixelSize, job: &RenderJob) -> u64 {
     const CHANNELS: u64 = 4;
-    let full = job.outputs.iter().any(|spec| spec.role == Role::Fullsize);
-    let base = if full { full_size } else { geometry::outside(full_size, job.preview_size) };
+    let base = if job.needs_full_size() { full_size } else { geometry::outside(full_size, job.preview_size) };
     // Resizing goes row by row first, so its scratch is as high as the original and as wide as the base, once more with alpha.
     let scratch = if base == full_size { 0 } else { u64::from(base.width) * u64::from(full_size.height) };
-    // Base, its converted and turned copies, and what the encoders hold.
-    (scratch + 4 * base.pixels()).saturating_mul(CHANNELS)
+    // Base, its converted and turned copies, and what the encoders hold; in linear light a copy of 16 bits.
+    let copies = if job.linear_light { 6 } else { 4 };
+    (scratch + copies * base.pixels()).saturating_mul(CHANNELS)
 }

@@ -44,6 +44,11 @@ impl Raster {
         &self.samples
     }
 
+    /// The samples without their size.
+    pub fn into_samples(self) -> Samples {
+        self.samples
+    }
+
     /// The samples as bytes in native order.
     pub fn bytes(&self) -> &[u8] {
         match &self.samples {

@@ -10,7 +10,7 @@
 
 use super::*;
 use crate::media::{ColorModel, Samples};
-use crate::model::ImageFormat;
+use crate::model::Area;
 
 const SQUARE: PixelSize = PixelSize::new(16, 16);
 
@@ -33,6 +33,7 @@ fn picture(size: PixelSize, model: ColorModel, samples: Samples, bits_per_sample
         icc: None,
         exif_colorspace: None,
         bits_per_sample,
+        panorama: None,
         video_frame: false,
     }
 }
@@ -42,12 +43,13 @@ fn output(format: ImageFormat, size: u32, quality: u8) -> OutputSettings {
 }
 
 fn job(role: Role, output: OutputSettings) -> RenderJob {
-    let outputs = vec![RenderSpec { role, output }];
+    let outputs = vec![RenderSpec { role, output, view: View::Whole }];
     RenderJob {
         outputs,
         preview_size: 1440,
         colorspace: Colorspace::P3,
         thumbhash: false,
+        linear_light: false,
         prefer_embedded: false,
     }
 }
@@ -467,4 +469,116 @@ fn the_memory_estimate_grows_with_the_work() {
     assert!(estimate(PixelSize::new(8000, 6000), &job) > twelve);
     assert!(estimate(PixelSize::new(100, 100), &job) < 1 << 20);
     assert!(estimate(PixelSize::new(u32::MAX, u32::MAX), &job) > 1 << 40);
+}
+
+/// Every pixel another colour: columns in red, rows in green.
+fn chequer(width: u32, height: u32) -> Pixels {
+    let pixels = (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8 * 4, y as u8 * 4, 100]));
+    picture(PixelSize::new(width, height), ColorModel::Rgb, Samples::U8(pixels.collect()), 8)
+}
+
+fn parts(pixels: Pixels, specs: Vec<RenderSpec>, thumbhash: bool) -> RenderOutput {
+    let job =
+        RenderJob { outputs: specs, thumbhash, ..RenderJob::new(&ImageSettings::default(), &[], false) };
+    assert!(job.needs_full_size());
+    render(pixels, &job).unwrap()
+}
+
+#[test]
+fn a_face_is_the_same_whichever_way_its_original_is_stored() {
+    let settings = ImageSettings {
+        thumbnail: OutputSettings { quality: 100, ..ImageSettings::default().thumbnail },
+        ..ImageSettings::default()
+    };
+    let found = FaceBox::new((30, 25), (4, 5), (9, 13)).unwrap();
+    let upright = chequer(60, 50);
+    for exif in 1..=8 {
+        // turned back: 6 and 8 undo each other, the others themselves
+        let orientation = Orientation::from_exif(exif).unwrap();
+        let back = match exif {
+            6 => 8,
+            8 => 6,
+            other => other,
+        };
+        let Samples::U8(samples) = upright.samples.clone() else { panic!() };
+        let stored = super::upright(
+            Picture { size: upright.size, alpha: false, samples },
+            Orientation::from_exif(back).unwrap(),
+        );
+        let mut pixels = picture(stored.size, ColorModel::Rgb, Samples::U8(stored.samples), 8);
+        pixels.orientation = orientation;
+        let made = parts(pixels, vec![RenderSpec::face(&settings, found)], false);
+        assert!(made.refused.is_empty() && made.thumbhash.is_none());
+        let face = &made.pictures[0];
+        assert_eq!(
+            (face.role, face.view, face.size),
+            (Role::Person, View::Face(found), PixelSize::new(16, 16))
+        );
+        let (size, rgb) = decode_jpeg(&face.bytes);
+        assert_eq!(size, face.size);
+        // the square is at 5,10: half of its side is 8.8, less what is beyond a whole pixel
+        for (x, y) in [(0, 0), (15, 0), (0, 15), (15, 15), (7, 9)] {
+            let at = (y * 16 + x) * 3;
+            let wanted = [(5 + x) * 4, (10 + y) * 4, 100].map(|value| value as i32);
+            for (found, wanted) in rgb[at..at + 3].iter().zip(wanted) {
+                assert!((i32::from(*found) - wanted).abs() <= 4, "orientation {exif} at {x},{y}");
+            }
+        }
+        assert_eq!(profile_of(&face.bytes), profile::icc(Colorspace::P3));
+    }
+}
+
+#[test]
+fn an_edited_set_is_cropped_scaled_and_turned() {
+    let crop = Area { left: 10, top: 4, size: PixelSize::new(40, 30) };
+    let edits = Edits { crop: Some(crop), turn: Orientation::from_exif(6).unwrap() };
+    let spec = |role, size, format| RenderSpec {
+        role,
+        output: output(format, size, 100),
+        view: View::Edited(edits),
+    };
+    let specs = vec![
+        spec(Role::Fullsize, 0, ImageFormat::Jpeg),
+        spec(Role::Preview, 1440, ImageFormat::Jpeg),
+        spec(Role::Thumbnail, 15, ImageFormat::Webp),
+    ];
+    let made = parts(chequer(60, 50), specs.clone(), true);
+    let sizes: Vec<_> = made.pictures.iter().map(|made| (made.role, made.size)).collect();
+    let (large, small) = (PixelSize::new(30, 40), PixelSize::new(15, 20));
+    assert_eq!(sizes, [(Role::Fullsize, large), (Role::Preview, large), (Role::Thumbnail, small)]);
+    let (_, rgb) = decode_jpeg(&made.pictures[0].bytes);
+    assert_eq!(made.pictures[0].bytes, made.pictures[1].bytes);
+    for (x, y) in [(2, 0), (29, 0), (2, 39), (29, 39), (12, 17)] {
+        let at = (y * 30 + x) * 3;
+        let wanted = [(10 + y) * 4, (4 + 30 - x) * 4, 100].map(|value| value as i32);
+        for (found, wanted) in rgb[at..at + 3].iter().zip(wanted) {
+            assert!((i32::from(*found) - wanted).abs() <= 8, "{rgb:?} at {x},{y}");
+        }
+    }
+    assert!(rgb.chunks(90).all(|row| row[0] < 40), "the first column is black");
+    assert_eq!(decode_webp(&made.pictures[2].bytes).0, small);
+    assert!(made.edited_thumbhash.is_some() && made.edited_thumbhash != made.thumbhash);
+
+    // a crop beyond the picture costs nothing else
+    let beyond = Edits { crop: Some(Area { left: 30, ..crop }), ..edits };
+    let mut specs = RenderJob::new(&ImageSettings::default(), &[Role::Preview], false).outputs;
+    specs.push(RenderSpec { view: View::Edited(beyond), ..specs[0] });
+    let made = parts(chequer(60, 50), specs, false);
+    assert_eq!((made.pictures.len(), made.refused.len()), (1, 1));
+    assert_eq!(made.pictures[0].view, View::Whole);
+    let what = made.refused[0].error.to_string();
+    assert!(what.contains("40x30 pixels at 30,4 are not inside a picture of 60x50"), "{what}");
+}
+
+#[test]
+fn what_needs_full_resolution_can_be_left_out() {
+    let settings = ImageSettings::default();
+    let mut job = RenderJob::new(&settings, &[Role::Preview, Role::Fullsize, Role::Thumbnail], true);
+    let found = FaceBox::new((30, 25), (4, 5), (9, 13)).unwrap();
+    job.outputs.push(RenderSpec::face(&settings, found));
+    let (rest, large) = job.without_full_size();
+    let roles = |specs: &[RenderSpec]| specs.iter().map(|spec| spec.role).collect::<Vec<_>>();
+    assert_eq!(roles(&rest.outputs), [Role::Preview, Role::Thumbnail]);
+    assert_eq!(roles(&large), [Role::Fullsize, Role::Person]);
+    assert!(job.needs_full_size() && !rest.needs_full_size() && rest.thumbhash);
 }

@@ -71,7 +71,7 @@ fn try_apply(
     picture: &Rendered,
     verify: &Verify<'_>,
 ) -> Result<(RepairStatus, String), Trouble> {
-    if picture.role != repair.spec.role || picture.bytes.is_empty() {
+    if (picture.role, picture.view) != (repair.spec.role, repair.spec.view) || picture.bytes.is_empty() {
         let found = format!("{} of {} bytes", picture.role, picture.bytes.len());
         return Err(Trouble::Picture(format!("expected a {}, the worker sent a {found}", repair.spec.role)));
     }
@@ -85,11 +85,7 @@ fn try_apply(
 }
 
 fn failed(repair: &PlannedRepair, error: &StoreError) -> Applied {
-    let status = match error {
-        StoreError::System { .. } => RepairStatus::Failed,
-        StoreError::Refused { .. } | StoreError::ChangedMeanwhile { .. } => RepairStatus::Skipped,
-    };
-    Applied { event: event(repair, status, error.to_string(), None), stop: error.stops_repair() }
+    Applied { event: event(repair, error.status(), error.to_string(), None), stop: error.stops_repair() }
 }
 
 fn event(repair: &PlannedRepair, status: RepairStatus, reason: String, bytes: Option<u64>) -> RepairEvent {
@@ -112,21 +108,28 @@ mod tests {
 
     use super::*;
     use crate::model::{AssetId, FileIdentity, ImageSettings, PixelSize, Role, What};
-    use crate::render::RenderSpec;
+    use crate::render::{RenderSpec, View};
+    use crate::repair::plan::Source;
     use crate::repair::store::{Area, DiskStore, DryRunStore};
 
     fn repair_of(path: &Path) -> PlannedRepair {
         PlannedRepair {
             asset: AssetId([1; 16]),
             path: path.to_owned(),
-            spec: RenderSpec { role: Role::Preview, output: ImageSettings::default().preview },
+            spec: RenderSpec {
+                role: Role::Preview,
+                output: ImageSettings::default().preview,
+                view: View::Whole,
+            },
+            source: Source::Original,
             because: What::Empty,
             seen: std::fs::metadata(path).ok().as_ref().map(FileIdentity::from),
+            named: true,
         }
     }
 
     fn picture(role: Role, bytes: &[u8]) -> Rendered {
-        Rendered { role, size: PixelSize::new(2, 1), bytes: bytes.to_vec() }
+        Rendered { role, view: View::Whole, size: PixelSize::new(2, 1), bytes: bytes.to_vec() }
     }
 
     #[test]

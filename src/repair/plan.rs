@@ -1,10 +1,10 @@
 //! Which generated files of an asset may be made again: a pure decision on facts.
 //!
 //! The rules, in this order: nothing is done to what is fine; nothing is made from an original that is not
-//! sound, because the old picture may be the last copy; only files whose record names path and format are
-//! made, so that Immich finds them without any change to its database (other ways of `--register` widen
-//! this); what Immich itself makes from more than the original (face crops, transcodes, edited sets) is
-//! left to Immich.
+//! sound, because the old picture may be the last copy; files whose record names path and format are made
+//! where they are named, so that Immich finds them without any change to its database; files without a row
+//! are made and get one (`--register sql`), or Immich is asked for them (`--register api`), or nothing;
+//! transcodes, and pictures of which the records tell too little, are left to Immich, or asked of it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::model::{
     AssetId, FileIdentity, ImageFormat, ImageSettings, OutputSettings, RepairAction, RepairEvent,
     RepairStatus, Role, What,
 };
-use crate::render::{RenderJob, RenderSpec};
+use crate::render::{RenderJob, RenderSpec, View};
 
 /// What is known about the original that pictures would be made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,27 @@ pub enum OriginalState {
     Unverifiable(String),
     /// Not looked at: left out by an option or the end of the run.
     NotChecked,
+}
+
+/// How new files become known to Immich (`--register`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Way {
+    /// Not at all: only files that a row names are made.
+    #[default]
+    None,
+    /// By rows of its database.
+    Sql,
+    /// Immich is asked to make them.
+    Api,
+}
+
+/// What Immich can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Job {
+    /// All pictures of an asset again.
+    Remake,
+    /// The transcode of a video again.
+    Transcode,
 }
 
 /// What the records say about the path of a generated file.
@@ -47,6 +68,8 @@ pub struct GeneratedState {
     pub role: Role,
     /// Belongs to the edited set of the asset.
     pub edited: bool,
+    /// What it shows of its asset, or why that cannot be shown here.
+    pub shows: Result<View, &'static str>,
     /// On this host; for an unmapped row as the records spell it.
     pub path: PathBuf,
     /// Where the path comes from.
@@ -65,6 +88,14 @@ pub struct AssetState {
     pub asset: AssetId,
     /// A hidden motion video: Immich neither makes nor shows pictures of it.
     pub hidden: bool,
+    /// Faces are cut out of this file instead of the original: a video's preview; empty when there is none.
+    pub still: Option<PathBuf>,
+    /// An edited picture: what people see, and the thumbhash, is of its edited set.
+    pub edited: bool,
+    /// Immich makes a full-size picture of it.
+    pub fullsize: bool,
+    /// Immich has metadata of it, without which its own jobs make nothing.
+    pub metadata: bool,
     /// Its original.
     pub original: OriginalState,
     /// Its generated files, fine ones too.
@@ -78,12 +109,47 @@ pub struct PlannedRepair {
     pub asset: AssetId,
     /// The file on this host.
     pub path: PathBuf,
-    /// Role, format, size and quality of the picture.
+    /// Role, format, size, quality and part of the picture.
     pub spec: RenderSpec,
+    /// What it is made from.
+    pub source: Source,
     /// What is wrong with the file that is there, or that it is missing.
     pub because: What,
     /// The file that the picture replaces; `None` = there was none.
     pub seen: Option<FileIdentity>,
+    /// Whether a row names it already.
+    pub named: bool,
+}
+
+/// What a picture is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The original.
+    Original,
+    /// [`AssetState::still`], after it was made again itself.
+    Still,
+}
+
+/// A sound file that a row is to name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRow {
+    /// Its role.
+    pub role: Role,
+    /// The file on this host.
+    pub path: PathBuf,
+}
+
+/// A file that Immich is to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedAsk {
+    /// Its role.
+    pub role: Role,
+    /// The file on this host, as far as it is known where it will be.
+    pub path: PathBuf,
+    /// What is asked for.
+    pub job: Job,
+    /// Whether a row names it already.
+    pub named: bool,
 }
 
 /// What is to be done about one asset.
@@ -91,18 +157,39 @@ pub struct PlannedRepair {
 pub struct AssetPlan {
     /// To be made, in the order of the asset's files.
     pub repairs: Vec<PlannedRepair>,
+    /// To be named by rows as they are.
+    pub rows: Vec<PlannedRow>,
+    /// To be asked of Immich.
+    pub asks: Vec<PlannedAsk>,
+    /// Whether the thumbhash of the original is needed, to be registered.
+    pub thumbhash: bool,
     /// What is wrong and stays so, with the reason.
     pub skipped: Vec<RepairEvent>,
 }
 
 impl AssetPlan {
-    /// The pictures to make, in the order of `repairs`; `None` when there are none.
-    pub fn render_job(&self, settings: &ImageSettings) -> Option<RenderJob> {
-        if self.repairs.is_empty() {
-            return None;
-        }
-        let outputs = self.repairs.iter().map(|repair| repair.spec).collect();
-        Some(RenderJob { outputs, ..RenderJob::new(settings, &[], false) })
+    /// The pictures to make from one source, in the order of `repairs`; `None` when there is nothing to make.
+    pub fn render_job(&self, source: Source, settings: &ImageSettings) -> Option<RenderJob> {
+        let outputs: Vec<_> = self.from(source).map(|repair| repair.spec).collect();
+        let thumbhash = self.thumbhash && source == Source::Original;
+        let wanted = thumbhash || !outputs.is_empty();
+        wanted.then(|| RenderJob { outputs, ..RenderJob::new(settings, &[], thumbhash) })
+    }
+
+    /// The repairs that are made from one source.
+    pub fn from(&self, source: Source) -> impl Iterator<Item = &PlannedRepair> {
+        self.repairs.iter().filter(move |repair| repair.source == source)
+    }
+
+    /// Whether it has to be known that the original is sound.
+    pub fn needs_original(&self) -> bool {
+        self.from(Source::Original).next().is_some() || !self.asks.is_empty() || self.thumbhash
+    }
+
+    /// Whether everything that this plan makes of the original is hoped for in the other.
+    pub fn is_within(&self, hoped: &Self) -> bool {
+        self.from(Source::Original).all(|repair| hoped.repairs.contains(repair))
+            && self.thumbhash <= hoped.thumbhash
     }
 
     /// Bytes that the repairs will take at most, roughly; fullsize pictures are as large as the original.
@@ -116,30 +203,75 @@ impl AssetPlan {
 }
 
 /// Decides about one asset.
-pub fn plan(state: &AssetState, settings: &ImageSettings) -> AssetPlan {
+pub fn plan(state: &AssetState, settings: &ImageSettings, way: Way) -> AssetPlan {
     let mut plan = AssetPlan::default();
     for file in &state.files {
-        let Some(wrong) = file.wrong else { continue };
-        match decide(state, file, wrong, settings) {
-            Ok(spec) => plan.repairs.push(PlannedRepair {
+        let step = match file.wrong {
+            Some(wrong) => decide(state, file, wrong, settings, way).map(Some),
+            None => name_as_it_is(state, file, way),
+        };
+        let (role, path, named) = (file.role, file.path.clone(), file.row == Row::Names);
+        match step {
+            Ok(None) => {}
+            Ok(Some(Step::Make(spec, because))) => plan.repairs.push(PlannedRepair {
                 asset: state.asset,
-                path: file.path.clone(),
+                path,
                 spec,
-                because: wrong,
+                source: source(state, file),
+                because,
                 seen: file.seen,
+                named,
             }),
-            Err(reason) => plan.skipped.push(RepairEvent {
-                action: RepairAction::Regenerate,
-                role: file.role,
-                path: file.path.clone(),
-                asset: Some(state.asset),
-                status: RepairStatus::Skipped,
-                reason,
-                bytes: None,
-            }),
+            Ok(Some(Step::Name)) => plan.rows.push(PlannedRow { role, path }),
+            Ok(Some(Step::Ask(job))) => plan.asks.push(PlannedAsk { role, path, job, named }),
+            Err(reason) => plan.skipped.push(skipped(role, path, Some(state.asset), reason)),
         }
     }
+    // Clients keep what they fetched under the old thumbhash: a broken picture stays in sight until it changes.
+    let hashed = |repair: &PlannedRepair| match repair.spec.view {
+        View::Whole => !state.edited,
+        View::Edited(_) => true,
+        View::Face(_) => false,
+    };
+    let replaces = |repair: &PlannedRepair| repair.because != What::Missing && hashed(repair);
+    let new = |repair: &PlannedRepair| !repair.named || replaces(repair);
+    plan.thumbhash = way == Way::Sql && (!plan.rows.is_empty() || plan.repairs.iter().any(new));
     plan
+}
+
+/// What is to be told of a person's thumbnail that is wrong while the records hold no face for it.
+pub fn faceless(path: PathBuf) -> RepairEvent {
+    skipped(Role::Person, path, None, format!("the records hold no face to make it from; {FACELESS_REMEDY}"))
+}
+
+/// How Immich comes to make a person's thumbnail again: it looks for those whose path is empty only.
+const FACELESS_REMEDY: &str = "choose the person's feature photo again, or empty its thumbnailPath in the database and run Immich's job for missing thumbnails";
+
+fn skipped(role: Role, path: PathBuf, asset: Option<AssetId>, reason: String) -> RepairEvent {
+    RepairEvent {
+        action: RepairAction::Regenerate,
+        role,
+        path,
+        asset,
+        status: RepairStatus::Skipped,
+        reason,
+        bytes: None,
+    }
+}
+
+fn source(state: &AssetState, file: &GeneratedState) -> Source {
+    let still = file.role == Role::Person && state.still.is_some();
+    if still { Source::Still } else { Source::Original }
+}
+
+/// What is done about one file.
+enum Step {
+    /// It is made, because of what is wrong with it.
+    Make(RenderSpec, What),
+    /// It gets a row.
+    Name,
+    /// Immich makes it.
+    Ask(Job),
 }
 
 /// The picture to make, or why none is made.
@@ -148,46 +280,116 @@ fn decide(
     file: &GeneratedState,
     wrong: What,
     settings: &ImageSettings,
-) -> Result<RenderSpec, String> {
-    let output = output_settings(file.role, settings)?;
-    if state.hidden {
+    way: Way,
+) -> Result<Step, String> {
+    let picture = matches!(file.role, Role::Preview | Role::Thumbnail | Role::Fullsize);
+    if state.hidden && picture {
         return Err("belongs to a hidden motion video, which needs no pictures".into());
     }
-    if file.edited {
-        return Err("made from the asset's edits; left to Immich's own job".into());
-    }
     repairable(wrong)?;
-    sound(&state.original, file.seen.is_some())?;
-    match file.row {
-        Row::Names => {}
-        Row::Absent => {
-            return Err("no record names it: needs --register sql or --register api".into());
-        }
-        Row::Unmapped => {
+    let lost = matches!(state.original, OriginalState::Damaged(_) | OriginalState::Missing);
+    if let (Err(why), false) = (file.shows, lost || way == Way::Api) {
+        return Err(why.into());
+    }
+    match source(state, file) {
+        Source::Original => sound(&state.original, file.seen.is_some())?,
+        Source::Still => still(state, settings, way)?,
+    }
+    let view = match file.shows {
+        Ok(view) => view,
+        Err(_) if way == Way::Api && file.role == Role::Video => return ask(state, Job::Transcode),
+        Err(_) if way == Way::Api => return ask(state, Job::Remake),
+        Err(why) => return Err(why.into()),
+    };
+    let spec = spec(file.role, view, settings)?;
+    match (file.row, way) {
+        (Row::Unmapped, _) => {
             return Err(
                 "its record's path leads nowhere on this host: a --map CONTAINER=HOST is lacking".into()
             );
         }
+        (Row::Absent, Way::None) => {
+            return Err("no record names it: needs --register sql or --register api".into());
+        }
+        (Row::Absent, _) if file.role == Role::Fullsize && !file.edited && !state.fullsize => {
+            return Err("no record names it, and Immich makes no full-size picture of this original".into());
+        }
+        (Row::Absent, Way::Api) => return ask(state, Job::Remake),
+        (Row::Absent, Way::Sql) if file.edited => {
+            return Err("part of an edited set without its row; left to Immich's own job".into());
+        }
+        (Row::Names, _) | (Row::Absent, Way::Sql) => {}
     }
-    let format = format_of(&file.path)?;
-    Ok(RenderSpec { role: file.role, output: OutputSettings { format, ..output } })
+    match format_of(&file.path) {
+        Ok(format) if file.role == Role::Person && format != spec.output.format => {
+            Err("Immich makes persons' thumbnails as .jpeg, its record names another".into())
+        }
+        Ok(format) => {
+            let output = OutputSettings { format, ..spec.output };
+            Ok(Step::Make(RenderSpec { output, ..spec }, wrong))
+        }
+        Err(_) if way == Way::Api && picture => ask(state, Job::Remake),
+        Err(why) => Err(why),
+    }
 }
 
-fn output_settings(role: Role, settings: &ImageSettings) -> Result<OutputSettings, String> {
-    match role {
-        Role::Preview => Ok(settings.preview),
-        Role::Thumbnail => Ok(settings.thumbnail),
-        Role::Fullsize => Ok(settings.fullsize),
-        Role::Person => {
-            Err("a face crop; left to Immich's own job (Administration, Jobs, Generate Thumbnails)".into())
-        }
-        Role::Video => {
-            Err("a transcode; left to Immich's own job (Administration, Jobs, Transcode Videos)".into())
-        }
-        Role::Original | Role::Sidecar | Role::Profile | Role::Unknown => {
-            Err("not a file that can be made again".into())
-        }
+/// The picture by the settings, in the format of the settings.
+fn spec(role: Role, view: View, settings: &ImageSettings) -> Result<RenderSpec, String> {
+    let output = match (role, view) {
+        (Role::Preview, _) => settings.preview,
+        (Role::Thumbnail, _) => settings.thumbnail,
+        (Role::Fullsize, _) => settings.fullsize,
+        (Role::Person, View::Face(face)) => return Ok(RenderSpec::face(settings, face)),
+        _ => return Err("not a file that can be made again".into()),
+    };
+    Ok(RenderSpec { role, output, view })
+}
+
+/// Whether the preview that faces of a video are cut out of is sound, or will be.
+fn still(state: &AssetState, settings: &ImageSettings, way: Way) -> Result<(), String> {
+    if state.still.as_ref().is_some_and(|still| still.as_os_str().is_empty()) {
+        return Err("it is cut out of the video's preview, and there is none".into());
     }
+    let preview = state.files.iter().find(|file| Some(&file.path) == state.still.as_ref());
+    let Some((preview, wrong)) = preview.and_then(|preview| Some((preview, preview.wrong?))) else {
+        return Ok(());
+    };
+    match decide(state, preview, wrong, settings, way) {
+        Ok(Step::Make(..)) => Ok(()),
+        Ok(Step::Name | Step::Ask(_)) => {
+            Err("it is cut out of the video's preview, which Immich is to make first".into())
+        }
+        Err(why) => Err(format!("it is cut out of the video's preview, and that is not made: {why}")),
+    }
+}
+
+/// A sound file that no row names gets one.
+fn name_as_it_is(state: &AssetState, file: &GeneratedState, way: Way) -> Result<Option<Step>, String> {
+    if file.row != Row::Absent || way == Way::None || state.hidden {
+        return Ok(None);
+    }
+    if file.role == Role::Fullsize && !file.edited && !state.fullsize {
+        return Err("no record names it, and Immich makes no full-size picture of this original".into());
+    }
+    if way == Way::Api {
+        sound(&state.original, true)?;
+        let job = if file.role == Role::Video { Job::Transcode } else { Job::Remake };
+        return ask(state, job).map(Some);
+    }
+    match file.role {
+        _ if file.edited => Err("part of an edited set without its row; left to Immich's own job".into()),
+        Role::Preview | Role::Thumbnail | Role::Fullsize => Ok(Some(Step::Name)),
+        _ => Err("no record names it; rows of transcodes are left to Immich's own job".into()),
+    }
+}
+
+fn ask(state: &AssetState, job: Job) -> Result<Step, String> {
+    if state.metadata {
+        return Ok(Step::Ask(job));
+    }
+    Err("Immich has no metadata of it, and its job makes nothing without: run Administration, Jobs, Extract Metadata, \
+         Missing first"
+        .into())
 }
 
 /// Whether writing the file anew mends what is wrong with it.
@@ -242,90 +444,4 @@ fn format_of(path: &Path) -> Result<ImageFormat, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    use super::*;
-
-    fn file(role: Role, name: &str, wrong: What) -> GeneratedState {
-        let seen = (wrong != What::Missing).then(FileIdentity::default);
-        let path = PathBuf::from(format!("/media/thumbs/u/ab/cd/{name}"));
-        GeneratedState { role, edited: false, path, row: Row::Names, wrong: Some(wrong), seen }
-    }
-
-    fn asset(original: OriginalState, files: Vec<GeneratedState>) -> AssetState {
-        AssetState { asset: AssetId([7; 16]), hidden: false, original, files }
-    }
-
-    fn decided(state: &AssetState) -> AssetPlan {
-        plan(state, &ImageSettings::default())
-    }
-
-    #[test]
-    fn missing_and_broken_pictures_of_sound_originals_are_made_in_the_rows_format() {
-        let files = vec![
-            file(Role::Preview, "a-preview.webp", What::Missing),
-            file(Role::Thumbnail, "a.jpeg", What::Truncated),
-        ];
-        let plan = decided(&asset(OriginalState::Sound, files));
-        assert_eq!(plan.skipped, []);
-        let outputs: Vec<_> =
-            plan.repairs.iter().map(|repair| (repair.spec.output.format, repair.spec.output.size)).collect();
-        assert_eq!(outputs, [(ImageFormat::Webp, 1440), (ImageFormat::Jpeg, 250)]);
-        assert_eq!(plan.repairs[0].seen, None);
-        assert!(plan.repairs[1].seen.is_some());
-        let job = plan.render_job(&ImageSettings::default()).unwrap();
-        assert_eq!((job.outputs.len(), job.preview_size, job.thumbhash), (2, 1440, false));
-        assert!(plan.estimate(0) > 500_000);
-    }
-
-    #[test]
-    fn what_is_fine_is_left_alone() {
-        let fine = GeneratedState { wrong: None, ..file(Role::Preview, "a.jpeg", What::Empty) };
-        assert_eq!(decided(&asset(OriginalState::Sound, vec![fine.clone()])), AssetPlan::default());
-        assert_eq!(decided(&asset(OriginalState::Missing, vec![fine])), AssetPlan::default());
-    }
-
-    #[test]
-    fn nothing_is_made_from_an_original_that_is_not_sound() {
-        for original in [
-            OriginalState::Damaged("ends too early".into()),
-            OriginalState::Missing,
-            OriginalState::Unverifiable("crash".into()),
-            OriginalState::NotChecked,
-        ] {
-            let files = vec![
-                file(Role::Preview, "a.jpeg", What::Empty),
-                file(Role::Thumbnail, "a.webp", What::Missing),
-            ];
-            let plan = decided(&asset(original, files));
-            assert_eq!(plan.repairs, []);
-            assert_eq!(plan.skipped.len(), 2);
-            assert!(plan.skipped[0].reason.contains("last copy"), "{}", plan.skipped[0].reason);
-            assert!(plan.skipped[1].reason.contains("nothing to make it from"));
-        }
-    }
-
-    fn only_reason(change: impl FnOnce(&mut AssetState)) -> String {
-        let mut state = asset(OriginalState::Sound, vec![file(Role::Preview, "a.jpeg", What::Missing)]);
-        change(&mut state);
-        let plan = decided(&state);
-        assert_eq!(plan.repairs, []);
-        assert_eq!(plan.skipped.len(), 1);
-        assert_eq!(plan.skipped[0].status, RepairStatus::Skipped);
-        plan.skipped[0].reason.clone()
-    }
-
-    #[test]
-    fn every_other_case_is_skipped_with_its_reason() {
-        assert!(only_reason(|state| state.files[0].row = Row::Absent).contains("--register"));
-        assert!(only_reason(|state| state.files[0].row = Row::Unmapped).contains("--map"));
-        assert!(only_reason(|state| state.files[0].edited = true).contains("edits"));
-        assert!(only_reason(|state| state.files[0].role = Role::Person).contains("face"));
-        assert!(only_reason(|state| state.files[0].role = Role::Video).contains("transcode"));
-        assert!(only_reason(|state| state.hidden = true).contains("hidden"));
-        assert!(only_reason(|state| state.files[0].path = "/m/a.png".into()).contains(".webp"));
-        assert!(only_reason(|state| state.files[0].wrong = Some(What::Unverifiable)).contains("judged"));
-        assert!(only_reason(|state| state.files[0].wrong = Some(What::Unregistered)).contains("--register"));
-        assert!(only_reason(|state| state.files[0].role = Role::Original).contains("not a file"));
-    }
-}
+mod tests;

@@ -38,8 +38,10 @@ const fn file(role: Role, what: What) -> &'static str {
         }
         What::Unverifiable => "look at it by hand; the reason says what kept photofsck from it",
         What::PassedOnRetry => "test memory, cables and network: something delivered wrong bytes once",
-        What::Unregistered => "nothing, or let Immich make it again: it does not know the file",
-        What::Untracked => "nothing; if the records are current, it is left over and may go to a safe place",
+        What::Unregistered => "photofsck repair --register sql makes it known, or let Immich make it again",
+        What::Untracked => {
+            "nothing; if the records are current, it is left over: repair --quarantine-untracked moves it away"
+        }
     }
 }
 
@@ -49,7 +51,9 @@ const fn again(role: Role) -> &'static str {
         Role::Preview | Role::Thumbnail | Role::Fullsize => {
             "photofsck repair makes it again from the original"
         }
-        Role::Person => "let Immich make it again: Administration, Jobs, Generate Thumbnails, Missing",
+        Role::Person => {
+            "photofsck repair makes it again where the records hold its face; else choose the feature photo again"
+        }
         Role::Video => "let Immich make it again: Administration, Jobs, Transcode Videos, Missing",
         Role::Sidecar => "restore it from a backup, or let Immich write it again from its records",
         Role::Profile => "restore it from a backup, or let the user choose a new picture",
@@ -113,13 +117,22 @@ crop), `video` (a transcode), `sidecar` (XMP), `profile` (a user's avatar), `unk
 const TAIL: &str = "
 ## What changes a severity
 
-- Findings about generated files of trashed or offline assets are `info`.
+- Findings about generated files of trashed or offline assets are `info`; not those about persons, who are shown all the same.
+- A full-size picture that Immich never made of a 360 degree original is `info` while the settings ask for none.
 - An original that the records call offline is `original.missing` with severity `info`.
 - An original whose bytes match the recorded checksum and which does not decode came in broken: severity `warning`,
   evidence `as_recorded: true`. Nothing happened to it here.
 - `wrong-content` is `info` where it is a hint: the thumbhash in the records is out of date, or only a part of a picture
   is not as it should be.
 - A pixel size that only another setting of Immich explains is `wrong-size` with severity `info`.
+
+## What `repair` does about them
+
+A `repair` line says what was done, or why not: `regenerate` (a picture made again), `restore` (an original brought back
+from a backup), `relink` (an original moved to where the records name it), `quarantine` (an untracked file moved away),
+`salvage` (the best picture of a lost original copied out), `register` (made known to Immich), `clear-temporary`
+(what a killed run left), and of `undo` itself `undo`. Its status is `planned`, `done`, `failed` or `skipped`; a finding
+whose cause is gone no longer raises the exit status. [rescue.md](rescue.md) tells what each of them is careful about.
 ";
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::baseline::Baseline;
 use super::exit::ExitStatus;
 use crate::model::{
-    Code, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Tally, Verdict, What,
+    AssetId, Code, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Tally, Verdict,
+    What,
 };
 
 /// What raises the exit status.
@@ -36,11 +37,13 @@ pub struct Scope {
     pub originals: bool,
     /// Repairs may come, so findings must be matched with them.
     pub repairing: bool,
+    /// What is made known to Immich is only asked of it (`--register api`): its job has still to do it.
+    pub asking: bool,
 }
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { quick: false, originals: true, repairing: false }
+        Self { quick: false, originals: true, repairing: false, asking: false }
     }
 }
 
@@ -114,6 +117,8 @@ pub struct Summary {
     pub rendered: u64,
     /// Generated files that were made again, by role.
     pub made: BTreeMap<Role, u64>,
+    /// What was done beside that, by action.
+    pub done: BTreeMap<RepairAction, u64>,
     /// Findings, by code and severity: the severity depends on the asset too.
     pub by_severity: BTreeMap<(Severity, Code), u64>,
     /// Findings that the baseline knows.
@@ -146,7 +151,26 @@ struct Open(HashMap<u64, (Severity, Code)>);
 impl Open {
     /// The first finding about a path is kept under the path's hash, each further one under the next number.
     fn add(&mut self, path: &Path, severity: Severity, code: Code) {
-        let mut key = hash(path);
+        self.add_under(hash(path), severity, code);
+    }
+
+    /// The same for a finding without a path: Immich needs a file of this role and has none.
+    fn add_needed(&mut self, asset: AssetId, role: Role, severity: Severity, code: Code) {
+        self.add_under(hash(&(asset, role)), severity, code);
+    }
+
+    /// Takes out one such finding.
+    fn remove_needed(&mut self, asset: AssetId, role: Role) -> Option<(Severity, Code)> {
+        let first = hash(&(asset, role));
+        let mut last = first;
+        while self.0.contains_key(&last.wrapping_add(1)) {
+            last = last.wrapping_add(1);
+        }
+        // The one at the end, so that those before it are still found.
+        self.0.contains_key(&first).then(|| self.0.remove(&last)).flatten()
+    }
+
+    fn add_under(&mut self, mut key: u64, severity: Severity, code: Code) {
         while self.0.contains_key(&key) {
             key = key.wrapping_add(1);
         }
@@ -220,8 +244,13 @@ impl Summary {
             return;
         }
         *self.left.slot(finding.severity) += 1;
-        if let (Some(open), Some(path)) = (&mut self.open, &finding.path) {
-            open.add(path, finding.severity, finding.code);
+        let Some(open) = &mut self.open else { return };
+        match (&finding.path, finding.asset, finding.code) {
+            (Some(path), ..) => open.add(path, finding.severity, finding.code),
+            (None, Some(asset), Code::File(role, What::Missing)) => {
+                open.add_needed(asset, role, finding.severity, finding.code);
+            }
+            _ => {}
         }
     }
 
@@ -232,13 +261,26 @@ impl Summary {
         }
         if repair.action == RepairAction::Regenerate {
             *self.made.entry(repair.role).or_default() += 1;
+        } else {
+            *self.done.entry(repair.action).or_default() += 1;
+        }
+        if repair.action == RepairAction::Register && self.scope.asking {
+            return;
         }
         let Some(open) = &mut self.open else { return };
+        let mut resolved = Vec::new();
         for (severity, code) in open.remove(&repair.path) {
-            if !resolves(repair.action, code) {
+            if resolves(repair.action, code) {
+                resolved.push((severity, code));
+            } else {
                 open.add(&repair.path, severity, code);
-                continue;
             }
+        }
+        // A file that Immich needs and had neither as row nor on disk is there when both are.
+        if let (RepairAction::Register, Some(asset)) = (repair.action, repair.asset) {
+            resolved.extend(open.remove_needed(asset, repair.role));
+        }
+        for (severity, code) in resolved {
             let slot = self.left.slot(severity);
             *slot = slot.saturating_sub(1);
             self.resolved += 1;
@@ -365,18 +407,18 @@ impl Summary {
 const fn resolves(action: RepairAction, code: Code) -> bool {
     let Code::File(_, what) = code else { return false };
     match action {
-        RepairAction::Regenerate | RepairAction::RestoreOriginal | RepairAction::Relink => {
+        RepairAction::Regenerate | RepairAction::Restore | RepairAction::Relink => {
             !matches!(what, What::Unregistered | What::Untracked)
         }
         RepairAction::Quarantine => matches!(what, What::Untracked),
         RepairAction::Register => matches!(what, What::Unregistered),
-        RepairAction::ClearTemporary | RepairAction::Salvage => false,
+        RepairAction::ClearTemporary | RepairAction::Salvage | RepairAction::Undo => false,
     }
 }
 
-fn hash(path: &Path) -> u64 {
+fn hash(what: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
+    what.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -510,5 +552,38 @@ mod tests {
         stopped.close(Outcome::Failed("database lost".into()), 0.0);
         assert_eq!(stopped.unaccounted(), 0);
         assert_eq!(stopped.tally.skipped.get(&SkipReason::NotReached), Some(&4));
+    }
+
+    #[test]
+    fn a_file_that_immich_needs_is_there_when_its_row_is() {
+        let asset = AssetId([5; 16]);
+        let mut needed = Finding::new(Code::File(Role::Preview, What::Missing));
+        needed.asset = Some(asset);
+        let event = |action, status| {
+            Event::Repair(RepairEvent {
+                action,
+                role: Role::Preview,
+                path: "/p".into(),
+                asset: Some(asset),
+                status,
+                reason: String::new(),
+                bytes: None,
+            })
+        };
+        let left = |asking: bool, events: &[Event]| {
+            let scope = Scope { repairing: true, asking, ..Scope::default() };
+            let mut summary = Summary::new(Policy::default(), scope);
+            summary.take(&Event::Finding(Box::new(needed.clone())));
+            for event in events {
+                summary.take(event);
+            }
+            summary.left.warning
+        };
+        let made = event(RepairAction::Regenerate, RepairStatus::Done);
+        let known = || event(RepairAction::Register, RepairStatus::Done);
+        assert_eq!(left(false, std::slice::from_ref(&made)), 1);
+        assert_eq!(left(false, &[made, known()]), 0);
+        assert_eq!(left(false, &[event(RepairAction::Register, RepairStatus::Failed)]), 1);
+        assert_eq!(left(true, &[known()]), 1, "asking is not having");
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use crate::media::Hasher;
+use crate::media::{Hasher, hash};
 use crate::model::DecodeError;
 
 /// Addresses, offsets and lengths are multiples of this: enough for every disk in use.
@@ -58,11 +58,7 @@ pub fn read_whole(
     buffer: &mut Vec<u8>,
     hasher: &mut Hasher,
 ) -> Result<(), DecodeError> {
-    buffer.clear();
-    let len = usize::try_from(len).unwrap_or(usize::MAX);
-    buffer.try_reserve_exact(len).map_err(|_| {
-        DecodeError::limit(format!("a file of {len} bytes"), "the memory that the system gives")
-    })?;
+    let len = hash::make_room(buffer, len)?;
     let mut aligned = Aligned::new(PIECE);
     while buffer.len() < len {
         let offset = buffer.len() as u64;

@@ -5,9 +5,11 @@
 //! or grows past its grant costs one file its verdict and nobody else anything.
 
 mod direct;
+mod exchange;
 #[cfg(feature = "faulty-decoder")]
 mod faulty;
 mod looks;
+pub mod memory;
 pub mod pool;
 mod process;
 pub mod protocol;
@@ -16,7 +18,6 @@ pub mod serve;
 mod sys;
 pub mod wire;
 
-pub use pool::{
-    MemoryDenied, MemoryGrant, Permit, PoolConfig, PoolStats, Unlimited, Worker, WorkerFailure, WorkerPool,
-};
+pub use memory::{MemoryDenied, MemoryGrant, Permit, Unlimited};
+pub use pool::{PoolConfig, PoolStats, Worker, WorkerFailure, WorkerPool};
 pub use protocol::{HashWish, Job, MediaReport};

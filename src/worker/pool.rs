@@ -8,36 +8,29 @@ use std::env;
 use std::fs::File;
 use std::io::{self, Write};
 use std::marker::PhantomData;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use super::exchange::{self, Item, Room, SMALL_REPLY};
+use super::memory::{MemoryDenied, MemoryGrant};
 use super::process::{Process, Trouble, Watch};
-use super::protocol::{self, Job, MediaReport, Reply, Request, clip};
-use super::wire::MAX_REPLY;
-use crate::model::{DecodeError, DecoderId, Role};
+use super::protocol::{self, Job, MediaReport, Reply};
+use super::wire;
+use crate::model::{DecodeError, DecoderId};
 
 /// What one item may hold without asking, bytes: files up to a few megabytes and pictures decoded at a small scale.
 pub const ALLOWANCE: u64 = 32 << 20;
 /// What an idle worker holds beside that, bytes: its libraries' private pages and its stacks.
 pub const IDLE: u64 = 24 << 20;
-/// Estimates are of decoders; libraries, stacks and the allocator's own loss come on top.
-const SLACK: u64 = 32 << 20;
 /// A worker that stays this much larger than it started is replaced.
 const IDLE_GROWTH: u64 = 48 << 20;
 /// How often the size of an idle worker is looked at when no item asked for memory.
 const LOOK_EVERY: u32 = 32;
 /// A program that starts says so within this time, even on a small board under load.
 const START_PATIENCE: Duration = Duration::from_mins(1);
-/// Reading this many bytes may take a second more.
-const SLOW_DISK: u64 = 4 << 20;
-/// Longest answer without a full-size picture in it.
-const SMALL_REPLY: usize = 32 << 20;
-/// A worker that asks for memory more often than this for one file is not asking.
-const MAX_NEEDS: u32 = 8;
 /// Last words when the process limit is reached: of Rust's allocator, and of an exception in C++ that nobody caught.
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "std::bad_alloc"];
 /// The name of the worker program.
@@ -60,46 +53,6 @@ impl PoolConfig {
     /// Workers under this ceiling of bytes for one file.
     pub const fn new(memory: u64) -> Self {
         Self { program: None, memory, allowance: ALLOWANCE, max_items: 5000 }
-    }
-}
-
-/// Memory that was granted; given back when dropped.
-pub trait Permit {}
-
-/// Why memory was not granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemoryDenied {
-    /// More than there will ever be.
-    TooLarge {
-        /// The most that can be granted, bytes.
-        ceiling: u64,
-    },
-    /// The run is being stopped.
-    Cancelled,
-}
-
-/// Who grants memory for items in flight.
-pub trait MemoryGrant: Sync {
-    /// Waits until there is room for this many bytes.
-    fn acquire(&self, bytes: u64, cancel: &AtomicBool) -> Result<Box<dyn Permit + '_>, MemoryDenied>;
-
-    /// The most that can be granted, bytes.
-    fn ceiling(&self) -> u64;
-}
-
-/// Grants everything up to a ceiling, to everybody at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Unlimited(pub u64);
-
-impl Permit for () {}
-
-impl MemoryGrant for Unlimited {
-    fn acquire(&self, bytes: u64, _cancel: &AtomicBool) -> Result<Box<dyn Permit + '_>, MemoryDenied> {
-        if bytes > self.0 { Err(MemoryDenied::TooLarge { ceiling: self.0 }) } else { Ok(Box::new(())) }
-    }
-
-    fn ceiling(&self) -> u64 {
-        self.0
     }
 }
 
@@ -270,7 +223,7 @@ impl Worker {
         cancel: &AtomicBool,
     ) -> Result<MediaReport, WorkerFailure> {
         let shared = Arc::clone(&self.shared);
-        let seconds = deadline_seconds(file, job);
+        let seconds = exchange::deadline_seconds(file, job);
         let mut item = Item { file, job, memory, cancel, seconds, known: None };
         let first = {
             let _together = shared.alone.read().unwrap_or_else(PoisonError::into_inner);
@@ -292,6 +245,48 @@ impl Worker {
                 let problem = self.conclude(trouble, &item);
                 let known = item.known.take().unwrap_or_else(|| MediaReport::new(job.id));
                 Ok(MediaReport { problem: Some(problem), rendered: None, ..known })
+            }
+        }
+    }
+
+    /// Looks at small files in one exchange, which for a thumbnail is a good part of the cost. `None` where a file has to
+    /// be looked at by itself: it needs more memory than the allowance, or one of them was too much for the worker.
+    ///
+    /// Only the first [`wire::MAX_FILES`] files are taken.
+    pub fn examine_batch(
+        &mut self,
+        files: &[(&File, Job)],
+        memory: &dyn MemoryGrant,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Option<MediaReport>>, WorkerFailure> {
+        let shared = Arc::clone(&self.shared);
+        let taken = files.get(..wire::MAX_FILES).unwrap_or(files);
+        let _together = shared.alone.read().unwrap_or_else(PoisonError::into_inner);
+        let permit = match memory.acquire(shared.config.allowance, cancel) {
+            Ok(permit) => permit,
+            Err(MemoryDenied::Cancelled) => return Err(WorkerFailure::Cancelled),
+            Err(MemoryDenied::TooLarge { .. }) => return Ok(vec![None; files.len()]),
+        };
+        self.start(cancel)?;
+        let answered = match self.process.as_mut() {
+            Some(process) => exchange::batch(process, taken, shared.config.allowance, cancel),
+            None => Err(Trouble::Died),
+        };
+        drop(permit);
+        match answered {
+            Ok(mut reports) => {
+                self.after_batch(&reports);
+                reports.resize(files.len(), None);
+                Ok(reports)
+            }
+            Err(Trouble::Cancelled) => {
+                self.retire();
+                Err(WorkerFailure::Cancelled)
+            }
+            // Which of them it was shows when each comes by itself.
+            Err(_) => {
+                self.retire();
+                Ok(vec![None; files.len()])
             }
         }
     }
@@ -332,7 +327,7 @@ impl Worker {
         }
         self.start(item.cancel).map_err(Failed::Run)?;
         let Some(process) = self.process.as_mut() else { return Err(Trouble::Died.into()) };
-        let result = item.converse(process, &mut room, alone);
+        let result = item.converse(process, &mut room, alone).map_err(Failed::from);
         let asked = room.asked;
         drop(room);
         if matches!(result, Err(Failed::Run(_))) {
@@ -351,6 +346,14 @@ impl Worker {
         let large = look && self.process.as_ref().is_some_and(|process| process.growth() > IDLE_GROWTH);
         let shaken = matches!(report.problem, Some(DecodeError::Crashed { .. }));
         if large || shaken || self.items >= self.shared.config.max_items {
+            self.retire();
+            self.shared.stats().retired += 1;
+        }
+    }
+
+    fn after_batch(&mut self, reports: &[Option<MediaReport>]) {
+        self.items = self.items.saturating_add(u32::try_from(reports.len()).unwrap_or(u32::MAX));
+        if self.items >= self.shared.config.max_items {
             self.retire();
             self.shared.stats().retired += 1;
         }
@@ -403,110 +406,6 @@ impl Drop for Worker {
     }
 }
 
-/// One file on its way through a worker.
-struct Item<'a> {
-    file: &'a File,
-    job: &'a Job,
-    memory: &'a dyn MemoryGrant,
-    cancel: &'a AtomicBool,
-    seconds: u64,
-    known: Option<MediaReport>,
-}
-
-/// Memory held for an item.
-struct Room<'a> {
-    permit: Option<Box<dyn Permit + 'a>>,
-    held: u64,
-    asked: bool,
-}
-
-impl<'a> Room<'a> {
-    fn take(item: &Item<'a>, bytes: u64) -> Result<Self, Failed> {
-        match item.memory.acquire(bytes, item.cancel) {
-            Ok(permit) => Ok(Self { permit: Some(permit), held: bytes, asked: false }),
-            Err(MemoryDenied::Cancelled) => Err(Trouble::Cancelled.into()),
-            Err(MemoryDenied::TooLarge { ceiling }) => Self::take_all(item, ceiling),
-        }
-    }
-
-    /// The whole budget is smaller than what every item starts with: items then run one at a time with all of it.
-    fn take_all(item: &Item<'a>, ceiling: u64) -> Result<Self, Failed> {
-        match item.memory.acquire(ceiling, item.cancel) {
-            Ok(permit) => Ok(Self { permit: Some(permit), held: ceiling, asked: false }),
-            Err(_) => Err(Trouble::Cancelled.into()),
-        }
-    }
-
-    /// Exchanges what is held for more. The worker holds next to nothing while it asks, so what it had is given back
-    /// first: two that wait for more can never wait for each other.
-    fn enlarge(&mut self, item: &Item<'a>, bytes: u64) -> Result<Request, Failed> {
-        self.asked = true;
-        if bytes <= self.held {
-            return Ok(Request::Granted);
-        }
-        let before = self.held;
-        self.permit = None;
-        match item.memory.acquire(bytes, item.cancel) {
-            Ok(permit) => {
-                (self.permit, self.held) = (Some(permit), bytes);
-                Ok(Request::Granted)
-            }
-            Err(MemoryDenied::Cancelled) => Err(Trouble::Cancelled.into()),
-            Err(MemoryDenied::TooLarge { ceiling }) => {
-                *self = Self { asked: true, ..Self::take(item, before)? };
-                Ok(Request::Refused { ceiling })
-            }
-        }
-    }
-}
-
-impl<'a> Item<'a> {
-    /// Sends the job, answers what the worker asks, and takes its report.
-    fn converse(
-        &mut self,
-        process: &mut Process,
-        room: &mut Room<'a>,
-        announce: bool,
-    ) -> Result<MediaReport, Failed> {
-        let mut watch = Watch {
-            deadline: Instant::now() + Duration::from_secs(self.seconds),
-            memory: room.held.saturating_add(SLACK),
-            cancel: self.cancel,
-        };
-        let request = Request::Examine { job: self.job.clone(), announce };
-        process.begin();
-        process.send(&request, Some(self.file.as_fd()), &watch)?;
-        let mut needs = 0;
-        loop {
-            match process.receive::<Reply>(reply_limit(self.job), &watch)? {
-                Reply::Done(mut report) => {
-                    sane(&report, self.job).map_err(Trouble::Broken)?;
-                    report.clip();
-                    return Ok(*report);
-                }
-                Reply::Known(mut report) => {
-                    sane(&report, self.job).map_err(Trouble::Broken)?;
-                    report.clip();
-                    self.known = Some(*report);
-                }
-                Reply::Need { bytes } if needs < MAX_NEEDS => {
-                    needs += 1;
-                    let asked = Instant::now();
-                    let answer = room.enlarge(self, bytes)?;
-                    watch.deadline += asked.elapsed();
-                    watch.memory = room.held.saturating_add(SLACK);
-                    process.send(&answer, None, &watch)?;
-                }
-                other => {
-                    let mut what = format!("{other:?}");
-                    clip(&mut what);
-                    return Err(Trouble::Broken(format!("{what} at the wrong time")).into());
-                }
-            }
-        }
-    }
-}
-
 /// Starts a process and hears who it is.
 fn start(shared: &Shared, cancel: &AtomicBool) -> Result<Process, WorkerFailure> {
     let began = Instant::now();
@@ -556,40 +455,4 @@ fn find_program(wish: Option<&Path>) -> Result<PathBuf, WorkerFailure> {
     };
     let found = candidate.canonicalize().ok().filter(|path| path.is_file());
     found.ok_or(WorkerFailure::NotFound { searched: candidate })
-}
-
-/// Seconds of wall clock that a file may take: the limit, and time to read it from a slow disk.
-fn deadline_seconds(file: &File, job: &Job) -> u64 {
-    let length = file.metadata().map_or(0, |metadata| metadata.len());
-    job.limits.max_seconds.saturating_add(length / SLOW_DISK)
-}
-
-fn reply_limit(job: &Job) -> usize {
-    let full =
-        job.render.iter().flat_map(|render| &render.outputs).any(|output| output.role == Role::Fullsize);
-    if full { MAX_REPLY } else { SMALL_REPLY }
-}
-
-/// Whether a report can be an answer to this job. What it claims about the picture is judged elsewhere.
-fn sane(report: &MediaReport, job: &Job) -> Result<(), String> {
-    if report.id != job.id {
-        return Err(format!("an answer to job {} instead of {}", report.id, job.id));
-    }
-    if (report.sha1.is_some() && !job.hashes.sha1) || (report.blake3.is_some() && !job.hashes.blake3) {
-        return Err("a hash that nobody asked for".into());
-    }
-    if report.sound_until.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-        return Err(format!("{:?} of the height sound", report.sound_until));
-    }
-    match (&report.rendered, &job.render) {
-        (Some(_), None) => Err("pictures that nobody asked for".into()),
-        (Some(Ok(made)), Some(wanted)) => {
-            let asked = |role| wanted.outputs.iter().any(|output| output.role == role);
-            let strange = made.pictures.len() > wanted.outputs.len()
-                || made.pictures.iter().any(|picture| !asked(picture.role))
-                || made.thumbhash.as_ref().is_some_and(|hash| hash.len() > 32 || !wanted.thumbhash);
-            if strange { Err("other pictures than those asked for".into()) } else { Ok(()) }
-        }
-        _ => Ok(()),
-    }
 }

@@ -133,16 +133,16 @@ impl Process {
         self.watcher.tail.clear();
     }
 
-    /// Sends one message, with an open file beside it.
+    /// Sends one message, with open files beside it.
     pub fn send<T: Serialize>(
         &mut self,
         message: &T,
-        file: Option<BorrowedFd<'_>>,
+        files: &[BorrowedFd<'_>],
         watch: &Watch<'_>,
     ) -> Result<(), Trouble> {
         let frame = wire::encode(message)?;
         let Self { socket, watcher, .. } = self;
-        wire::send(socket.as_fd(), &frame, file, |flags| watcher.wait(socket.as_fd(), flags, watch))
+        wire::send(socket.as_fd(), &frame, files, |flags| watcher.wait(socket.as_fd(), flags, watch))
     }
 
     /// Waits for one message.

@@ -2,8 +2,9 @@
 //!
 //! The worker opens with [`Reply::Hello`]. The parent sends [`Request::Examine`] with the open file beside it
 //! (`SCM_RIGHTS`); the worker asks for memory with [`Reply::Need`] when the file needs more than its base
-//! allowance, waits for [`Request::Granted`], and ends with [`Reply::Done`]. Nothing a worker says is trusted:
-//! sizes are bounded before reading.
+//! allowance, waits for [`Request::Granted`], and ends with [`Reply::Done`]. Small files, such as thumbnails, go in
+//! one [`Request::Batch`], answered by one [`Reply::Batch`]. Nothing a worker says is trusted: sizes are bounded
+//! before reading.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 use crate::render::{RenderError, RenderJob, RenderOutput};
 
 /// Raised with every change of these types; parent and worker of different versions refuse each other.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes of a text in a report: the last words of a decoder fit.
 const MAX_TEXT: usize = 4000;
 /// Oddities in a report.
@@ -58,6 +59,8 @@ pub enum Request {
         /// Send [`Reply::Known`] before decoding: the second try of a file that broke a worker.
         announce: bool,
     },
+    /// Small files to look at one after the other; their descriptors travel beside it in the same order.
+    Batch(Vec<Job>),
     /// The memory asked for may be used now.
     Granted,
     /// The memory asked for will never be there.
@@ -90,6 +93,9 @@ pub enum Reply {
     Known(Box<MediaReport>),
     /// The answer.
     Done(Box<MediaReport>),
+    /// The answers to a batch, in its order; `None` for a file that needs more than the allowance, which has to be
+    /// asked for by itself.
+    Batch(Vec<Option<MediaReport>>),
 }
 
 /// Everything one look at one file told.
@@ -182,7 +188,12 @@ impl MediaReport {
             fault.error.texts().into_iter().for_each(clip);
         }
         self.problem.iter_mut().flat_map(DecodeError::texts).for_each(clip);
-        if let Some(Err(error)) = &mut self.rendered {
+        let refused = match &mut self.rendered {
+            Some(Ok(made)) => made.refused.iter_mut().map(|refused| &mut refused.error).collect(),
+            Some(Err(error)) => vec![error],
+            None => Vec::new(),
+        };
+        for error in refused {
             clip(&mut error.step);
             clip(&mut error.what);
         }

@@ -22,8 +22,8 @@ use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
 use crate::media::formats::raw;
 use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, magic, probe};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize, Role};
-use crate::render::{RenderError, RenderJob, RenderOutput, Renderer};
+use crate::model::{DecodeError, DecoderId, Depth, ImageFormat, MediaFormat, PixelSize, Role};
+use crate::render::{RenderError, RenderJob, RenderOutput, Rendered, Renderer, View};
 
 /// Files up to this length are read at once, before it is known what they are.
 const SMALL: u64 = 1 << 20;
@@ -75,6 +75,7 @@ pub fn main() -> ExitCode {
         renderer: Renderer::new(),
         allowance: arguments.allowance,
         asked: false,
+        alone: true,
     };
     match server.run(protections, decoders) {
         // The parent is gone or has no more work.
@@ -143,6 +144,8 @@ fn take_panic() -> DecodeError {
 enum Stop {
     /// That is its report.
     Problem(DecodeError),
+    /// It needs more memory than there is for a file among others.
+    NotInBatch,
     /// There is nobody to report to.
     Wire(WireError),
 }
@@ -168,6 +171,8 @@ struct Server<'a> {
     allowance: u64,
     /// Whether more than the allowance was asked for since the last tidying.
     asked: bool,
+    /// Whether the file in hand came by itself: only then more memory can be asked for.
+    alone: bool,
 }
 
 fn never_waits(_: rustix::event::PollFlags) -> Result<(), WireError> {
@@ -179,28 +184,42 @@ impl Server<'_> {
         let Protections { taken, lacking } = protections;
         self.send(&Reply::Hello { version: protocol::VERSION, protections: taken, lacking, decoders })?;
         loop {
-            let Request::Examine { job, announce } = self.receive()? else {
-                return Err(WireError::Garbage("an answer to nothing".into()));
+            let reply = match self.receive()? {
+                Request::Examine { job, announce } => {
+                    self.alone = true;
+                    let report = self.report(&job, announce)?;
+                    let postponed = || WireError::Garbage("a file that came by itself was put off".into());
+                    Reply::Done(Box::new(report.ok_or_else(postponed)?))
+                }
+                Request::Batch(jobs) => {
+                    self.alone = false;
+                    let reports: Result<_, _> = jobs.iter().map(|job| self.report(job, false)).collect();
+                    Reply::Batch(reports?)
+                }
+                Request::Granted | Request::Refused { .. } => {
+                    return Err(WireError::Garbage("an answer to nothing".into()));
+                }
             };
-            let Some(file) = self.inbox.take_file() else {
-                return Err(WireError::Garbage("a job without a file".into()));
-            };
-            let report = self.report(&File::from(file), &job, announce)?;
-            self.send(&Reply::Done(Box::new(report)))?;
+            self.send(&reply)?;
             self.tidy();
         }
     }
 
     fn send(&self, reply: &Reply) -> Result<(), WireError> {
-        wire::send(self.socket, &wire::encode(reply)?, None, never_waits)
+        wire::send(self.socket, &wire::encode(reply)?, &[], never_waits)
     }
 
     fn receive(&mut self) -> Result<Request, WireError> {
         self.inbox.receive(self.socket, MAX_REQUEST, never_waits)
     }
 
-    /// Everything about one file; whatever goes wrong with it is in the report.
-    fn report(&mut self, file: &File, job: &Job, announce: bool) -> Result<MediaReport, WireError> {
+    /// Everything about the next file; whatever goes wrong with it is in the report. `None` for a file of a batch that
+    /// has to come by itself.
+    fn report(&mut self, job: &Job, announce: bool) -> Result<Option<MediaReport>, WireError> {
+        let Some(file) = self.inbox.take_file() else {
+            return Err(WireError::Garbage("a job without a file".into()));
+        };
+        let file = &File::from(file);
         let began = Instant::now();
         let mut report = MediaReport::new(job.id);
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -213,11 +232,12 @@ impl Server<'_> {
             Ok(Err(Stop::Problem(problem))) => {
                 report.problem = Some(direct::locate(file, report.bytes, problem));
             }
+            Ok(Err(Stop::NotInBatch)) => return Ok(None),
             Ok(Err(Stop::Wire(error))) => return Err(error),
             Err(_) => report.problem = Some(take_panic()),
         }
         report.micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Ok(report)
+        Ok(Some(report))
     }
 
     fn look(
@@ -270,10 +290,11 @@ impl Server<'_> {
         let embedded = embedded(format, &source, target, job);
         let target = if embedded.is_some() { Target::None } else { target };
         let mut examined = family.examine(format, &source, job.depth, target, &job.limits);
+        let camera = embedded.as_ref().and_then(|_| cameras_own(&source, job));
         examined.pixels = examined.pixels.or(embedded);
         // What a decoder says of a file that changed under it means nothing.
         reading.before.same(file)?;
-        self.conclude(examined, job, report);
+        self.conclude(examined, camera, job, report);
         Ok(())
     }
 
@@ -281,6 +302,9 @@ impl Server<'_> {
     fn ask(&mut self, bytes: u64) -> Result<(), Stop> {
         if bytes <= self.allowance {
             return Ok(());
+        }
+        if !self.alone {
+            return Err(Stop::NotInBatch);
         }
         self.asked = true;
         self.send(&Reply::Need { bytes })?;
@@ -291,7 +315,9 @@ impl Server<'_> {
                 format!("{} MiB for one file (--memory)", ceiling >> 20),
             )
             .into()),
-            Request::Examine { .. } => Err(WireError::Garbage("a job within a job".into()).into()),
+            Request::Examine { .. } | Request::Batch(_) => {
+                Err(WireError::Garbage("a job within a job".into()).into())
+            }
         }
     }
 
@@ -307,7 +333,13 @@ impl Server<'_> {
     }
 
     /// Takes over what the decoder says and makes the pictures.
-    fn conclude(&mut self, examined: media::Examined, job: &Job, report: &mut MediaReport) {
+    fn conclude(
+        &mut self,
+        examined: media::Examined,
+        camera: Option<Rendered>,
+        job: &Job,
+        report: &mut MediaReport,
+    ) {
         report.decoder = Some(examined.decoder);
         report.size = examined.size.filter(|size| *size != PixelSize::default());
         report.orientation = examined.orientation;
@@ -319,7 +351,7 @@ impl Server<'_> {
         let Some(render_job) = &job.render else { return };
         let damaged = report.problem.as_ref().map(|problem| problem.damage().is_some());
         report.rendered = match (damaged, examined.pixels) {
-            (None, Some(pixels)) => Some(self.render(pixels, render_job)),
+            (None, Some(pixels)) => Some(self.render_with(pixels, render_job, camera)),
             (Some(true), Some(pixels)) if job.render_damaged => Some(self.render(pixels, render_job)),
             (None, None) => Some(Err(RenderError {
                 step: "decode".into(),
@@ -327,6 +359,21 @@ impl Server<'_> {
             })),
             (Some(_), _) => None,
         };
+    }
+
+    /// The pictures of a job, one of which is there already.
+    fn render_with(
+        &mut self,
+        pixels: Pixels,
+        job: &RenderJob,
+        there: Option<Rendered>,
+    ) -> Result<RenderOutput, RenderError> {
+        let Some(there) = there else { return self.render(pixels, job) };
+        let mut rest = job.clone();
+        rest.outputs.retain(|spec| (spec.role, spec.view) != (there.role, there.view));
+        let mut made = self.render(pixels, &rest)?;
+        made.pictures.push(there);
+        Ok(made)
     }
 
     /// A panic while rendering says nothing about the original, which is sound by then.
@@ -398,6 +445,12 @@ impl<'a> Reading<'a> {
         !format.is_video() && needed && self.before.length <= self.job.limits.max_memory
     }
 
+    /// Whether pictures of an edited set are wanted.
+    fn edits(&self) -> bool {
+        let mut specs = self.job.render.iter().flat_map(|render| &render.outputs);
+        specs.any(|spec| matches!(spec.view, View::Edited(_)))
+    }
+
     /// Bytes that looking at this file will hold at most.
     fn need(&self, family: &dyn Format, format: MediaFormat, target: Target, source: &Source<'_>) -> u64 {
         let estimate = family.estimate(format, source, target);
@@ -412,8 +465,12 @@ impl<'a> Reading<'a> {
                 let copies = u64::from(side).saturating_mul(u64::from(side)).saturating_mul(4 * 4 * 2);
                 copies.saturating_add(estimate / 4).saturating_add(ENCODER)
             }
-            // The picture once more, turned or converted.
-            Target::Full => estimate.saturating_add(ENCODER),
+            // The picture once more, turned or converted; an edited set is made of a copy of its own, linear light of wide samples.
+            Target::Full => {
+                let linear = self.job.render.as_ref().is_some_and(|render| render.linear_light);
+                let copies = if linear || self.edits() { 3 } else { 1 };
+                estimate.saturating_mul(copies).saturating_add(ENCODER)
+            }
         };
         estimate.saturating_add(kept).saturating_add(rendering)
     }
@@ -482,9 +539,21 @@ fn embedded(format: MediaFormat, source: &Source<'_>, target: Target, job: &Job)
     raw::embedded_picture(source, render.preview_size, target, &job.limits)
 }
 
+/// The full-size picture of a raw that is shown by the camera's own picture inside: that file itself.
+fn cameras_own(source: &Source<'_>, job: &Job) -> Option<Rendered> {
+    let render = job.render.as_ref()?;
+    let wanted =
+        render.outputs.iter().find(|spec| (spec.role, spec.view) == (Role::Fullsize, View::Whole))?;
+    if wanted.output.format != ImageFormat::Jpeg {
+        return None;
+    }
+    let (bytes, size) = raw::embedded_file(source, render.preview_size, &job.limits)?;
+    Some(Rendered { role: wanted.role, view: wanted.view, size, bytes })
+}
+
 fn target(job: &Job) -> Target {
     let Some(render) = &job.render else { return Target::None };
-    if render.outputs.iter().any(|output| output.role == Role::Fullsize) {
+    if render.needs_full_size() {
         return Target::Full;
     }
     let largest = render.outputs.iter().map(|output| output.output.size).max().unwrap_or(0);

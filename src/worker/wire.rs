@@ -1,6 +1,7 @@
 //! Frames on the socket between parent and worker: a length (4 bytes, little endian), then one message in
-//! postcard's encoding. A descriptor travels with the first byte of its frame.
+//! postcard's encoding. Descriptors travel with the first byte of their frame.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +19,8 @@ use serde::de::DeserializeOwned;
 pub const MAX_REQUEST: usize = 64 << 10;
 /// Longest frame from worker to parent: full-size pictures of very large originals are in it.
 pub const MAX_REPLY: usize = 256 << 20;
+/// Most descriptors beside one frame.
+pub const MAX_FILES: usize = 16;
 /// Bytes before the message.
 const HEADER: usize = 4;
 /// Read at once; most messages fit.
@@ -83,18 +86,15 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
 pub fn send<E: From<WireError>>(
     socket: BorrowedFd<'_>,
     frame: &[u8],
-    file: Option<BorrowedFd<'_>>,
+    files: &[BorrowedFd<'_>],
     mut wait: impl FnMut(PollFlags) -> Result<(), E>,
 ) -> Result<(), E> {
-    let passed = file.map(|file| [file]);
     let mut sent = 0;
     while let Some(rest) = frame.get(sent..).filter(|rest| !rest.is_empty()) {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        if let (0, Some(passed)) = (sent, &passed)
-            && !control.push(SendAncillaryMessage::ScmRights(passed))
-        {
-            return Err(WireError::Garbage("no room for the descriptor".into()).into());
+        if sent == 0 && !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(files)) {
+            return Err(WireError::Garbage("more descriptors than go beside a message".into()).into());
         }
         match sendmsg(socket, &[IoSlice::new(rest)], &mut control, SendFlags::NOSIGNAL) {
             Ok(count) => sent += count,
@@ -110,13 +110,13 @@ pub fn send<E: From<WireError>>(
 #[derive(Default)]
 pub struct Inbox {
     data: Vec<u8>,
-    file: Option<OwnedFd>,
+    files: VecDeque<OwnedFd>,
 }
 
 impl Inbox {
-    /// The descriptor that came with the last message, if one did.
-    pub const fn take_file(&mut self) -> Option<OwnedFd> {
-        self.file.take()
+    /// The next of the descriptors that came with messages.
+    pub fn take_file(&mut self) -> Option<OwnedFd> {
+        self.files.pop_front()
     }
 
     /// The next message. Memory is taken as bytes arrive, never on the word of the header. `wait` is called when a socket
@@ -160,7 +160,7 @@ impl Inbox {
     fn read_piece(&mut self, socket: BorrowedFd<'_>) -> Result<usize, Errno> {
         let start = self.data.len();
         self.data.resize(start + PIECE.max(start / 2), 0);
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut target = [IoSliceMut::new(self.data.get_mut(start..).unwrap_or_default())];
         let result = recvmsg(socket.as_fd(), &mut target, &mut control, RecvFlags::CMSG_CLOEXEC);
@@ -168,9 +168,12 @@ impl Inbox {
         let count = result?.bytes;
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(files) = message {
-                self.file = files.last().or(self.file.take());
+                self.files.extend(files);
             }
         }
+        // The latest are kept: whoever sends more than belong to a message does not fill our table of open files.
+        let surplus = self.files.len().saturating_sub(MAX_FILES);
+        self.files.drain(..surplus);
         Ok(count)
     }
 }
@@ -198,8 +201,8 @@ mod tests {
         file.write_all(b"inside").unwrap();
         let first = encode(&Request::Granted).unwrap();
         let second = encode(&Request::Refused { ceiling: 7 }).unwrap();
-        send(ours.as_fd(), &first, Some(file.as_fd()), never).unwrap();
-        send(ours.as_fd(), &second, None, never).unwrap();
+        send(ours.as_fd(), &first, &[file.as_fd()], never).unwrap();
+        send(ours.as_fd(), &second, &[], never).unwrap();
         drop(ours);
         let mut inbox = Inbox::default();
         let request: Request = inbox.receive(theirs.as_fd(), MAX_REQUEST, never).unwrap();
@@ -217,13 +220,41 @@ mod tests {
     }
 
     #[test]
+    fn several_descriptors_keep_their_order_and_their_number_is_bounded() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let numbered = |number: u8| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&[number]).unwrap();
+            file
+        };
+        let files: Vec<_> = (0..20).map(numbered).collect();
+        let descriptors: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+        let frame = encode(&Request::Granted).unwrap();
+        assert!(send(ours.as_fd(), &frame, &descriptors, never).is_err(), "more than go beside one message");
+        for part in descriptors.chunks(10) {
+            send(ours.as_fd(), &frame, part, never).unwrap();
+        }
+        let mut inbox = Inbox::default();
+        for _ in 0..2 {
+            let _: Request = inbox.receive(theirs.as_fd(), MAX_REQUEST, never).unwrap();
+        }
+        let mut seen = Vec::new();
+        while let Some(file) = inbox.take_file() {
+            let mut byte = [0];
+            std::os::unix::fs::FileExt::read_at(&std::fs::File::from(file), &mut byte, 0).unwrap();
+            seen.push(byte[0]);
+        }
+        assert_eq!(seen, (4..20).collect::<Vec<u8>>(), "the last {MAX_FILES} in their order");
+    }
+
+    #[test]
     fn large_messages_come_in_pieces() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut report = MediaReport::new(3);
         report.looks_like = Some("x".repeat(3_000_000));
         let reply = Reply::Done(Box::new(report));
         let frame = encode(&reply).unwrap();
-        let sender = std::thread::spawn(move || send(ours.as_fd(), &frame, None, never));
+        let sender = std::thread::spawn(move || send(ours.as_fd(), &frame, &[], never));
         let mut inbox = Inbox::default();
         let received: Reply = inbox.receive(theirs.as_fd(), MAX_REPLY, never).unwrap();
         assert!(received == reply);
@@ -246,7 +277,7 @@ mod tests {
         fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _ = decode::<Reply>(&bytes);
             let _ = decode::<Request>(&bytes);
-            let mut inbox = Inbox { data: bytes, file: None };
+            let mut inbox = Inbox { data: bytes, ..Inbox::default() };
             while let Ok(Some(_)) = inbox.complete::<Reply>(MAX_REPLY) {}
         }
 
@@ -259,7 +290,7 @@ mod tests {
             let last = frame.len() - 1;
             frame[at.min(last)] = value;
             frame.truncate(frame.len() - cut.min(last));
-            let mut inbox = Inbox { data: frame, file: None };
+            let mut inbox = Inbox { data: frame, ..Inbox::default() };
             let _ = inbox.complete::<Reply>(MAX_REPLY);
         }
     }

@@ -19,6 +19,8 @@ SELECT (SELECT regexp_replace(f.path, '^/data', 'upload') FROM facts.files f WHE
     offline, library, external, CASE WHEN deleted THEN now() END, status::assets_status_enum FROM facts.assets a;
 CREATE TABLE exif ("fileSizeInByte" bigint, description text DEFAULT '', "assetId" uuid PRIMARY KEY, orientation varchar, "projectionType" varchar);
 INSERT INTO exif SELECT size, '', id, orientation, projection FROM facts.assets;
-CREATE TABLE person (id uuid PRIMARY KEY, "ownerId" uuid, name varchar DEFAULT '', "thumbnailPath" varchar DEFAULT '');
-INSERT INTO person SELECT id, owner, '', regexp_replace(thumbnail, '^/data', 'upload') FROM facts.persons;
+CREATE TABLE person (id uuid PRIMARY KEY, "ownerId" uuid, name varchar DEFAULT '', "thumbnailPath" varchar DEFAULT '', "faceAssetId" uuid);
+INSERT INTO person SELECT id, owner, '', regexp_replace(thumbnail, '^/data', 'upload'), face FROM facts.persons;
+CREATE TABLE asset_faces ("imageWidth" int, "imageHeight" int, "boundingBoxX1" int, "boundingBoxY1" int, "boundingBoxX2" int, "boundingBoxY2" int, id uuid PRIMARY KEY, "assetId" uuid, "personId" uuid);
+INSERT INTO asset_faces SELECT box[1], box[2], box[3], box[4], box[5], box[6], id, asset, person FROM facts.faces WHERE NOT deleted;
 CREATE TABLE asset_job_status ("assetId" uuid PRIMARY KEY);

@@ -63,6 +63,16 @@ INSERT INTO asset_files (path, type, "assetId") SELECT regexp_replace(path, '^/d
 CREATE TABLE exif ("assetId" uuid PRIMARY KEY, "projectionType" varchar, orientation varchar, make varchar, "fileSizeInByte" bigint, tags varchar[]);
 INSERT INTO exif SELECT id, projection, orientation, 'made here', size, '{a,"b c"}' FROM facts.assets;
 CREATE TABLE person (id uuid PRIMARY KEY, "ownerId" uuid, name varchar DEFAULT '', "thumbnailPath" varchar NOT NULL DEFAULT '', "faceAssetId" uuid);
-INSERT INTO person SELECT id, owner, '', regexp_replace(thumbnail, '^/data', 'upload') FROM facts.persons;
+INSERT INTO person SELECT id, owner, '', regexp_replace(thumbnail, '^/data', 'upload'), face FROM facts.persons;
+CREATE TABLE asset_faces ("imageWidth" int, "imageHeight" int, "boundingBoxX1" int, "boundingBoxY1" int, "boundingBoxX2" int, "boundingBoxY2" int, id uuid PRIMARY KEY, "assetId" uuid, "personId" uuid);
+INSERT INTO asset_faces SELECT box[1], box[2], box[3], box[4], box[5], box[6], id, asset, person FROM facts.faces WHERE NOT deleted;
 CREATE TABLE asset_job_status ("assetId" uuid PRIMARY KEY, "metadataExtractedAt" timestamptz);
 INSERT INTO asset_job_status SELECT id FROM facts.assets;
+ALTER TABLE asset_files ADD CONSTRAINT "UQ_assetId_type" UNIQUE ("assetId", type);
+-- What Immich's own triggers do: every change of a row moves its time and its place in the order of changes.
+CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW."updatedAt" = clock_timestamp(); NEW."updateId" = gen_random_uuid(); RETURN NEW; END $$;
+ALTER TABLE assets ADD "updatedAt" timestamptz NOT NULL DEFAULT now(), ADD "updateId" uuid NOT NULL DEFAULT gen_random_uuid();
+CREATE TRIGGER touched BEFORE UPDATE ON assets FOR EACH ROW EXECUTE FUNCTION touched();
+ALTER TABLE asset_files ADD "updatedAt" timestamptz NOT NULL DEFAULT now(), ADD "updateId" uuid NOT NULL DEFAULT gen_random_uuid();
+CREATE TRIGGER touched BEFORE UPDATE ON asset_files FOR EACH ROW EXECUTE FUNCTION touched();
+ALTER TABLE asset_job_status ADD "previewAt" timestamptz, ADD "thumbnailAt" timestamptz;

@@ -62,6 +62,16 @@ INSERT INTO asset_file (path, type, "assetId") SELECT path, type, asset FROM fac
 CREATE TABLE asset_exif ("assetId" uuid PRIMARY KEY, "projectionType" varchar, orientation varchar, make varchar, "fileSizeInByte" bigint, tags varchar[]);
 INSERT INTO asset_exif SELECT id, projection, orientation, 'made here', size, '{a,"b c"}' FROM facts.assets;
 CREATE TABLE person (id uuid PRIMARY KEY, "ownerId" uuid, name varchar DEFAULT '', "thumbnailPath" varchar NOT NULL DEFAULT '', "faceAssetId" uuid);
-INSERT INTO person SELECT id, owner, '', thumbnail FROM facts.persons;
+INSERT INTO person SELECT id, owner, '', thumbnail, face FROM facts.persons;
+CREATE TABLE asset_face ("imageWidth" int, "imageHeight" int, "boundingBoxX1" int, "boundingBoxY1" int, "boundingBoxX2" int, "boundingBoxY2" int, id uuid PRIMARY KEY, "assetId" uuid, "personId" uuid, "deletedAt" timestamptz);
+INSERT INTO asset_face SELECT box[1], box[2], box[3], box[4], box[5], box[6], id, asset, person, CASE WHEN deleted THEN now() END FROM facts.faces;
 CREATE TABLE asset_job_status ("assetId" uuid PRIMARY KEY, "metadataExtractedAt" timestamptz);
 INSERT INTO asset_job_status SELECT id FROM facts.assets;
+ALTER TABLE asset_file ADD CONSTRAINT "asset_file_assetId_type_uq" UNIQUE ("assetId", type);
+-- What Immich's own triggers do: every change of a row moves its time and its place in the order of changes.
+CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW."updatedAt" = clock_timestamp(); NEW."updateId" = gen_random_uuid(); RETURN NEW; END $$;
+ALTER TABLE asset ADD "updatedAt" timestamptz NOT NULL DEFAULT now(), ADD "updateId" uuid NOT NULL DEFAULT gen_random_uuid();
+CREATE TRIGGER touched BEFORE UPDATE ON asset FOR EACH ROW EXECUTE FUNCTION touched();
+ALTER TABLE asset_file ADD "updatedAt" timestamptz NOT NULL DEFAULT now(), ADD "updateId" uuid NOT NULL DEFAULT gen_random_uuid();
+CREATE TRIGGER touched BEFORE UPDATE ON asset_file FOR EACH ROW EXECUTE FUNCTION touched();
+ALTER TABLE asset_job_status ADD "previewAt" timestamptz, ADD "thumbnailAt" timestamptz;

@@ -10,7 +10,11 @@ CREATE TABLE facts.assets (
     status text DEFAULT 'active', thumbhash bytea, edited bool DEFAULT false, size bigint, orientation text, projection text
 );
 CREATE TABLE facts.files (asset uuid, type text, edited bool, path text);
-CREATE TABLE facts.persons (id uuid, owner uuid, thumbnail text);
+CREATE TABLE facts.persons (id uuid, owner uuid, thumbnail text, face uuid);
+-- "box" is width and height of the picture, then left, top, right and bottom of the face.
+CREATE TABLE facts.faces (id uuid, asset uuid, person uuid, box int[], deleted bool DEFAULT false);
+-- Whatever edits an asset has, in their order.
+CREATE TABLE facts.edits (asset uuid, sequence int, action text, parameters jsonb);
 -- Tables that are the same in every era, and some that must not be mistaken for anything.
 CREATE TABLE public.system_metadata (key varchar PRIMARY KEY, value jsonb NOT NULL);
 CREATE TABLE public.move_history (id uuid DEFAULT gen_random_uuid(), "entityId" uuid NOT NULL, "pathType" varchar, "oldPath" varchar, "newPath" varchar);

@@ -9,15 +9,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use photofsck::engine::choice::Choice;
 use photofsck::engine::inventory::{Census, Inventory, build_map, check_imports};
-use photofsck::engine::reconcile::{Choice, Reconciler};
+use photofsck::engine::reconcile::Reconciler;
 use photofsck::engine::roots::Roots;
 use photofsck::engine::scan::{Entry, Walked, scan};
 use photofsck::engine::{Cancel, MapRule};
 use photofsck::immich::layout::{Folder, Generated};
 use photofsck::immich::mounts::{GuardError, check_mounts, unmapped_findings};
 use photofsck::immich::records::{
-    AssetInput, AssetKind, ExifInput, Home, IndexBuilder, InterruptedMove, Library, Person, Records,
+    AssetInput, AssetKind, ExifInput, Home, IndexBuilder, InterruptedMove, Library, Records,
 };
 use photofsck::model::{AssetId, Finding, ImageFormat, Role, SkipReason, display_path};
 use serde_json::{Value, json};
@@ -133,7 +134,7 @@ impl TestLibrary {
     }
 
     pub fn person(&mut self, n: u8, path: &str) {
-        self.rows.person(Person { id: id(n), owner: id(USER) }, path.as_bytes()).unwrap();
+        self.rows.person(id(n), id(USER), None, path.as_bytes()).unwrap();
     }
 
     pub fn library(&mut self, import: &str, exclusions: &[&str]) {

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use photofsck::immich::schema::Era;
+use photofsck::model::{Area, Edits, Orientation, PixelSize};
 use sha1::{Digest as _, Sha1};
 
-use crate::pictures::{Generated, generate, jpeg, png, video};
+use crate::pictures::{Generated, edited, generate, jpeg, png, video};
 use crate::postgres;
 
 const OWNERS: [&str; 2] = ["a0000000-0000-4000-8000-000000000001", "a0000000-0000-4000-8000-000000000002"];
@@ -245,10 +246,18 @@ impl Making<'_> {
             self.file(n, "fullsize", false, &path, &jpeg(n));
         }
         if asset.is("edited") && self.era >= Era::E4 {
-            for kind in ["preview", "thumbnail", "fullsize"] {
+            let crop = Area { left: 30, top: 20, size: PixelSize::new(300, 200) };
+            let edits = Edits { crop: Some(crop), turn: Orientation::from_exif(6).unwrap() };
+            for (kind, data) in edited(n, edits) {
                 let path = self.thumbs(n, &format!("{}_{kind}_edited.jpeg", id(n)));
-                self.file(n, kind, true, &path, &made.preview);
+                self.file(n, kind, true, &path, &data);
             }
+            let _ = writeln!(
+                self.facts,
+                r#"INSERT INTO facts.edits VALUES ('{0}', 1, 'rotate', '{{"angle": 90}}'),
+                ('{0}', 0, 'crop', '{{"x": 30, "y": 20.4, "width": 299.5, "height": 200}}');"#,
+                id(n)
+            );
         }
         if n == 13 {
             let path = format!("{}/encoded-video/{}/c0/13/{}.mp4", self.prefix(n), owner(n), id(n));
@@ -261,7 +270,15 @@ impl Making<'_> {
 
     /// Persons, profile images, and files that no row names.
     fn rest(&mut self) {
-        for n in [1, 2] {
+        // The face of the third is in a video, that of the fourth is not known, that of the fifth in a damaged picture.
+        let faces = [
+            (1, "1,{360,270,60,40,160,150}"),
+            (2, "1,{360,270,200,40,460,150}"),
+            (3, "13,{320,240,100,60,200,180}"),
+            (4, ""),
+            (5, "5,{360,270,60,40,160,150}"),
+        ];
+        for (n, face) in faces {
             let person = format!("d{n:03}0000-0000-4000-8000-{n:012}");
             // The first versions did not nest them.
             let path = if self.era == Era::E0 {
@@ -270,9 +287,20 @@ impl Making<'_> {
                 format!("/data/thumbs/{}/d0/0{n}/{person}.jpeg", OWNERS[0])
             };
             self.write(&path, &jpeg(100 + n));
-            let facts =
-                format!("INSERT INTO facts.persons VALUES ('{person}', '{}', '{path}');\n", OWNERS[0]);
-            self.facts.push_str(&facts);
+            let mut chosen = "NULL".to_owned();
+            if let Some((asset, place)) = face.split_once(',') {
+                let asset = id(asset.parse().unwrap());
+                chosen = format!("'e{n:03}0000-0000-4000-8000-{n:012}'");
+                let _ = writeln!(
+                    self.facts,
+                    "INSERT INTO facts.faces VALUES ({chosen}, '{asset}', '{person}', '{place}');"
+                );
+            }
+            let _ = writeln!(
+                self.facts,
+                "INSERT INTO facts.persons VALUES ('{person}', '{}', '{path}', {chosen});",
+                OWNERS[0]
+            );
             self.recorded.insert((100 + n, "person".to_owned()), path);
         }
         for (n, label) in [(0, "'admin'"), (1, "NULL")] {
@@ -315,6 +343,8 @@ impl Making<'_> {
         let mut gone = vec![(2, "preview"), (5, "preview"), (13, "preview")];
         gone.extend([(3, "thumbnail"), (9, "thumbnail"), (15, "thumbnail"), (17, "thumbnail")]);
         gone.extend([(13, "encoded_video"), (1, "sidecar"), (102, "person"), (1, "profile")]);
+        gone.extend([(104, "person"), (105, "person")]);
+        cut(self.generated_host(103, "person"));
         if self.era >= Era::E1 {
             gone.push((16, "fullsize"));
         }

@@ -5,10 +5,15 @@
 //! video with the program `ffmpeg`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "../common/fake_immich.rs"]
+mod fake_immich;
 mod library;
 mod pictures;
 #[path = "../common/postgres.rs"]
 mod postgres;
+mod register;
+#[path = "../common/rows.rs"]
+mod rows;
 mod run;
 
 use std::collections::BTreeMap;

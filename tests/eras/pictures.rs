@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use photofsck::media::{ColorModel, Pixels, Samples};
-use photofsck::model::{ImageFormat, ImageSettings, Orientation, OutputSettings, PixelSize, Role};
-use photofsck::render::{RenderJob, render};
+use photofsck::model::{Edits, ImageFormat, ImageSettings, Orientation, OutputSettings, PixelSize, Role};
+use photofsck::render::{RenderJob, View, render};
 use serde_json::Value;
 
 /// Small enough for the debug build, larger than a thumbnail.
@@ -31,8 +31,8 @@ fn samples(seed: u8) -> Vec<u8> {
     samples
 }
 
-pub fn jpeg(seed: u8) -> Vec<u8> {
-    let pixels = Pixels {
+fn pixels(seed: u8) -> Pixels {
+    Pixels {
         size: SIZE,
         full_size: SIZE,
         model: ColorModel::Rgb,
@@ -41,12 +41,27 @@ pub fn jpeg(seed: u8) -> Vec<u8> {
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: false,
-    };
+    }
+}
+
+pub fn jpeg(seed: u8) -> Vec<u8> {
     let fullsize = OutputSettings { format: ImageFormat::Jpeg, size: 0, quality: 90, progressive: false };
     let settings = ImageSettings { fullsize, ..ImageSettings::default() };
     let job = RenderJob::new(&settings, &[Role::Fullsize], false);
-    render(pixels, &job).unwrap().pictures.remove(0).bytes
+    render(pixels(seed), &job).unwrap().pictures.remove(0).bytes
+}
+
+/// What Immich makes of an original when these edits are made: preview, thumbnail and full-size picture, as JPEG.
+pub fn edited(seed: u8, edits: Edits) -> [(&'static str, Vec<u8>); 3] {
+    let roles = [Role::Preview, Role::Thumbnail, Role::Fullsize];
+    let mut job = RenderJob::new(&ImageSettings::default(), &roles, false);
+    for spec in &mut job.outputs {
+        (spec.output.format, spec.view) = (ImageFormat::Jpeg, View::Edited(edits));
+    }
+    let mut made = render(pixels(seed), &job).unwrap().pictures.into_iter();
+    ["preview", "thumbnail", "fullsize"].map(|kind| (kind, made.next().unwrap().bytes))
 }
 
 pub fn png(seed: u8) -> Vec<u8> {

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
+use photofsck::media::panorama::{self, Panorama};
+use photofsck::media::retag::retag;
 use photofsck::media::structure::{
     av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
     xml,
 };
 use photofsck::media::{Source, exif, quick};
-use photofsck::model::DecodeError;
+use photofsck::model::{DecodeError, Orientation};
 
 /// What a source reads from when a walker goes past the bytes that it was given: nothing.
 pub static NOWHERE: LazyLock<File> = LazyLock::new(|| File::open("/dev/null").expect("/dev/null opens"));
@@ -36,6 +38,19 @@ pub fn ebml(data: &[u8]) {
 
 pub fn exif(data: &[u8]) {
     let _ = exif::read(data);
+    // The same bytes as the block of a picture whose tags are set.
+    let jpeg = in_a_jpeg(data);
+    if let Some(made) = retag(&jpeg, Orientation::from_exif(6), Some("sRGB")) {
+        assert!(made.len() <= jpeg.len() + 65_536, "as long as a segment");
+    }
+    let _ = retag(data, Orientation::from_exif(6), None);
+}
+
+fn in_a_jpeg(block: &[u8]) -> Vec<u8> {
+    let payload = [b"Exif\0\0", block.strip_prefix(b"Exif\0\0").unwrap_or(block)].concat();
+    let payload = payload.get(..60_000).unwrap_or(&payload);
+    let length = u16::try_from(payload.len() + 2).expect("cut to a segment").to_be_bytes();
+    [b"\xff\xd8\xff\xe1", &length[..], payload, b"\xff\xda\0\x02\xff\xd9"].concat()
 }
 
 /// A block as it stands in a JPEG, with the marker word before it.
@@ -45,6 +60,21 @@ pub fn exif_seeds() -> Vec<Vec<u8>> {
         b"\x87\x69\0\x04\0\0\0\x01\0\0\0\x26\0\0\0\0\0\x01\xa0\x01\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0",
     );
     vec![block]
+}
+
+pub fn panorama(data: &[u8]) {
+    let Some(found) = Panorama::read(data) else { return };
+    assert!(found.tags.iter().all(|(name, value)| name.len() <= 64 && value.len() <= 128));
+}
+
+/// A sphere with its properties as attributes and as elements.
+pub fn panorama_seeds() -> Vec<Vec<u8>> {
+    let packet = format!(
+        r#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+        xmlns:G="{}" G:ProjectionType="equirectangular"><G:FullPanoWidthPixels>80</G:FullPanoWidthPixels></rdf:Description></rdf:RDF></x:xmpmeta>"#,
+        panorama::NAMESPACE
+    );
+    vec![packet.into_bytes()]
 }
 
 pub fn gif(data: &[u8]) {
@@ -171,6 +201,8 @@ pub fn raw(data: &[u8]) {
     answer(raw::check_crw(data));
     answer(raw::check_x3f(data));
     let _ = (raw::raf_jpeg(data), raw::check_mrw_data(data), raw::check_raf_data(data));
+    let _ = raw::check_crw_data(data);
+    let _ = raw::cr3_jpegs(&source(data), data);
     let inner = raw::mrw_tiff(data).and_then(raw::Tiff::new);
     for tiff in raw::Tiff::new(data).into_iter().chain(inner) {
         answer(tiff.check());
@@ -192,16 +224,51 @@ pub fn raw_seeds() -> Vec<Vec<u8>> {
     mrw.extend([3; 24]);
     mrw.extend(b"\0TTW\0\0\0\x20MM\0*\0\0\0\x08\0\x01\x01\0\0\x04\0\0\0\x01\0\0\0\x40\0\0\0\0");
     mrw.resize(400, 9);
-    let mut crw = b"II\x1a\0\0\0HEAPCCDR\x02\0\x01\0".to_vec();
-    crw.resize(64, 5);
-    crw.extend(b"\x01\0\x05\x20\x10\0\0\0\x1a\0\0\0\x26\0\0\0");
+    let crw = crw_seed();
     let mut x3f = b"FOVb\0\0\x02\0".to_vec();
     x3f.resize(64, 1);
     x3f.extend(
         b"SECi\0\0\x02\0\0\0\0\0\0\0\0\0\x40\0\0\0\x20\0\0\0SECd\0\0\x02\0\x01\0\0\0\x40\0\0\0\x18\0\0\0IMA2",
     );
     x3f.extend(88u32.to_le_bytes());
-    vec![raf, mrw, crw, x3f]
+    vec![raf, mrw, crw, x3f, radc_seed()]
+}
+
+/// A heap of 64 by 16 coded pixels, what the sensor is, and which tables code it.
+fn crw_seed() -> Vec<u8> {
+    let mut crw = b"II\x1a\0\0\0HEAPCCDR\x02\0\x01\0".to_vec();
+    crw.resize(796, 0x55);
+    crw.extend([0x9A, 0xC4, 0x31, 0x07].repeat(30));
+    let sensor = crw.len() - 26;
+    crw.extend([34u8, 0, 64, 0, 16, 0, 1, 0]);
+    crw.extend([0; 8]);
+    let directory = crw.len() - 26;
+    crw.extend([3u8, 0]);
+    for (kind, len, offset) in [(0x2005u16, sensor, 0), (0x1031, 8, sensor), (0x1835, 8, sensor + 8)] {
+        crw.extend(kind.to_le_bytes());
+        crw.extend((len as u32).to_le_bytes());
+        crw.extend((offset as u32).to_le_bytes());
+    }
+    crw.extend((directory as u32).to_le_bytes());
+    crw
+}
+
+/// A directory with Kodak's run adaptive code.
+fn radc_seed() -> Vec<u8> {
+    let entries = [(0x100u16, 756u32), (0x101, 504), (0x103, 32_867), (0x111, 80), (0x117, 320)];
+    let mut tiff = b"II*\0\x08\0\0\0".to_vec();
+    tiff.extend((entries.len() as u16).to_le_bytes());
+    for (tag, value) in entries {
+        tiff.extend(tag.to_le_bytes());
+        tiff.extend([4, 0, 1, 0, 0, 0]);
+        tiff.extend(value.to_le_bytes());
+    }
+    tiff.extend([0; 4]);
+    tiff.resize(80, 0);
+    // Multipliers of 1, then codes of zeros.
+    tiff.extend([0x04, 0x10, 0x40]);
+    tiff.resize(400, 0);
+    tiff
 }
 
 pub fn streams(data: &[u8]) {

@@ -8,8 +8,10 @@ use std::path::Path;
 
 use photofsck::engine::judge::{Expectation, judge};
 use photofsck::media::Limits;
-use photofsck::model::{DecodeError, DecoderId, Depth, Fault, ImageSettings, MediaFormat, PixelSize, Role};
-use photofsck::render::{RenderJob, RenderOutput, Rendered};
+use photofsck::model::{
+    DecodeError, DecoderId, Depth, FaceBox, Fault, ImageSettings, MediaFormat, PixelSize, Role,
+};
+use photofsck::render::{Refused, RenderError, RenderJob, RenderOutput, RenderSpec, Rendered, View};
 use photofsck::worker::protocol::{HashWish, Job, MediaReport, Reply, Request, VERSION};
 use photofsck::worker::wire::{self, Inbox, MAX_REPLY, MAX_REQUEST, WireError};
 use serde::Serialize;
@@ -58,6 +60,10 @@ fn frames<T: Serialize>(messages: &[T]) -> Vec<Vec<u8>> {
     frames
 }
 
+fn face() -> FaceBox {
+    FaceBox::new((1920, 1440), (600, 400), (800, 700)).expect("a box")
+}
+
 pub fn reply_seeds() -> Vec<Vec<u8>> {
     let decoder = DecoderId { name: "png".into(), version: "0.18".into() };
     let full = MediaReport {
@@ -73,8 +79,19 @@ pub fn reply_seeds() -> Vec<Vec<u8>> {
         sha1: Some([1; 20]),
         blake3: Some([2; 32]),
         rendered: Some(Ok(RenderOutput {
-            pictures: vec![Rendered { role: Role::Preview, size: PixelSize::new(4, 3), bytes: vec![9; 20] }],
+            pictures: vec![Rendered {
+                role: Role::Preview,
+                view: View::Whole,
+                size: PixelSize::new(4, 3),
+                bytes: vec![9; 20],
+            }],
+            refused: vec![Refused {
+                role: Role::Person,
+                view: View::Face(face()),
+                error: RenderError { step: "crop".into(), what: "nothing".into() },
+            }],
             thumbhash: Some(vec![4; 24]),
+            edited_thumbhash: Some(vec![5; 24]),
             transparent: false,
         })),
         ..MediaReport::new(7)
@@ -94,12 +111,15 @@ pub fn reply_seeds() -> Vec<Vec<u8>> {
 }
 
 pub fn request_seeds() -> Vec<Vec<u8>> {
+    let settings = ImageSettings::default();
+    let mut render = RenderJob::new(&settings, &[Role::Preview, Role::Thumbnail], true);
+    render.outputs.push(RenderSpec::face(&settings, face()));
     let job = Job {
         id: 7,
         extension: "jpg".into(),
         depth: Depth::Keyframes,
         hashes: HashWish { sha1: true, blake3: false },
-        render: Some(RenderJob::new(&ImageSettings::default(), &[Role::Preview, Role::Thumbnail], true)),
+        render: Some(render),
         render_damaged: false,
         direct: false,
         limits: Limits::default(),

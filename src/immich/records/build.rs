@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
-use super::index::{AssetRow, DirRow, FileRow, NONE, NameForm, RecordIndex, Shape, flag};
+use super::faces::Faces;
+use super::index::{AssetRow, DirRow, EditRow, FileRow, NONE, NameForm, Portrait, RecordIndex, Shape, flag};
 use super::names::{NameParts, PathParts};
 use super::slots::{IndexFull, Slots};
-use super::views::{AssetIdx, AssetKind, Person};
-use crate::model::{AssetId, Role};
+use super::views::{AssetIdx, AssetKind, Edit, Person};
+use crate::model::{AssetId, FaceBox, Role};
 
 /// A row of the asset table, as far as it matters here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +55,7 @@ pub struct IndexBuilder {
     dir_slots: Slots,
     id_numbers: HashMap<AssetId, u16>,
     last_dir: u32,
+    faces: Faces,
 }
 
 /// Endings longer than this are kept with their names: they are unlikely to be shared.
@@ -118,12 +120,13 @@ impl IndexBuilder {
         Ok(())
     }
 
-    /// Says that an asset has edits, for schemas whose asset rows do not.
-    pub fn edits(&mut self, asset: AssetId) -> Result<(), IndexFull> {
+    /// Adds one of the edits of an asset, with its place among them.
+    pub fn edit(&mut self, asset: AssetId, sequence: i32, edit: Edit) -> Result<(), IndexFull> {
         let number = self.intern_asset(asset)?;
         if let Some(row) = self.index.assets.get_mut(number as usize) {
             row.flags |= flag::EDITED;
         }
+        self.index.edits.push(EditRow { asset: number, sequence, edit });
         Ok(())
     }
 
@@ -139,11 +142,28 @@ impl IndexBuilder {
         self.file(role, edited, number, Some(asset), path, None)
     }
 
-    /// Adds a person with its face crop. An empty path is none.
-    pub fn person(&mut self, person: Person, thumbnail_path: &[u8]) -> Result<(), IndexFull> {
-        let number = u32::try_from(self.index.persons.len()).map_err(|_| IndexFull("persons"))?;
+    /// Adds a person with its face crop and the id of the face that it shows. An empty path is none.
+    pub fn person(
+        &mut self,
+        id: AssetId,
+        owner: AssetId,
+        face: Option<AssetId>,
+        thumbnail_path: &[u8],
+    ) -> Result<(), IndexFull> {
+        let number = next_number(self.index.persons.len(), "persons")?;
+        let person = Person { id, owner, face: None };
         self.index.persons.push(person);
+        if let Some(face) = face {
+            self.faces.want(face, number);
+        }
         self.file(Role::Person, false, number, Some(person.id), thumbnail_path, None)
+    }
+
+    /// Adds a face in a picture of an asset. Only those that persons show are kept in the end.
+    pub fn face(&mut self, id: AssetId, asset: AssetId, place: FaceBox) -> Result<(), IndexFull> {
+        let asset = self.intern_asset(asset)?;
+        self.faces.see(id, asset, place);
+        Ok(())
     }
 
     /// Adds a user's profile image. An empty path is none.
@@ -158,7 +178,14 @@ impl IndexBuilder {
 
     /// The finished index.
     pub fn finish(self) -> RecordIndex {
-        let mut index = self.index;
+        let Self { mut index, faces, .. } = self;
+        faces.settle(|person, face| {
+            let known =
+                index.assets.get(face.asset.0 as usize).is_some_and(|row| row.flags & flag::HAS_ROW != 0);
+            if let Some(person) = index.persons.get_mut(person as usize).filter(|_| known) {
+                person.face = Some(face);
+            }
+        });
         let rank = |row: &FileRow| {
             let shape = index.shapes.get(row.shape as usize);
             let role = shape.map_or(Role::Unknown, |shape| shape.role);
@@ -174,6 +201,8 @@ impl IndexBuilder {
             next += rest.iter().take_while(|file| file.owner == number).count();
         }
         index.asset_files = u32::try_from(asset_files).unwrap_or(u32::MAX);
+        index.portraits = portraits(&index);
+        index.edits.sort_by_key(|row| (row.asset, row.sequence));
         index.assets.shrink_to_fit();
         index.files.shrink_to_fit();
         index.shapes.shrink_to_fit();
@@ -293,6 +322,28 @@ impl IndexBuilder {
         self.id_numbers.insert(id, number);
         Ok(number)
     }
+}
+
+/// The persons with a face, by the asset that it is in.
+fn portraits(index: &RecordIndex) -> Vec<Portrait> {
+    let foreign =
+        (index.asset_files..).zip(index.files.get(index.asset_files as usize..).unwrap_or_default());
+    let files: HashMap<u32, u32> = foreign
+        .filter(|(_, row)| {
+            index.shapes.get(row.shape as usize).is_some_and(|shape| shape.role == Role::Person)
+        })
+        .map(|(file, row)| (row.owner, file))
+        .collect();
+    let faces = (0_u32..).zip(&index.persons).filter_map(|(number, person)| Some((number, person.face?)));
+    let mut portraits: Vec<Portrait> = faces
+        .map(|(person, face)| Portrait {
+            asset: face.asset.0,
+            person,
+            file: files.get(&person).copied().unwrap_or(NONE),
+        })
+        .collect();
+    portraits.sort_unstable_by_key(|portrait| (portrait.asset, portrait.person));
+    portraits
 }
 
 fn asset_flags(input: &AssetInput<'_>) -> u16 {

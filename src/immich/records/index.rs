@@ -15,7 +15,7 @@ use super::names::{NameParts, split_nest, write_nest};
 use super::seen::Seen;
 use super::slots::{Arena, Probe, Slots};
 use super::views::{
-    AssetIdx, AssetKind, AssetView, DirId, DirView, FileIdx, FileOwner, FileView, HostDirId, Person,
+    AssetIdx, AssetKind, AssetView, DirId, DirView, Edit, FileIdx, FileOwner, FileView, HostDirId, Person,
     PersonIdx, UserIdx,
 };
 use crate::model::{AssetId, Orientation, Role};
@@ -68,6 +68,23 @@ pub(super) struct FileRow {
     pub name: u32,
 }
 
+/// A person whose thumbnail shows a face in an asset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portrait {
+    pub asset: u32,
+    pub person: u32,
+    /// Its thumbnail, or `NONE`.
+    pub file: u32,
+}
+
+/// One edit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EditRow {
+    pub asset: u32,
+    pub sequence: i32,
+    pub edit: Edit,
+}
+
 /// How the name of a file is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum NameForm {
@@ -117,6 +134,10 @@ pub struct RecordIndex {
     pub(super) ids: Vec<AssetId>,
     pub(super) persons: Vec<Person>,
     pub(super) users: Vec<AssetId>,
+    /// By asset.
+    pub(super) portraits: Vec<Portrait>,
+    /// By asset, then in their order.
+    pub(super) edits: Vec<EditRow>,
     host: HostDirs,
 }
 
@@ -222,6 +243,24 @@ impl RecordIndex {
     /// A person.
     pub fn person(&self, PersonIdx(person): PersonIdx) -> Option<Person> {
         self.persons.get(person as usize).copied()
+    }
+
+    /// The persons whose thumbnails show a face in an asset, with the thumbnails that are recorded.
+    pub fn portraits_of(
+        &self,
+        AssetIdx(asset): AssetIdx,
+    ) -> impl Iterator<Item = (PersonIdx, Option<FileIdx>)> + '_ {
+        let first = self.portraits.partition_point(|portrait| portrait.asset < asset);
+        let rest = self.portraits.iter().skip(first).take_while(move |portrait| portrait.asset == asset);
+        rest.map(|portrait| {
+            (PersonIdx(portrait.person), (portrait.file != NONE).then_some(FileIdx(portrait.file)))
+        })
+    }
+
+    /// A user's edits of an asset, in their order.
+    pub fn edits_of(&self, AssetIdx(asset): AssetIdx) -> impl Iterator<Item = Edit> + '_ {
+        let first = self.edits.partition_point(|row| row.asset < asset);
+        self.edits.iter().skip(first).take_while(move |row| row.asset == asset).map(|row| row.edit)
     }
 
     /// The id of a user who has a profile image.
@@ -345,6 +384,8 @@ impl RecordIndex {
             + self.dirs.capacity() * size_of::<DirRow>()
             + (self.ids.capacity() + self.users.capacity()) * size_of::<AssetId>()
             + self.persons.capacity() * size_of::<Person>()
+            + self.portraits.capacity() * size_of::<Portrait>()
+            + self.edits.capacity() * size_of::<EditRow>()
             + self.host.heap_bytes()
     }
 

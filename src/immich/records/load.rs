@@ -13,12 +13,13 @@ use serde_json::Value;
 
 use super::build::{AssetInput, ExifInput, IndexBuilder};
 use super::copy;
+use super::edits;
 use super::slots::IndexFull;
-use super::views::{AssetKind, Person};
+use super::views::AssetKind;
 use super::{Home, InterruptedMove, Library, Records, User};
 use crate::immich::schema::{self, Tables};
 use crate::immich::settings;
-use crate::model::{AssetId, RecordsInfo, Role};
+use crate::model::{AssetId, FaceBox, RecordsInfo, Role};
 
 /// The tables that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub(super) enum Kind {
     Move,
     Version,
     Edit,
+    Face,
 }
 
 impl Kind {
@@ -56,6 +58,7 @@ impl Kind {
             "move_history" => Self::Move,
             "version_history" => Self::Version,
             "asset_edit" => Self::Edit,
+            "asset_face" | "asset_faces" => Self::Face,
             _ => return None,
         })
     }
@@ -73,6 +76,7 @@ impl Kind {
             Self::Move => &["entityId", "oldPath", "newPath"],
             Self::Version => &["createdAt", "version"],
             Self::Edit => &["assetId"],
+            Self::Face => &["id", "assetId", "imageWidth", "boundingBoxX1"],
         }
     }
 
@@ -82,13 +86,14 @@ impl Kind {
             Self::Asset => asset::COLUMNS,
             Self::File => &["assetId", "type", "path", "isEdited"],
             Self::Exif => &["assetId", "fileSizeInByte", "orientation", "projectionType"],
-            Self::Person => &["id", "personGroupId", "ownerId", "thumbnailPath"],
+            Self::Person => &["id", "personGroupId", "ownerId", "thumbnailPath", "faceAssetId"],
             Self::User => &["id", "storageLabel", "profileImagePath"],
             Self::Library => &["id", "ownerId", "name", "importPaths", "exclusionPatterns", "deletedAt"],
             Self::Metadata => &["key", "value"],
             Self::Move => &["entityId", "pathType", "oldPath", "newPath"],
             Self::Version => &["createdAt", "version"],
-            Self::Edit => &["assetId"],
+            Self::Edit => &["assetId", "action", "parameters", "sequence"],
+            Self::Face => face::COLUMNS,
         }
     }
 }
@@ -131,6 +136,28 @@ mod asset {
         SIDECAR = "sidecarPath",
         TRANSCODE = "encodedVideoPath",
     }
+}
+
+/// Places in [`Kind::columns`] of the table of faces.
+mod face {
+    pub const ID: usize = 0;
+    pub const ASSET: usize = 1;
+    pub const PERSON: [usize; 2] = [2, 3];
+    pub const DELETED_AT: usize = 4;
+    pub const NUMBERS: [usize; 6] = [5, 6, 7, 8, 9, 10];
+    pub const COLUMNS: &[&str] = &[
+        "id",
+        "assetId",
+        "personId",
+        "personGroupId",
+        "deletedAt",
+        "imageWidth",
+        "imageHeight",
+        "boundingBoxX1",
+        "boundingBoxY1",
+        "boundingBoxX2",
+        "boundingBoxY2",
+    ];
 }
 
 const MOST_COLUMNS: usize = asset::COLUMNS.len();
@@ -220,7 +247,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    fn number(&self, place: usize) -> Option<u64> {
+    fn number<T: std::str::FromStr>(&self, place: usize) -> Option<T> {
         std::str::from_utf8(self.fields.get(place).copied().flatten()?).ok()?.parse().ok()
     }
 
@@ -297,6 +324,7 @@ impl Loader {
                 Ok(())
             }
             Kind::Edit => self.edit(&row),
+            Kind::Face => self.face(&row),
         });
         taken.map_err(|error| match error {
             RowError::Wrong(what) => RowError::Wrong(format!("table \"{}\": {what}", plan.table)),
@@ -379,8 +407,8 @@ impl Loader {
             live_video: row.id(asset::LIVE_VIDEO),
             checksum,
             thumbhash: thumbhash.as_deref(),
-            width: row.number(asset::WIDTH).and_then(|width| u32::try_from(width).ok()),
-            height: row.number(asset::HEIGHT).and_then(|height| u32::try_from(height).ok()),
+            width: row.number(asset::WIDTH),
+            height: row.number(asset::HEIGHT),
             name: &name,
             original_path: &original_path,
         })?;
@@ -438,8 +466,7 @@ impl Loader {
             Some(id) => id,
             None => row.needed_id(Kind::Person, 1)?,
         };
-        let person = Person { id, owner: row.id(2).unwrap_or_default() };
-        Ok(self.builder.person(person, &row.bytes(3))?)
+        Ok(self.builder.person(id, row.id(2).unwrap_or_default(), row.id(4), &row.bytes(3))?)
     }
 
     fn user(&mut self, row: &Row<'_>) -> Result<(), RowError> {
@@ -519,7 +546,25 @@ impl Loader {
     fn edit(&mut self, row: &Row<'_>) -> Result<(), RowError> {
         let id = row.needed_id(Kind::Edit, 0)?;
         self.records.edits += 1;
-        Ok(self.builder.edits(id)?)
+        let edit = edits::read(&row.bytes(1), &row.bytes(2));
+        Ok(self.builder.edit(id, row.number(3).unwrap_or(0), edit)?)
+    }
+
+    /// A face that belongs to nobody, or was removed, stands for no person.
+    fn face(&mut self, row: &Row<'_>) -> Result<(), RowError> {
+        let (id, asset) = (row.needed_id(Kind::Face, face::ID)?, row.needed_id(Kind::Face, face::ASSET)?);
+        if row.has(face::DELETED_AT) || !face::PERSON.iter().any(|&place| row.has(place)) {
+            return Ok(());
+        }
+        let [Some(width), Some(height), Some(x1), Some(y1), Some(x2), Some(y2)] =
+            face::NUMBERS.map(|place| row.number(place))
+        else {
+            return Ok(());
+        };
+        match FaceBox::new((width, height), (x1, y1), (x2, y2)) {
+            Some(place) => Ok(self.builder.face(id, asset, place)?),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,110 +5,57 @@
 //! wanted are asked for. This is the only asynchronous code about records; its runtime lives within one call.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::str::FromStr as _;
-use std::time::Duration;
+use std::future::poll_fn;
 
 use futures_core::Stream as _;
 use jiff::Timestamp;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::load::{Kind, Loader, Plan, RowError};
 use super::{Home, RecordError, RecordSource, Records};
-
-/// How long to wait for the server to answer at all.
-const CONNECT: Duration = Duration::from_secs(15);
-
-/// How long to wait for the next piece of an answer.
-const SILENCE: Duration = Duration::from_mins(2);
+use crate::immich::database::{self, Database, SILENCE, in_time, quoted, silent, words};
 
 /// One moment for all tables, no locks that disturb Immich, and values written as in a dump.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL bytea_output = 'hex'; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; \
     SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '30min'";
 
-/// Tables and columns. The catalog also tells those that this user may not read: that must be an error, not a gap.
-const COLUMNS: &str = "SELECT n.nspname::text, c.relname::text, a.attname::text FROM pg_catalog.pg_attribute a \
-    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname !~ '^(pg_|information_schema)' \
-    ORDER BY n.nspname, c.relname, a.attnum";
-
 const NOW: &str = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
 
 /// A running database.
 pub struct PostgresSource {
-    options: PgConnectOptions,
+    database: Database,
 }
 
 impl PostgresSource {
     /// From a `postgres://` URL. The error never repeats the URL, which may hold a password.
     pub fn new(url: &str) -> Result<Self, RecordError> {
-        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-        if !known {
-            let reason = "it does not begin with postgres://".to_owned();
-            return Err(RecordError::Address { reason });
-        }
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|error| RecordError::Address { reason: without_secrets(&error.to_string(), url) })?;
-        Ok(Self { options: options.application_name("photofsck").disable_statement_logging() })
+        Ok(Self { database: Database::new(url)? })
     }
 
-    /// The address without a password.
     fn address(&self) -> String {
-        let options = &self.options;
-        let (user, database) = (options.get_username(), options.get_database().unwrap_or_default());
-        match options.get_socket() {
-            Some(socket) => format!("postgres://{user}@/{database}?host={}", socket.display()),
-            None => format!("postgres://{user}@{}:{}/{database}", options.get_host(), options.get_port()),
-        }
-    }
-
-    async fn connect(&self) -> Result<PgConnection, RecordError> {
-        let address = self.address();
-        match tokio::time::timeout(CONNECT, self.options.connect()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(self.refused(address, &error)),
-            Err(_) => {
-                let reason = format!("no answer within {} seconds", CONNECT.as_secs());
-                Err(RecordError::Connect { address, reason })
-            }
-        }
-    }
-
-    fn refused(&self, address: String, error: &sqlx::Error) -> RecordError {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        let reason = words(error);
-        match code.as_deref() {
-            // Invalid authorization, no such database, no permission to connect.
-            Some(code) if code.starts_with("28") || matches!(code, "3D000" | "42501") => {
-                RecordError::Login { address, reason }
-            }
-            _ if matches!(error, sqlx::Error::Tls(_)) => {
-                let mode = match self.options.get_ssl_mode() {
-                    PgSslMode::Require => "require",
-                    PgSslMode::VerifyCa => "verify-ca",
-                    PgSslMode::VerifyFull => "verify-full",
-                    PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => "prefer",
-                };
-                RecordError::Connect { address, reason: format!("TLS (sslmode={mode}): {reason}") }
-            }
-            _ => RecordError::Connect { address, reason },
-        }
+        self.database.address()
     }
 
     async fn read(&self, progress: &mut dyn FnMut(u64)) -> Result<Records, RecordError> {
-        let mut connection = self.connect().await?;
+        let mut connection = self.database.connect().await?;
         let mut session =
             Session { address: self.address(), table: "the list of tables".to_owned(), rows: 0 };
         let mut loader = Loader::default();
         let begun = in_time(sqlx::raw_sql(BEGIN).execute(&mut connection)).await;
         begun.map_err(|reason| session.lost(reason))?;
         let as_of = session.as_of(&mut connection).await?;
-        let mut tables = session.tables(&mut connection).await?;
+        let mut tables = database::tables(&mut connection).await.map_err(|reason| session.lost(reason))?;
         // Assets first, so that the index meets them in the order of the table.
         tables.sort_by_key(|(name, _)| (Kind::named(name) != Some(Kind::Asset), name.clone()));
+        let shows = |(name, columns): &(String, Vec<String>)| {
+            name == "person" && columns.iter().any(|column| column == "faceAssetId")
+        };
+        let faces = tables.iter().any(shows);
         for (name, columns) in tables {
+            if Kind::named(&name) == Some(Kind::Face) && !faces {
+                continue;
+            }
             if let Some(plan) = loader.table(&name, &columns) {
                 let wanted: Vec<&String> =
                     columns.iter().filter(|column| plan.kind.columns().contains(&column.as_str())).collect();
@@ -131,10 +78,9 @@ impl PostgresSource {
 
 impl RecordSource for PostgresSource {
     fn load(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Records, RecordError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|error| RecordError::Connect { address: self.address(), reason: error.to_string() })?;
-        runtime.block_on(self.read(progress))
+        database::block_on(self.read(progress)).unwrap_or_else(|error| {
+            Err(RecordError::Connect { address: self.address(), reason: error.to_string() })
+        })
     }
 
     fn describe(&self) -> String {
@@ -167,25 +113,6 @@ impl Session {
         Ok(row.try_get::<String, _>(0).ok().and_then(|text| text.parse().ok()))
     }
 
-    /// All tables with their columns; those outside `public` with their schema.
-    async fn tables(&self, connection: &mut PgConnection) -> Result<Vec<(String, Vec<String>)>, RecordError> {
-        let rows = in_time(sqlx::raw_sql(COLUMNS).fetch_all(connection))
-            .await
-            .map_err(|reason| self.lost(reason))?;
-        let mut tables: Vec<(String, Vec<String>)> = Vec::new();
-        for row in rows {
-            let text =
-                |place: usize| row.try_get::<String, _>(place).map_err(|error| self.lost(words(&error)));
-            let (schema, table, column) = (text(0)?, text(1)?, text(2)?);
-            let name = if schema == "public" { table } else { format!("{schema}.{table}") };
-            match tables.last_mut().filter(|(last, _)| *last == name) {
-                Some((_, columns)) => columns.push(column),
-                None => tables.push((name, vec![column])),
-            }
-        }
-        Ok(tables)
-    }
-
     async fn copy(
         &mut self,
         connection: &mut PgConnection,
@@ -195,8 +122,8 @@ impl Session {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), RecordError> {
         let list: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
-        let query =
-            format!("COPY (SELECT {} FROM public.{}) TO STDOUT", list.join(", "), quoted(&self.table));
+        let (table, rows) = (quoted(&self.table), wanted(plan.kind));
+        let query = format!("COPY (SELECT {} FROM public.{table}{rows}) TO STDOUT", list.join(", "));
         let stream = in_time(connection.copy_out_raw(&query)).await.map_err(|reason| self.lost(reason))?;
         let mut stream = std::pin::pin!(stream);
         let mut rest: Vec<u8> = Vec::new();
@@ -247,42 +174,12 @@ impl Session {
     }
 }
 
-/// Waits for an answer, but not for ever; the error is in words.
-async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, String> {
-    match tokio::time::timeout(SILENCE, answer).await {
-        Ok(answer) => answer.map_err(|error| words(&error)),
-        Err(_) => Err(silent()),
+/// Which rows of a table are asked for: of faces, of which there are many, those that persons show.
+const fn wanted(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Face => " WHERE id IN (SELECT \"faceAssetId\" FROM public.person)",
+        _ => "",
     }
-}
-
-fn silent() -> String {
-    format!("the server said nothing for {} seconds", SILENCE.as_secs())
-}
-
-/// What happened, without the driver's own preamble.
-fn words(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(database) => database.message().to_owned(),
-        sqlx::Error::Io(error) => error.to_string(),
-        other => other.to_string(),
-    }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A message about a URL without anything that the URL says between its scheme and its host.
-fn without_secrets(message: &str, url: &str) -> String {
-    let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
-    let login = behind.rsplit_once('@').map_or("", |(login, _)| login);
-    let mut clean = message.to_owned();
-    for part in [login, login.split_once(':').map_or("", |(_, password)| password)] {
-        if !part.is_empty() {
-            clean = clean.replace(part, "***");
-        }
-    }
-    clean
 }
 
 #[cfg(test)]
@@ -303,7 +200,6 @@ mod tests {
             let error = PostgresSource::new(url).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         }
-        assert_eq!(without_secrets("bad p@x in u:p@x", "postgres://u:p@x@host/db"), "bad *** in ***");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::{AssetId, Orientation, Role};
+use crate::model::{Area, AssetId, FaceBox, Orientation, Role};
 
 /// Number of an asset in a [`RecordIndex`](super::RecordIndex).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,6 +150,28 @@ pub struct Person {
     pub id: AssetId,
     /// The owner.
     pub owner: AssetId,
+    /// The face that its thumbnail shows; `None` when none is chosen, or the records hold no box of it.
+    pub face: Option<Face>,
+}
+
+/// A face in a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Face {
+    /// The picture.
+    pub asset: AssetIdx,
+    /// Where in it.
+    pub place: FaceBox,
+}
+
+/// One of a user's edits of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Keep this part of the upright original.
+    Crop(Area),
+    /// Turn it by a multiple of 90 degrees, or mirror it.
+    Turn(Orientation),
+    /// Anything else.
+    Other,
 }
 
 impl AssetKind {

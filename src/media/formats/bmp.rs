@@ -8,10 +8,11 @@ use image::codecs::bmp::BmpDecoder;
 use image::error::ImageError;
 use image::{ColorType, ImageDecoder};
 
+use crate::media::structure::holes::{Field, Hole, Sample};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
 
 /// The family.
 pub struct Bmp;
@@ -21,8 +22,8 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "BMP",
     extensions: &["bmp", "dib"],
     recognised_by: "BM and a header of a known length",
-    proves: "header legal; all rows inside the file; run-length data decodes",
-    blind_to: "wrong samples: uncompressed rows have nothing to check",
+    proves: "header legal; all rows inside the file; run-length data decodes; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits",
+    blind_to: "other wrong samples: uncompressed rows have nothing to check",
     preview: true,
 }];
 
@@ -78,6 +79,19 @@ impl Header {
             1 | 2 if self.stored > 0 => Some(self.stored),
             _ => None,
         }
+    }
+
+    /// A block of other content in rows of whole bytes for each colour.
+    fn hole(self, bytes: &[u8]) -> Option<Hole> {
+        if !matches!((self.bits, self.compression), (24, 0) | (32, 0 | 3 | 6)) {
+            return None;
+        }
+        let start = usize::try_from(self.offset).ok()?;
+        let end = start.checked_add(usize::try_from(self.rows()?).ok()?)?;
+        let row = (end - start).checked_div(self.size.height as usize)?;
+        let left = usize::from(self.bits / 8);
+        let (range, sample) = (start..end, Sample::High(8));
+        Field { bytes, range, above: row, row, unit: 1, left, sample, phase: 0 }.hole()
     }
 }
 
@@ -148,6 +162,10 @@ fn examine(
         return Ok(());
     }
     within_limits(header.size, needs(header.size), limits)?;
+    if let Some(Hole { at, what }) = header.hole(bytes) {
+        examined.accuser = Some(own_check("search for foreign blocks"));
+        return Err(DecodeError::malformed(what, at as u64));
+    }
     let pixels = decode(bytes, header.bits)?;
     if target != Target::None {
         examined.pixels = Some(pixels);
@@ -180,6 +198,7 @@ fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
         exif_colorspace: None,
         // Of a palette's colours or of one channel.
         bits_per_sample: if bits == 16 { 5 } else { 8 },
+        panorama: None,
         video_frame: false,
     })
 }
@@ -203,7 +222,7 @@ fn refused(error: &ImageError) -> DecodeError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
 
     use super::super::testing::{examine_bytes, noise, prefixes};
     use super::*;
@@ -221,6 +240,21 @@ mod tests {
     fn pixels_come_back() {
         let pixels = examine_bytes(&Bmp, &encode(13, 7), Target::Full).unwrap();
         assert_eq!(pixels.samples, Samples::U8(noise(13 * 7 * 3)));
+    }
+
+    #[test]
+    fn a_foreign_sector_is_noticed() {
+        let (width, height) = (300u32, 60u32);
+        let grain = noise((width * height * 3) as usize);
+        let soft = |at: usize| u8::try_from(90 + at / 40 % 23).unwrap_or(0) + grain[at] % 6;
+        let samples: Vec<u8> = (0..grain.len()).map(soft).collect();
+        let mut bytes = Vec::new();
+        image::codecs::bmp::BmpEncoder::new(&mut bytes)
+            .encode(&samples, width, height, image::ExtendedColorType::Rgb8)
+            .unwrap();
+        assert!(examine_bytes(&Bmp, &bytes, Target::Full).is_ok());
+        bytes[20_480..20_992].copy_from_slice(&noise(512));
+        assert!(matches!(examine_bytes(&Bmp, &bytes, Target::Full), Err(DecodeError::Malformed { .. })));
     }
 
     #[test]

@@ -18,7 +18,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "GIF",
     extensions: &["gif"],
     recognised_by: "GIF87a or GIF89a",
-    proves: "block structure sound; the data of every frame has only codes that exist and gives all pixels",
+    proves: "block structure sound; the data of every frame has only codes that exist and gives exactly its pixels",
     blind_to: "wrong colours in colour tables; bytes after the trailer",
     preview: true,
 }];
@@ -98,12 +98,18 @@ fn examine(
     within_limits(outline.screen, needs(outline.screen, largest.unwrap_or_default(), target), limits)?;
     within_limits(largest.unwrap_or_default(), 0, limits)?;
     let mut oddity = None;
+    let mut overshoots = Vec::new();
     for (number, frame) in outline.frames.iter().enumerate() {
         let wanted = number == 0 && target != Target::None;
         let data = structure::read(bytes, frame, wanted)?;
-        if data.surplus > 0 {
-            let what = format!("{} bytes behind the pixels of frame {number}", data.surplus);
+        if data.surplus > 0 || data.extra > 0 {
+            let (bytes, extra) = (data.surplus, data.extra);
+            let what = format!("{bytes} bytes and {extra} pixels behind those of frame {number}");
             oddity = Some(DecodeError::malformed(what, frame.at as u64));
+        }
+        if data.overshoots(frame) {
+            let what = format!("the codes of frame {number} give {} pixels more than it has", data.extra);
+            overshoots.push(DecodeError::malformed(what, frame.at as u64));
         }
         if wanted {
             examined.pixels = Some(compose(bytes, &outline, frame, &data.indices));
@@ -111,6 +117,11 @@ fn examine(
     }
     if !outline.trailer {
         oddity = Some(DecodeError::truncated("the trailer is missing", bytes.len() as u64));
+    }
+    // More than half of several frames: the habit of their writer.
+    let habit = overshoots.len() > 1 && overshoots.len() * 2 > outline.frames.len();
+    if let Some(first) = overshoots.into_iter().next().filter(|_| !habit) {
+        return Err(first);
     }
     let by = examined.decoder.clone();
     examined.faults.extend(oddity.map(|error| Fault { error, by }));
@@ -155,6 +166,7 @@ fn compose(bytes: &[u8], outline: &Outline, frame: &Frame, indices: &[u8]) -> Pi
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: true,
     }
 }
@@ -257,5 +269,36 @@ mod tests {
         let mut zeroed = bytes;
         zeroed[middle..middle + 200].fill(0);
         assert!(examine_bytes(&Gif, &zeroed, Target::None).is_err());
+    }
+
+    #[test]
+    fn a_run_beyond_the_last_pixel_is_damage_and_whole_rows_are_a_habit() {
+        // The same data under a smaller size: the last run is cut, by some pixels or by a row.
+        let bytes = encode(false, None, 1);
+        let at = structure::walk(&bytes).frames[0].at;
+        let resized = |width: u8, height: u8| {
+            let mut resized = bytes.clone();
+            resized[at + 5] = width;
+            resized[at + 7] = height;
+            examine_bytes(&Gif, &resized, Target::None)
+        };
+        assert!(resized(40, 29).is_ok() && resized(30, 30).is_ok());
+        let runs = encode_runs(1199);
+        assert!(examine_bytes(&Gif, &encode_runs(1200), Target::None).is_ok());
+        assert!(matches!(examine_bytes(&Gif, &runs, Target::None), Err(DecodeError::Malformed { .. })));
+    }
+
+    /// Noise, and a run of one colour at the end; the descriptor says so many pixels in one row.
+    fn encode_runs(pixels: u16) -> Vec<u8> {
+        let mut out = Vec::new();
+        let palette: Vec<u8> = (0..=255u8).flat_map(|n| [n, 255 - n, n / 2]).collect();
+        let mut encoder = gif::Encoder::new(&mut out, 1200, 1, &palette).unwrap();
+        let mut indices = noise(1200);
+        indices[1150..].fill(7);
+        encoder.write_frame(&gif::Frame::from_indexed_pixels(1200, 1, indices, None)).unwrap();
+        drop(encoder);
+        let at = structure::walk(&out).frames[0].at;
+        out[at + 5..at + 7].copy_from_slice(&pixels.to_le_bytes());
+        out
     }
 }

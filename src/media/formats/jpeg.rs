@@ -5,10 +5,13 @@
 
 mod decode;
 #[cfg(test)]
+mod shift_tests;
+#[cfg(test)]
 mod tests;
 pub mod turbo;
 
 use crate::media::magic::{self, Magic, Signature};
+use crate::media::panorama::Panorama;
 use crate::media::structure::jpeg::{self as structure, Outline};
 use crate::media::structure::jpeg_walk::{self, Answer, Flaw};
 use crate::media::{Limits, Pixels, Source, exif};
@@ -29,8 +32,8 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "JPEG, MPO, INSP",
     extensions: &["jpg", "jpeg", "jpe", "jfif", "mpo", "insp"],
     recognised_by: "SOI marker and a second marker (ff d8 ff)",
-    proves: "marker structure sound up to EOI; every scan has only codes and coefficients that can be and ends exactly with its last unit, in every picture of a multi-picture index",
-    blind_to: "damage that leaves valid codes in place, such as some single flipped bits; bytes after EOI",
+    proves: "marker structure sound up to EOI; every scan has only codes and coefficients that can be and ends exactly with its last unit, in every picture of a multi-picture index; in pictures with grain, coded sequentially, no unit after which all that follows is brighter, darker or otherwise coloured",
+    blind_to: "damage that leaves valid codes in place and does not go on, or that changes levels by less than 3; in very small or progressive pictures more of it; bytes after EOI",
     preview: true,
 }];
 
@@ -111,6 +114,7 @@ fn examine(
                 examined.pixels = Some(Pixels {
                     orientation: examined.orientation,
                     icc: outline.icc(bytes),
+                    panorama: outline.xmp(bytes).and_then(Panorama::read),
                     exif_colorspace: facts.colorspace,
                     ..pixels
                 });
@@ -179,11 +183,11 @@ fn note(examined: &mut Examined, error: DecodeError) {
     examined.faults.push(Fault { error, by });
 }
 
-/// Bytes that the work holds: of pictures whose data comes in several scans a bit for each coefficient in our walk, and what
-/// decoding needs.
+/// Bytes that the work holds: in our walk, of pictures whose data comes in several scans a bit for each coefficient, of others
+/// some numbers for each block; and what decoding needs.
 fn needs(outline: &Outline, target: Target) -> u64 {
     let Some(frame) = &outline.frame else { return 64 << 20 };
-    let walk = (1 << 20) + if frame.progressive() { frame.samples() / 8 } else { 0 };
+    let walk = (1 << 20) + frame.samples() / if frame.progressive() { 8 } else { 4 };
     if target == Target::None { walk } else { walk + decode::needs(frame, outline.interleaved, target) }
 }
 

@@ -7,10 +7,11 @@ use std::io::Read;
 use flate2::read::ZlibDecoder;
 
 use crate::media::structure::bmff::{be16, be32, be64};
+use crate::media::structure::holes::{Field, Hole, Sample};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
 
 /// PSD and PSB.
 pub struct Psd;
@@ -20,8 +21,8 @@ static SPECS: [FormatSpec; 1] = [FormatSpec {
     name: "Photoshop (PSD, PSB)",
     extensions: &["psd", "psb"],
     recognised_by: "8BPS",
-    proves: "all sections lie inside the file, every row of the merged picture unpacks to its exact length",
-    blind_to: "layers; wrong bytes in an uncompressed merged picture",
+    proves: "all sections lie inside the file, every row of the merged picture unpacks to its exact length; no block that begins and ends with disk sectors breaks an uncompressed one",
+    blind_to: "layers; other wrong bytes in an uncompressed merged picture",
     preview: true,
 }];
 
@@ -143,6 +144,27 @@ impl Header {
     }
 }
 
+impl Header {
+    /// A block of other content in a merged picture that begins at `start` and is not compressed.
+    fn hole(&self, bytes: &[u8], start: usize) -> Option<Hole> {
+        let (unit, sample) = match (self.depth, self.mode) {
+            (8, mode) if mode != Mode::Indexed => (1, Sample::High(8)),
+            (16, _) => (2, Sample::Big),
+            _ => return None,
+        };
+        if be16(bytes, start)? != 0 {
+            return None;
+        }
+        let plane = usize::try_from(self.plane_bytes()).ok()?;
+        let row = self.row_bytes();
+        (0..self.channels).find_map(|channel| {
+            let first = plane.checked_mul(channel)?.checked_add(start + 2)?;
+            let range = first..first.checked_add(plane)?;
+            Field { bytes, range, above: row, row, unit, left: unit, sample, phase: 0 }.hole()
+        })
+    }
+}
+
 /// The bytes that are left to read.
 struct Cursor<'b> {
     bytes: &'b [u8],
@@ -237,7 +259,12 @@ fn examine(
     if depth == Depth::Structure && target == Target::None {
         return Ok(());
     }
+    let start = cursor.at;
     let planes = planes(&header, &mut cursor)?;
+    if let Some(Hole { at, what }) = header.hole(&bytes, start) {
+        examined.accuser = Some(own_check("search for foreign blocks"));
+        return Err(DecodeError::malformed(what, at as u64));
+    }
     if resources.merged == Some(false) {
         return Err(DecodeError::unsupported("saved without a merged picture (maximize compatibility off)"));
     }
@@ -408,6 +435,7 @@ impl Merged {
             icc: resources.icc,
             exif_colorspace: resources.facts.colorspace,
             bits_per_sample: u8::try_from(header.depth).unwrap_or(8),
+            panorama: None,
             video_frame: false,
         }
     }

@@ -15,6 +15,7 @@ use rawler::rawimage::{BlackLevel, RawPhotometricInterpretation, WhiteLevel};
 use rawler::rawsource::RawSource;
 use rawler::{RawImage, RawImageData, RawlerError};
 
+use crate::media::retag::retag;
 use crate::media::structure::jpeg_walk::Flaw;
 use crate::media::structure::raw::{self, Tiff};
 use crate::media::structure::{bmff, mp4};
@@ -36,8 +37,8 @@ static SPECS: [FormatSpec; 1] = [FormatSpec {
         "x3f", "gpr",
     ],
     recognised_by: "the makers' magic numbers; TIFF structure with a DNG version, sensor data, or a raw's name and a camera's",
-    proves: "every strip, tile and preview lies inside the file; JPEG data, lossless too, is right to its end; Sony's blocks keep to their limits; no disk sector breaks uncompressed data; the sensor data decodes",
-    blind_to: "other wrong samples in uncompressed data; damage inside the makers' own codes (NEF, RW2, ORF, CR3, CRW, X3F) that the decoder accepts, but for zeroed sectors of the TIFF-based ones",
+    proves: "every strip, tile and preview lies inside the file; JPEG data, lossless too, is right to its end; Sony's blocks keep to their limits; Canon's CRW and Kodak's DC50 codes end with their data; no disk sector breaks uncompressed data; the sensor data decodes",
+    blind_to: "other wrong samples in uncompressed data; damage inside the makers' other codes (NEF, RW2, ORF, CR3, X3F) that the decoder accepts, but for zeroed sectors of the TIFF-based ones",
     preview: true,
 }];
 
@@ -213,7 +214,8 @@ fn check_data(found: Family, bytes: &[u8]) -> Result<(), Flaw> {
         Family::Tiff => Tiff::new(bytes).map_or(Ok(()), |tiff| tiff.check_data()),
         Family::Raf => raw::check_raf_data(bytes),
         Family::Mrw => raw::check_mrw_data(bytes),
-        Family::Cr3 | Family::Crw | Family::X3f | Family::Arri => Ok(()),
+        Family::Crw => raw::check_crw_data(bytes),
+        Family::Cr3 | Family::X3f | Family::Arri => Ok(()),
     }
 }
 
@@ -247,7 +249,7 @@ pub fn embedded_picture(
 ) -> Option<Pixels> {
     let bytes = source.load(limits).ok()?;
     let found = family(&bytes)?;
-    let jpeg = embedded_jpeg(found, &bytes, min_short_side)?;
+    let jpeg = embedded_jpeg(found, source, &bytes, min_short_side)?;
     let inside = Source::new(source.file(), jpeg.len() as u64, Some(jpeg), "jpg");
     let mut examined = Jpeg.examine(MediaFormat::Jpeg, &inside, Depth::Full, target, limits);
     let mut pixels = examined.pixels.take().filter(|_| examined.problem.is_none())?;
@@ -261,16 +263,43 @@ pub fn embedded_picture(
     Some(pixels)
 }
 
+/// The same picture as the file that it is, turned and named as the raw says, with its size as shown: what Immich takes for the
+/// full-size picture. `None` also where its tags cannot be set.
+pub fn embedded_file(
+    source: &Source<'_>,
+    min_short_side: u32,
+    limits: &Limits,
+) -> Option<(Vec<u8>, PixelSize)> {
+    let bytes = source.load(limits).ok()?;
+    let found = family(&bytes)?;
+    let jpeg = embedded_jpeg(found, source, &bytes, min_short_side)?;
+    let described = described(found, source, &bytes);
+    let orientation = described.as_deref().and_then(Tiff::new).as_ref().and_then(Tiff::orientation);
+    let facts = described.as_deref().map(exif::read).unwrap_or_default();
+    let file = retag(jpeg, orientation, facts.colorspace.as_deref())?;
+    let size = jpeg_size(jpeg)?;
+    let turned = orientation.is_some_and(Orientation::transposes);
+    Some((file, if turned { size.transposed() } else { size }))
+}
+
 /// The largest JPEG inside whose shorter side is at least this long.
 ///
 /// Immich's order of tags (`JpgFromRaw2`, `JpgFromRaw`, `PreviewJXL`, `PreviewImage`) comes to the largest in practice;
 /// previews in JPEG XL are not looked for.
-fn embedded_jpeg(found: Family, bytes: &[u8], min_short_side: u32) -> Option<&[u8]> {
+fn embedded_jpeg<'b>(
+    found: Family,
+    source: &Source<'_>,
+    bytes: &'b [u8],
+    min_short_side: u32,
+) -> Option<&'b [u8]> {
     let candidates: Vec<&[u8]> = match found {
         Family::Tiff => Tiff::new(bytes)?.jpegs(),
         Family::Raf => raw::raf_jpeg(bytes).into_iter().collect(),
         Family::Mrw => raw::mrw_tiff(bytes).and_then(Tiff::new)?.jpegs(),
-        Family::Cr3 | Family::Crw | Family::X3f | Family::Arri => return None,
+        Family::Cr3 => {
+            raw::cr3_jpegs(source, bytes).into_iter().filter_map(|range| bytes.get(range)).collect()
+        }
+        Family::Crw | Family::X3f | Family::Arri => return None,
     };
     let sized = candidates.into_iter().filter_map(|jpeg| Some((jpeg_size(jpeg)?, jpeg)));
     let (size, jpeg) = sized.max_by_key(|(size, _)| size.pixels())?;
@@ -368,6 +397,7 @@ fn pixels(
         icc: None,
         exif_colorspace: facts.colorspace.clone(),
         bits_per_sample: bits(facts),
+        panorama: None,
         video_frame: false,
     })
 }
@@ -448,6 +478,32 @@ mod tests {
         assert!(!is_plausible([24.7, 1.0, 26.3, f32::NAN]));
         let [red, green, blue, _] = grey_world(&[100, 200, 50, 100, 200, 50]);
         assert!((red - 2.0).abs() < 0.02 && (green - 1.0).abs() < 0.02 && (blue - 4.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_cameras_own_picture_is_taken_as_it_is_and_turned_as_the_raw_says() {
+        let jpeg = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x1e\0\x28\x01\x01\x11\0\xff\xda\0\x02data\xff\xd9";
+        let length = u32::try_from(jpeg.len()).unwrap_or(0);
+        let mut raw = b"II\x2a\0\x08\0\0\0\x03\0".to_vec();
+        for (tag, value) in [(0x0111_u16, 50), (0x0112, 6), (0x0117, length)] {
+            raw.extend(tag.to_le_bytes());
+            raw.extend(4_u16.to_le_bytes());
+            raw.extend([1, 0, 0, 0]);
+            raw.extend(u32::to_le_bytes(value));
+        }
+        raw.extend([0; 4]);
+        raw.extend(jpeg);
+        let nowhere = std::fs::File::open("/dev/null").ok();
+        let Some(nowhere) = nowhere.as_ref() else { return };
+        let source = Source::new(nowhere, raw.len() as u64, Some(&raw), "nef");
+        let limits = Limits::default();
+        let found = embedded_file(&source, 30, &limits);
+        let Some((file, size)) = found else { unreachable!("no JPEG was found") };
+        assert_eq!(size, PixelSize::new(30, 40));
+        assert!(file.starts_with(b"\xff\xd8\xff\xe1") && file.ends_with(jpeg.get(2..).unwrap_or_default()));
+        let block = exif::read(file.get(6..).unwrap_or_default());
+        assert_eq!(block.orientation.map(Orientation::exif), Some(6));
+        assert_eq!(embedded_file(&source, 31, &limits), None);
     }
 
     #[test]

@@ -182,14 +182,36 @@ fn frame(bytes: &[u8], at: &mut usize, transparent: Option<u8>) -> Result<Frame,
 pub struct Pixels {
     /// Colour indices in stored order, when they were wanted.
     pub indices: Vec<u8>,
-    /// Bytes of data behind the end of the picture.
+    /// Bytes of data behind the end code.
     pub surplus: usize,
+    /// Pixels that the codes give beyond the last of the frame.
+    pub extra: usize,
+    /// The last pixel of the frame stands inside the run of a code.
+    pub torn: bool,
+    /// Codes that were read.
+    pub codes: usize,
     /// The end code was not there.
     pub no_end_code: bool,
 }
 
 /// Pixels for which there is room before the first is read.
 const RESERVE: usize = 1 << 20;
+
+impl Pixels {
+    /// Whether the codes contradict the size of their frame: they go on beyond its last pixel, in the middle of a run or up to
+    /// a proper end, and not to the end of some row, as in a frame that was cut by its header alone.
+    ///
+    /// A run of pixels of another length than before shows so, in every second case: in the others pixels are missing.
+    /// Short streams may come from anybody's hand and are left alone.
+    pub const fn overshoots(&self, frame: &Frame) -> bool {
+        let whole_rows = (self.extra as u64).is_multiple_of(frame.size.width as u64);
+        let meant = self.torn || (!self.no_end_code && self.surplus <= 1);
+        self.extra > 0 && meant && !whole_rows && self.codes >= PROOF
+    }
+}
+
+/// Codes of a stream that is long enough to be a program's work.
+const PROOF: usize = 200;
 
 /// Reads all LZW data of a frame. Every code must exist, and the codes must give all pixels. Keeps the indices only if
 /// `keep` is set.
@@ -218,14 +240,12 @@ pub fn read(bytes: &[u8], frame: &Frame, keep: bool) -> Result<Pixels, DecodeErr
             match lzw.step(code) {
                 Step::Clear => {}
                 Step::Run(length) => {
-                    if keep {
+                    if keep && done < wanted {
                         lzw.write(code, length, wanted, &mut out.indices);
                     }
+                    out.codes += 1;
+                    out.torn |= done < wanted && done + length > wanted;
                     done += length;
-                    if done > wanted {
-                        out.surplus = done - wanted;
-                        return Ok(out);
-                    }
                 }
                 Step::End if done < wanted => {
                     let what = format!("a frame's data ends after {done} of {wanted} pixels");
@@ -233,6 +253,13 @@ pub fn read(bytes: &[u8], frame: &Frame, keep: bool) -> Result<Pixels, DecodeErr
                 }
                 Step::End => {
                     out.surplus = total - used;
+                    out.extra = done - wanted;
+                    return Ok(out);
+                }
+                Step::Wrong if done >= wanted => {
+                    out.surplus = total - used;
+                    out.extra = done - wanted;
+                    out.no_end_code = true;
                     return Ok(out);
                 }
                 Step::Wrong => {
@@ -247,6 +274,7 @@ pub fn read(bytes: &[u8], frame: &Frame, keep: bool) -> Result<Pixels, DecodeErr
         let what = format!("a frame's data ends after {done} of {wanted} pixels");
         return Err(DecodeError::malformed(what, end as u64));
     }
+    out.extra = done - wanted;
     out.no_end_code = true;
     Ok(out)
 }

@@ -72,11 +72,13 @@ fn facts_come_back_whatever_the_order_of_rows() {
     builder.asset(&asset(video, "upload/again.mp4")).unwrap();
     builder
         .person(
-            Person { id: id(50), owner },
+            id(50),
+            owner,
+            None,
             format!("/data/thumbs/{owner}/{}/{}.jpeg", nest(id(50)), id(50)).as_bytes(),
         )
         .unwrap();
-    builder.person(Person { id: id(51), owner }, b"").unwrap();
+    builder.person(id(51), owner, None, b"").unwrap();
     builder.profile(owner, b"/data/profile/x.png").unwrap();
     let index = builder.finish();
 

@@ -34,7 +34,7 @@ fn encode(width: usize, height: usize, settings: &[(ffi::TJPARAM, i32)]) -> Vec<
 }
 
 /// Encodes samples of three channels, or four for `TJPF_CMYK`.
-fn compress(
+pub fn compress(
     samples: &[u8],
     width: usize,
     height: usize,

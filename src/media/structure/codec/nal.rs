@@ -154,7 +154,7 @@ fn check_unit(family: Family, unit: &[u8], pictures: &mut Pictures) -> Result<bo
         }
     };
     // Emulation prevention; only in slices, since user data of sloppy writers is none of our business.
-    match impossible_bytes(unit).filter(|_| is_slice) {
+    match impossible_bytes(unit, MAX_PADDING).filter(|_| is_slice) {
         Some(at) => Err(Flaw::new(at, "bytes that cannot occur inside a slice")),
         None => Ok(is_slice),
     }
@@ -234,10 +234,11 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Where a byte triple stands that emulation prevention makes impossible, padding at the end excepted.
-pub fn impossible_bytes(unit: &[u8]) -> Option<usize> {
+/// Where a byte triple stands that emulation prevention makes impossible (H.264 7.4.1, H.265 7.4.2). Up to `padding` zero
+/// bytes at the end are excepted.
+pub fn impossible_bytes(unit: &[u8], padding: usize) -> Option<usize> {
     let zeros = unit.iter().rev().take_while(|&&byte| byte == 0).count();
-    let kept = if zeros <= MAX_PADDING { unit.len() - zeros } else { unit.len() };
+    let kept = if zeros <= padding { unit.len() - zeros } else { unit.len() };
     let unit = unit.get(..kept)?;
     memchr::memmem::find_iter(unit, b"\0\0")
         .find(|&place| unit.get(place + 2).is_some_and(|&third| third < 3))
@@ -307,9 +308,9 @@ mod tests {
 
     #[test]
     fn zeros_inside_a_unit_are_impossible_padding_is_not() {
-        assert_eq!(impossible_bytes(b"\x26\x01\xaf\0\0\0\0\x55"), Some(3));
-        assert_eq!(impossible_bytes(b"\x26\x01\xaf\0\0\x03\0\0\x03\x01\x80"), None);
-        assert_eq!(impossible_bytes(b"\x26\x01\xaf\x80\0\0\0\0\0\0"), None);
+        assert_eq!(impossible_bytes(b"\x26\x01\xaf\0\0\0\0\x55", MAX_PADDING), Some(3));
+        assert_eq!(impossible_bytes(b"\x26\x01\xaf\0\0\x03\0\0\x03\x01\x80", MAX_PADDING), None);
+        assert_eq!(impossible_bytes(b"\x26\x01\xaf\x80\0\0\0\0\0\0", MAX_PADDING), None);
     }
 
     proptest! {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::media::Source;
 use crate::media::structure::bmff::{self, be16, be32};
+use crate::media::structure::codec::nal;
 use crate::media::structure::{av1, hevc};
 use crate::model::DecodeError;
 
@@ -302,7 +303,7 @@ fn walk_hevc(source: &Source<'_>, index: &Index, item: &Item, whole: bool) -> Re
     };
     let mut at = 0;
     for unit in &units {
-        if let Some(place) = impossible_bytes(unit) {
+        if let Some(place) = nal::impossible_bytes(unit, MAX_PADDING) {
             return Ok(damaged("bytes that cannot occur inside an HEVC unit".into(), at + prefix + place));
         }
         at += prefix + unit.len();
@@ -362,28 +363,4 @@ pub fn plain_stream(source: &Source<'_>, index: &Index, id: u32) -> Result<Optio
         stream.extend_from_slice(unit);
     }
     Ok(Some(stream))
-}
-
-/// Where a byte triple stands that emulation prevention makes impossible (H.265 7.4.2), padding at the end excepted.
-pub fn impossible_bytes(unit: &[u8]) -> Option<usize> {
-    let zeros = unit.iter().rev().take_while(|&&byte| byte == 0).count();
-    let kept = if zeros <= MAX_PADDING { unit.len() - zeros } else { unit.len() };
-    let unit = unit.get(..kept)?;
-    memchr::memmem::find_iter(unit, b"\0\0")
-        .find(|&place| unit.get(place + 2).is_some_and(|&third| third < 3))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn zeros_inside_a_unit_are_impossible_padding_is_not() {
-        assert_eq!(impossible_bytes(b"\x26\x01\xaf\0\0\0\0\x55"), Some(3));
-        assert_eq!(impossible_bytes(b"\x26\x01\xaf\0\0\x03\0\0\x03\x01\x80"), None);
-        assert_eq!(impossible_bytes(b"\x26\x01\xaf\x80\0\0\0\0\0\0"), None);
-        let mut zeroed = b"\x26\x01\xaf".to_vec();
-        zeroed.resize(512, 0);
-        assert_eq!(impossible_bytes(&zeroed), Some(3));
-    }
 }

@@ -20,11 +20,29 @@ pub struct Bits<'a> {
     count: i32,
 }
 
+/// A place in the supply to come back to.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    at: usize,
+    clean: usize,
+    held: u64,
+    count: i32,
+}
+
 impl<'a> Bits<'a> {
     pub fn new(data: &'a [u8]) -> Self {
         let mut bits = Self { data, at: 0, clean: 0, held: 0, count: 0 };
         bits.find_clean();
         bits
+    }
+
+    pub const fn mark(&self) -> Mark {
+        Mark { at: self.at, clean: self.clean, held: self.held, count: self.count }
+    }
+
+    /// Goes on at a mark in the same data.
+    pub const fn resume(data: &'a [u8], mark: Mark) -> Self {
+        Self { data, at: mark.at, clean: mark.clean, held: mark.held, count: mark.count }
     }
 
     fn find_clean(&mut self) {

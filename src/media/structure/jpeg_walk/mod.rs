@@ -13,11 +13,14 @@ mod geometry;
 mod lossless;
 mod progressive;
 mod samples;
+mod seam;
 mod sequential;
+mod shift;
 mod standard;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod walker;
 
 use super::jpeg::{self, Outline};
@@ -102,6 +105,14 @@ trait Coding {
 
     /// Follows one unit (MCU).
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip>;
+
+    /// Forgets what was noted behind so many units.
+    fn rewind(&mut self, _units: usize) {}
+
+    /// Whether the picture, up to its end, shows what belongs so many units farther on.
+    fn displaced(&self, _by: usize) -> bool {
+        false
+    }
 }
 
 /// Follows all units of a scan and the restart markers between them; gives the number of the unit that is wrong.
@@ -125,7 +136,7 @@ fn follow<C: Coding>(
             result.map_err(|slip| (unit, slip))?;
         }
         done = end;
-        if C::TELLING && surplus(*bits, coding) {
+        if C::TELLING && surplus(*bits, coding, done) {
             return Err((done, Slip::Wrong("more units than the picture has")));
         }
         coding.restart().map_err(|slip| (done, slip))?;
@@ -139,18 +150,26 @@ fn follow<C: Coding>(
 
 /// Whether units go on up to the next marker: some before were lost, or read as fewer.
 ///
-/// The data behind the last unit has to be no padding and then nothing but whole units with padding of ones. Spare bytes of
-/// cameras do not look so; they stand behind a byte that is padded.
-fn surplus<C: Coding>(mut bits: Bits<'_>, coding: &mut C) -> bool {
+/// The data behind the last unit of `done` has to be nothing but whole units with padding of ones. Spare bytes of cameras do not
+/// look so; they stand behind a byte that is padded. Where the last unit may be padded too, the picture has to tell.
+fn surplus<C: Coding>(mut bits: Bits<'_>, coding: &mut C, done: usize) -> bool {
     bits.refill();
-    if bits.padding_is_even() {
-        return false;
-    }
+    let even = bits.padding_is_even();
+    let more = if bits.at_marker() { None } else { further_units(bits, coding) };
+    coding.rewind(done);
+    more.is_some_and(|more| !even || coding.displaced(more))
+}
+
+/// How many units there are up to the next marker, if there is nothing else.
+fn further_units<C: Coding>(mut bits: Bits<'_>, coding: &mut C) -> Option<usize> {
+    let mut count = 0;
     while !bits.at_marker() {
-        if coding.unit(&mut bits).is_err() || bits.exhausted() {
-            return false;
+        coding.unit(&mut bits).ok()?;
+        if bits.exhausted() {
+            return None;
         }
         bits.refill();
+        count += 1;
     }
-    bits.padding_is_ones()
+    bits.padding_is_ones().then_some(count)
 }

@@ -1,13 +1,17 @@
 //! Blocks of sequential pictures (ITU-T T.81 F.2.2): DC and all AC coefficients together.
 
 use super::bits::Bits;
+use super::shift::Levels;
 use super::tables::{Huffman, Range, Runs};
+use super::trail::Trail;
 use super::{Coding, Slip};
 
 /// One component of a sequential scan.
 pub struct Part<'t> {
     /// Blocks of each unit.
     pub blocks: usize,
+    /// How many of them lie side by side.
+    pub columns: usize,
     pub dc: &'t Huffman,
     pub ac: &'t Huffman,
     /// The fast way through `ac`.
@@ -17,11 +21,13 @@ pub struct Part<'t> {
     pub last: i32,
     /// A coefficient of the block is so large that its samples are worth a look.
     pub loud: bool,
+    pub levels: Levels,
 }
 
 /// A scan of one or more components.
 pub struct Sequential<'t> {
     pub parts: Vec<Part<'t>>,
+    pub trail: Trail,
 }
 
 impl Coding for Sequential<'_> {
@@ -36,12 +42,29 @@ impl Coding for Sequential<'_> {
 
     #[inline]
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        self.trail.begin_unit(bits, &self.parts);
         for part in &mut self.parts {
-            for _ in 0..part.blocks {
+            let (mut top, mut bottom) = (0, 0);
+            let lowest = part.blocks - part.columns;
+            for number in 0..part.blocks {
                 part.block(bits)?;
+                top += if number < part.columns { part.last } else { 0 };
+                bottom += if number >= lowest { part.last } else { 0 };
             }
+            part.levels.push((top, bottom));
         }
         Ok(())
+    }
+
+    fn rewind(&mut self, units: usize) {
+        self.trail.rewind(units);
+        for part in &mut self.parts {
+            part.levels.truncate(units);
+        }
+    }
+
+    fn displaced(&self, by: usize) -> bool {
+        self.trail.displaced(&self.parts, by)
     }
 }
 
@@ -106,16 +129,23 @@ impl Part<'_> {
     /// Goes once more through a block whose codes are right, for its values.
     #[cold]
     fn samples(&self, mut bits: Bits<'_>) -> Result<(), Slip> {
-        let mut block = [0; 64];
-        bits.refill();
-        let size = self.dc.symbol(&mut bits)?;
-        bits.skip(size.into());
+        let mut block = self.values(&mut bits)?;
         let [dc, ..] = &mut block;
         *dc = self.last;
+        if self.range.possible(&block) { Ok(()) } else { Err(Slip::Wrong("samples out of range")) }
+    }
+
+    /// The quantised values of a block in zig-zag order, DC as a difference.
+    pub fn values(&self, bits: &mut Bits<'_>) -> Result<[i32; 64], Slip> {
+        let mut block = [0; 64];
+        bits.refill();
+        let size = self.dc.symbol(bits)?;
+        let [dc, ..] = &mut block;
+        *dc = bits.signed(size.into());
         let mut index = 1usize;
         while index < 64 {
             bits.refill();
-            let symbol = self.ac.symbol(&mut bits)?;
+            let symbol = self.ac.symbol(bits)?;
             index += usize::from(symbol >> 4);
             match (symbol, block.get_mut(index)) {
                 (0, _) => break,
@@ -124,6 +154,6 @@ impl Part<'_> {
             }
             index += 1;
         }
-        if self.range.possible(&block) { Ok(()) } else { Err(Slip::Wrong("samples out of range")) }
+        Ok(block)
     }
 }

@@ -192,6 +192,11 @@ impl Range {
         Self { most, quiet, fast_size, steps: steps.copied(), half: 128 << extra, loud, dc_sizes, ac_sizes }
     }
 
+    /// The quantisation table, for pictures of 8 bits per sample.
+    pub fn steps(&self) -> Option<&Steps> {
+        self.steps.as_ref().filter(|_| self.half == 128)
+    }
+
     /// Whether an encoder can have made this block.
     pub fn possible(&self, block: &[i32; 64]) -> bool {
         self.steps.as_ref().is_none_or(|steps| samples::possible(block, steps, self.half.into()))

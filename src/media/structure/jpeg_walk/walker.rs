@@ -5,8 +5,10 @@ use super::geometry::{Geometry, Plane};
 use super::lossless::{self, Lossless, Picture};
 use super::progressive::{Ac, DcPart, FirstDc, MoreDc};
 use super::sequential::{self, Sequential};
+use super::shift::{Levels, Shift};
 use super::standard;
 use super::tables::{Huffman, Range, Runs, Steps};
+use super::trail::{Layout, Trail};
 use super::{Answer, Coding, Flaw, Slip, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
 use crate::model::DecodeError;
@@ -305,6 +307,12 @@ impl<'a> Walker<'a> {
         if plan.parts.len() == 1 { 1 } else { self.geometry.planes.get(plane).map_or(0, factors) }
     }
 
+    /// How many of them lie side by side.
+    fn columns_in_unit(&self, plan: &Plan, plane: usize) -> usize {
+        let columns = |plane: &Plane| usize::from(plane.component.h);
+        if plan.parts.len() == 1 { 1 } else { self.geometry.planes.get(plane).map_or(1, columns) }
+    }
+
     fn sequential(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
         // Components with the same tables share the look-ups.
         let kind = |&(plane, _, ac): &(usize, usize, usize)| {
@@ -316,6 +324,7 @@ impl<'a> Walker<'a> {
             let fresh = first(part) == number;
             runs.push(if fresh { Some(Runs::new(table(&self.ac, part.2)?, range.fast_size)) } else { None });
         }
+        let units = self.units(plan);
         let mut parts = Vec::new();
         for (part, range) in plan.parts.iter().zip(ranges) {
             let &(plane, dc, ac) = part;
@@ -323,15 +332,37 @@ impl<'a> Walker<'a> {
             let (dc, ac) = (table(&self.dc, dc)?, table(&self.ac, ac)?);
             parts.push(sequential::Part {
                 blocks: self.in_unit(plan, plane),
+                columns: self.columns_in_unit(plan, plane),
                 dc,
                 ac,
                 runs,
                 range,
                 last: 0,
                 loud: false,
+                // No unit takes less than two bits.
+                levels: Levels::with_capacity((units.0 * units.1).min(scan.data.len() * 4)),
             });
         }
-        self.run(bytes, scan, plan, &mut Sequential { parts })
+        let trail = Trail::new(Layout { units, interval: self.interval });
+        let mut coding = Sequential { parts, trail };
+        self.run(bytes, scan, plan, &mut coding)?;
+        let data = bytes.get(scan.data.clone()).unwrap_or_default();
+        let Some((shift, place)) = coding.trail.shift(data, &mut coding.parts) else { return Ok(()) };
+        Err(Stop::Wrong(self.shifted(plan, &shift, scan.data.start + place)))
+    }
+
+    fn shifted(&self, plan: &Plan, shift: &Shift, at: usize) -> Flaw {
+        let (across, down) = self.units(plan);
+        let id = plan.parts.get(shift.part).and_then(|part| self.geometry.planes.get(part.0));
+        let what = format!(
+            "component {} is {:+.0} levels off from unit {} of {} on",
+            id.map_or(0, |plane| plane.component.id),
+            shift.levels,
+            shift.unit,
+            across * down
+        );
+        let error = DecodeError::malformed(what, at as u64);
+        Flaw { error, sound_until: Some(share(shift.unit, across, down)) }
     }
 
     fn progressive_dc(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
@@ -442,7 +473,16 @@ impl<'a> Walker<'a> {
                 return Err(Stop::Wrong(Flaw { error, sound_until: Some(share(unit, across, down)) }));
             }
         }
+        bits.refill();
+        let padded = bits.padding_is_even();
         let left = bits.left_over();
+        // Cameras that leave bytes behind write sequential pictures.
+        if self.frame.progressive() && left > 0 && !padded {
+            return Err(wrong(
+                format!("{left} bytes left over after the last unit of a scan without padding"),
+                at,
+            ));
+        }
         if left > SPARE_BYTES {
             return Err(wrong(format!("{left} bytes left over after the last unit of a scan"), at));
         }

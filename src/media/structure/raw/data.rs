@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use super::{Directory, Tiff, field, tag};
 use crate::media::structure::bmff::be16;
-use crate::media::structure::holes::{Field, GRID, Hole, LINE_ENDS, Sample, has_converted_line_ends};
+use crate::media::structure::holes::{
+    Field, GRID, Hole, LINE_ENDS, Sample, has_converted_line_ends, left_of,
+};
 use crate::media::structure::jpeg_walk::{self, Answer, Flaw};
 use crate::media::structure::tiff::packing;
 use crate::model::DecodeError;
@@ -39,6 +41,10 @@ impl Tiff<'_> {
                 self.holds_sensor_data(directory) || self.number(directory, tag::CANON_SLICES).is_some();
             let extents = self.extents(directory);
             let compression = self.number(directory, tag::COMPRESSION).unwrap_or(1);
+            if self.is_radc(directory) {
+                self.check_radc(directory)?;
+                continue;
+            }
             let count = extents.len();
             for (index, extent) in extents.iter().enumerate() {
                 let data = self.bytes.get(extent.clone()).unwrap_or_default();
@@ -99,7 +105,8 @@ impl Tiff<'_> {
             return Ok(());
         }
         let range = first.start..first.start.saturating_add(due);
-        search(self.bytes, range, row, if mosaic { 2 } else { 1 }, unit, sample)
+        let (rows, period) = if mosaic { (2, 2) } else { (1, samples) };
+        search(self.bytes, range, row, rows, (unit, left_of(unit, bits, period)), sample)
     }
 
     /// Sony ARW2: every 16 bytes hold the largest and the smallest of 16 pixels, and where they are.
@@ -149,11 +156,11 @@ fn search(
     range: Range<usize>,
     row: usize,
     rows: usize,
-    unit: usize,
+    (unit, left): (usize, usize),
     sample: Sample,
 ) -> Result<(), Flaw> {
     let (start, len) = (range.start, range.len());
-    let field = Field { bytes, range, above: row.saturating_mul(rows), row, unit, sample, phase: 0 };
+    let field = Field { bytes, range, above: row.saturating_mul(rows), row, unit, left, sample, phase: 0 };
     match field.hole() {
         Some(Hole { at, what }) => Err(Flaw {
             error: DecodeError::malformed(what, at as u64),
@@ -182,7 +189,7 @@ fn is_large(jpeg: &[u8]) -> bool {
 }
 
 /// Walks a JPEG inside the file, and gives places from the start of the file.
-fn check_jpeg_data(data: &[u8], start: usize) -> Result<(), Flaw> {
+pub(super) fn check_jpeg_data(data: &[u8], start: usize) -> Result<(), Flaw> {
     let Answer::Wrong(Flaw { error, sound_until }) = jpeg_walk::walk_stream(None, data) else {
         return Ok(());
     };
@@ -226,7 +233,7 @@ fn check_zeros(bytes: &[u8], extent: &Range<usize>) -> Result<(), Flaw> {
     Ok(())
 }
 
-fn check_line_ends(bytes: &[u8]) -> Result<(), Flaw> {
+pub(super) fn check_line_ends(bytes: &[u8]) -> Result<(), Flaw> {
     if has_converted_line_ends(bytes) {
         return Err(Flaw { error: DecodeError::malformed(LINE_ENDS, None), sound_until: None });
     }
@@ -245,7 +252,7 @@ pub fn check_mrw_data(bytes: &[u8]) -> Result<(), Flaw> {
     let bits = u32::from(bytes.get(32).copied().unwrap_or(0));
     let Some((unit, sample)) = packing(bits, true) else { return Ok(()) };
     let row = width * bits as usize / 8;
-    search(bytes, start..start.saturating_add(row * height), row, 2, unit, sample)
+    search(bytes, start..start.saturating_add(row * height), row, 2, (unit, left_of(unit, bits, 2)), sample)
 }
 
 /// Fuji RAF: the preview, and uncompressed 16-bit sensor data.
@@ -269,5 +276,5 @@ pub fn check_raf_data(bytes: &[u8]) -> Result<(), Flaw> {
         return check_zeros(bytes, &(start..start.saturating_add(count)));
     };
     // The mosaic of X-Trans sensors repeats after six rows.
-    search(bytes, start..start.saturating_add(count), row, 6, 2, Sample::Little)
+    search(bytes, start..start.saturating_add(count), row, 6, (2, 12), Sample::Little)
 }

@@ -8,8 +8,14 @@ use crate::model::{DecodeError, Orientation, PixelSize};
 
 use super::bmff::{be16, be32};
 
+mod bits;
+mod ciff;
+mod cr3;
 mod data;
+mod kodak;
 
+pub use ciff::{check_crw, check_crw_data};
+pub use cr3::cr3_jpegs;
 pub use data::{check_mrw_data, check_raf_data};
 
 /// Directories of one file; cameras write fewer than twenty.
@@ -328,32 +334,6 @@ pub fn mrw_tiff(bytes: &[u8]) -> Option<&[u8]> {
         at = (at + 8).checked_add(len)?;
     }
     None
-}
-
-/// Canon CRW (CIFF): the directory stands at the end; its entries lie before it.
-pub fn check_crw(bytes: &[u8]) -> Result<(), DecodeError> {
-    let little = |at: usize| be32(bytes, at).map(|value| value.swap_bytes() as usize);
-    let start = little(2).unwrap_or(0);
-    let last = bytes.len().saturating_sub(4);
-    let lost = || DecodeError::truncated("the directory at the end is not there", Some(bytes.len() as u64));
-    let heap = bytes.len().checked_sub(start).ok_or_else(lost)?;
-    let directory = little(last).filter(|&offset| offset.saturating_add(6) <= heap).ok_or_else(lost)?;
-    let at = start + directory;
-    let count = usize::from(be16(bytes, at).map_or(0, u16::swap_bytes));
-    inside(bytes, "directory", at, 2 + count * 10)?;
-    for index in 0..count {
-        let place = at + 2 + index * 10;
-        let kind = be16(bytes, place).map_or(0, u16::swap_bytes);
-        let (len, offset) = (little(place + 2).unwrap_or(0), little(place + 6).unwrap_or(0));
-        // The two highest bits say that the value stands in the entry itself.
-        if kind & 0xC000 == 0 && offset.saturating_add(len) > heap {
-            return Err(DecodeError::malformed(
-                format!("entry {kind:04X} lies outside the file"),
-                place as u64,
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Sigma X3F: the last four bytes point at the directory, whose sections lie before it.

@@ -2,17 +2,21 @@
 
 use std::ops::Range;
 
+use super::floats::foreign_numbers;
 use super::layout::Layout;
 use super::{Page, Wrong};
-use crate::media::structure::holes::{Field, Hole, LINE_ENDS, Sample, has_converted_line_ends};
+use crate::media::structure::holes::{Field, Hole, LINE_ENDS, Sample, has_converted_line_ends, left_of};
 use crate::model::DecodeError;
 
 /// Looks for blocks of other content in the rows of an uncompressed page.
 pub fn foreign_block(bytes: &[u8], page: &Page, big_endian: bool) -> Option<Wrong> {
-    let (unit, sample) = sample(page, big_endian)?;
-    if has_converted_line_ends(bytes) {
+    if page.compression == 1 && has_converted_line_ends(bytes) {
         return Some(Wrong { error: DecodeError::malformed(LINE_ENDS, None), row: None });
     }
+    if let Some(Hole { at, what }) = foreign_numbers(bytes, page, big_endian) {
+        return Some(Wrong { error: DecodeError::malformed(what, at as u64), row: None });
+    }
+    let (unit, sample) = sample(page, big_endian)?;
     let layout = Layout::of(page).ok()?;
     let mut rows: Option<(Range<usize>, u32, usize)> = None;
     for (index, extent) in page.extents.iter().enumerate() {
@@ -48,7 +52,13 @@ fn search(
     let start = range.start;
     // Neighbours of one colour stand two rows apart on a sensor with a mosaic.
     let above = if page.photometric == 32_803 { row.checked_mul(2)? } else { row };
-    let field = Field { bytes, range, above, row, unit, sample, phase: 0 };
+    let period = match page.photometric {
+        32_803 => 2,
+        _ if page.planar => 1,
+        _ => page.samples as usize,
+    };
+    let left = left_of(unit, page.first_bits(), period);
+    let field = Field { bytes, range, above, row, unit, left, sample, phase: 0 };
     let Hole { at, what } = field.hole()?;
     let row = u32::try_from((at - start) / row.max(1)).unwrap_or(u32::MAX).saturating_add(first);
     Some(Wrong { error: DecodeError::malformed(what, at as u64), row: Some(row.min(page.size.height)) })

@@ -8,7 +8,8 @@
 //! **Derivation.** With `e(i) = |v(i) - v(i above)|`, three things are asked of a sector boundary `s` before it is called
 //! the edge of a foreign block, all with margins of a factor of `JUMP`:
 //!
-//! 1. at `s` itself, `e` jumps: it is small for the last `FINE` samples before and large for the first behind;
+//! 1. at `s` itself, `e` jumps: it is small for the last `FINE` samples before and large for the first behind, and the
+//!    picture has no edge of its own at that column in the row beside the block;
 //! 2. along the whole first row of the block, `e` is large against the same columns of the row before, in at least three
 //!    of four windows, while in the row before the block it is so in one of five at most;
 //! 3. the same upside down at the end, where the block is shorter than a row: there it is a feature one row high, and both
@@ -19,10 +20,15 @@
 //! are left alone. How often pictures fulfil the rules by chance was measured by shifting the grid through other phases
 //! than the disk's: see `docs/tiff-raw.md`.
 //!
+//! Rules 5 and 6 are about noise and about blocks that are there twice: see their modules.
+//!
 //! Runs of one value (zeros, FF) have rule 4: the run itself must begin and end within `SLACK` bytes of the grid, or reach
 //! the end of the data, while the rows above and below clearly hold something else there.
 
 use std::ops::Range;
+
+mod noise;
+mod repeats;
 
 /// Sectors of disks.
 pub const GRID: usize = 512;
@@ -36,12 +42,25 @@ const JUMP: u64 = 3;
 const STEP: u64 = 2;
 /// Windows between an edge and the end of a row.
 const MARGIN: usize = 2;
+/// Samples of a row below which there are too few to know an edge by.
+const NARROW: usize = 256;
 /// Bytes by which a run of zeros may be longer than the block: dark samples beside it.
 const SLACK: usize = 8;
 /// Line ends, and carriage returns alone, that are no chance.
 const LINES: usize = 64;
 /// A run that reaches the end of the data, and begins anywhere.
 const LONG: usize = 4096;
+
+/// Bytes from a sample to the one like it at its left, for samples of so many bits in units of so many bytes: `period` is after
+/// how many samples the same colour comes again.
+pub const fn left_of(unit: usize, bits: u32, period: usize) -> usize {
+    let colour = bits as usize * period;
+    let (mut bytes, limit) = (unit, unit * 64);
+    while bytes < limit && (colour == 0 || !(bytes * 8).is_multiple_of(colour)) {
+        bytes += unit;
+    }
+    bytes
+}
 
 /// What [`has_converted_line_ends`] means.
 pub const LINE_ENDS: &str =
@@ -71,6 +90,8 @@ pub struct Field<'b> {
     pub row: usize,
     /// Bytes from sample to sample.
     pub unit: usize,
+    /// Bytes from a sample to the one like it at its left.
+    pub left: usize,
     /// How they are read.
     pub sample: Sample,
     /// Where the grid stands; 0 but in tests.
@@ -101,7 +122,7 @@ impl Field<'_> {
                 return Some(hole);
             }
         }
-        self.tail()
+        self.tail().or_else(|| self.noise()).or_else(|| self.repeated())
     }
 
     fn len(&self) -> usize {
@@ -157,10 +178,15 @@ impl Field<'_> {
         (at - self.range.start).div_ceil(self.unit)
     }
 
+    /// Bytes at both ends of a row where the picture may have edges of its own: in small pictures all is small.
+    fn margin(&self) -> usize {
+        (MARGIN * WINDOW * self.unit).min(self.row / 8)
+    }
+
     /// Whether a boundary is so near to the end of a row that the picture itself may have an edge there.
     fn near_row_end(&self, at: usize) -> bool {
         let column = (at - self.range.start) % self.row;
-        let margin = MARGIN * WINDOW * self.unit;
+        let margin = self.margin();
         column < margin || column + margin > self.row
     }
 
@@ -181,7 +207,8 @@ impl Field<'_> {
 
     /// Rules 1 to 3 at a sector boundary.
     fn edge_at(&self, boundary: usize) -> Option<Hole> {
-        if boundary <= self.range.start || self.near_row_end(boundary) {
+        let too_narrow = self.row < NARROW * self.unit;
+        if boundary <= self.range.start || too_narrow || self.near_row_end(boundary) {
             return None;
         }
         let (at, span, end) = (self.index(boundary), self.span(), self.samples());
@@ -212,6 +239,11 @@ impl Field<'_> {
     /// A block shorter than a row: both its ends are edges, and all around is sound.
     fn short_block(&self, boundary: usize, at: usize) -> Option<Hole> {
         let (span, end) = (self.span(), self.samples());
+        let sector = self.index(boundary + GRID);
+        // A block of other content is so from its first sector on; asked first, for the search costs much.
+        if sector + span * 2 + FINE > end || !self.share(at..sector, Side::Begin).may_be_foreign() {
+            return None;
+        }
         for stop in (boundary + GRID..boundary + self.above).step_by(GRID) {
             let to = self.index(stop);
             if to + span * 2 + FINE > end {
@@ -249,7 +281,20 @@ impl Field<'_> {
             self.roughness(inside, count)
                 > times * (self.roughness(outside, count) + self.floor() * count as u64)
         };
-        jump(inside, outside, FINE, JUMP) && jump(nearest_inside, nearest_outside, near, STEP)
+        jump(inside, outside, FINE, JUMP)
+            && jump(nearest_inside, nearest_outside, near, STEP)
+            && !self.has_own_edge(at, side)
+    }
+
+    /// Whether the sound row beside the block has an edge at the same column: then it is one of the picture's.
+    fn has_own_edge(&self, at: usize, side: Side) -> bool {
+        let span = self.span();
+        let (beside, inside) = match side {
+            Side::Begin => (at - span, at),
+            Side::End => (at + span, at + span - FINE),
+        };
+        let sum = |from: usize| (from..from + FINE).map(|index| u64::from(self.value(index))).sum::<u64>();
+        sum(beside).abs_diff(sum(beside - FINE)) * 2 > self.roughness(inside, FINE)
     }
 
     /// Rule 2: windows along the samples that differ more than usual from those above (or below).
@@ -379,101 +424,14 @@ impl Share {
         self.windows > 0 && self.rough * 4 >= self.windows * 3 && self.alive * 2 >= self.windows
     }
 
+    const fn may_be_foreign(self) -> bool {
+        self.rough * 2 >= self.windows
+    }
+
     const fn is_sound(self) -> bool {
         self.rough * 5 <= self.windows + 4
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "tests")]
-
-    use super::*;
-
-    const ROW: usize = 1801;
-
-    fn noise(state: &mut u64) -> u64 {
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        *state >> 33
-    }
-
-    /// A soft gradient with a little noise, as a camera's sky.
-    fn picture(rows: usize) -> Vec<u8> {
-        let mut state = 0x1234_5678_9ABC_DEF1;
-        (0..rows * ROW)
-            .map(|at| (60 + at % ROW * 60 / ROW + at / ROW / 2) as u8 + (noise(&mut state) % 5) as u8)
-            .collect()
-    }
-
-    fn hole(bytes: &[u8], phase: usize) -> Option<Hole> {
-        let field = Field {
-            bytes,
-            range: 8..bytes.len(),
-            above: ROW,
-            row: ROW,
-            unit: 1,
-            sample: Sample::High(8),
-            phase,
-        };
-        field.hole()
-    }
-
-    #[test]
-    fn a_sound_picture_has_no_hole_at_any_phase() {
-        let bytes = picture(120);
-        assert!((0..GRID).step_by(37).all(|phase| hole(&bytes, phase).is_none()));
-    }
-
-    #[test]
-    fn blocks_on_the_grid_are_found_and_others_are_the_pictures() {
-        let sound = picture(120);
-        for value in [Some(0), Some(0xFF), None] {
-            for len in [1024usize, 4096, 16_384] {
-                // Neither end near the end of a row.
-                let at = GRID * 101;
-                let mut state = 77;
-                let mut wrong = sound.clone();
-                wrong[at..at + len].fill_with(|| value.unwrap_or_else(|| (noise(&mut state) & 0xFF) as u8));
-                assert_eq!(hole(&wrong, 0).map(|hole| hole.at), Some(at), "{value:?} {len}");
-                assert_eq!(hole(&wrong, 100), None, "{value:?} {len}");
-            }
-        }
-    }
-
-    #[test]
-    fn black_areas_borders_and_lines_are_content() {
-        let sound = picture(120);
-        let mut black = sound.clone();
-        // A black box, a black border below, a black line.
-        for row in 30..60 {
-            black[row * ROW + 300..row * ROW + 1100].fill(0);
-        }
-        black[100 * ROW + 8..].fill(0);
-        black[80 * ROW + 8..81 * ROW + 8].fill(0);
-        assert!((0..GRID).all(|phase| hole(&black, phase).is_none()));
-        assert_eq!(hole(&vec![0; 64 * ROW], 0), None);
-    }
-
-    #[test]
-    fn a_tail_of_zeros_that_begins_inside_a_row_is_found() {
-        let mut bytes = picture(120);
-        let cut = 70 * ROW + 700;
-        bytes[cut..].fill(0);
-        assert!(hole(&bytes, 0).is_some());
-    }
-
-    #[test]
-    fn converted_line_ends_are_told_from_binary_data() {
-        let mut state = 5;
-        let binary: Vec<u8> = (0..100_000).map(|_| (noise(&mut state) & 0xFF) as u8).collect();
-        assert!(!has_converted_line_ends(&binary));
-        let converted: Vec<u8> = binary
-            .iter()
-            .flat_map(|&byte| if byte == b'\n' { vec![b'\r', b'\n'] } else { vec![byte] })
-            .collect();
-        assert!(has_converted_line_ends(&converted));
-        assert!(!has_converted_line_ends(&b"\r\n".repeat(500)));
-    }
-}
+mod tests;

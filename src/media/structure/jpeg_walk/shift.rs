@@ -1,0 +1,450 @@
+//! Whether the DC prediction went wrong: a damaged code that leaves valid codes behind it makes all blocks that follow brighter,
+//! darker or otherwise coloured, by the same amount, up to the end of the scan.
+//!
+//! In the picture that is a step between rows of units with a jog: it runs along the top of one row from the damaged unit to the
+//! right edge, and along the top of the next row from the left edge to below that unit. Nothing that can be seen makes such a step:
+//! a horizon has no jog, a tilted one no two level parts, and objects are not equally much brighter than their surroundings
+//! all along. Drawings may have such steps, so pictures without grain are left alone.
+//!
+//! What is looked at are differences between the rows of samples on both sides of the boundary between two rows of units, each
+//! averaged over the width of a unit. All values are levels of 8-bit samples.
+
+use std::ops::Range;
+
+/// Fewer units in a row, or rows, tell too little.
+pub const ACROSS: usize = 16;
+pub const DOWN: usize = 4;
+
+/// The least change of level that is looked for: smaller ones are hardly visible.
+const LEAST: f32 = 3.0;
+/// How far, in deviations of medians, the step has to be clear of all that is beside it. Among some thousand sound pictures none
+/// has 2.5, and of the narrow ones none more than 10.
+const CERTAIN: f32 = 6.0;
+/// The same where there are few units in a row.
+const CERTAIN_IN_NARROW: f32 = 20.0;
+const NARROW: usize = 32;
+/// How many times more a step may vary along its way than the picture does beside it.
+const UNEVEN: f32 = 2.0;
+/// The largest share of units that continue exactly; drawings have more.
+const FLAT: f32 = 0.3;
+/// Stretches of fewer units have no middle value that means much.
+const SHORTEST: usize = 4;
+/// How far stretches of a step may overlap with others, as a share of the step, when whole blocks are compared.
+const MERIT: f32 = -0.75;
+/// How many places of a scan are looked at closely.
+const CLOSE_LOOKS: usize = 3;
+
+/// A place where a step may begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Suspect {
+    /// The first unit behind it.
+    pub unit: usize,
+    merit: f32,
+}
+
+/// A change of level that is not in what was encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shift {
+    /// The first unit that is certainly wrong.
+    pub unit: usize,
+    /// Which component of the scan changes most, and by how much.
+    pub part: usize,
+    pub levels: f32,
+    /// How clear it is.
+    pub score: f32,
+}
+
+/// Sums over any range of a sequence.
+struct Sums(Vec<f64>);
+
+impl Sums {
+    fn new(values: impl Iterator<Item = f32>) -> Self {
+        let mut sum = 0.0;
+        Self(
+            std::iter::once(0.0)
+                .chain(values.map(|value| {
+                    sum += f64::from(value);
+                    sum
+                }))
+                .collect(),
+        )
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "a mean of such numbers")]
+    fn mean(&self, range: Range<usize>) -> f32 {
+        let at = |index: usize| self.0.get(index).copied().unwrap_or(0.0);
+        ((at(range.end) - at(range.start)) / range.len().max(1) as f64) as f32
+    }
+}
+
+/// Which differences belong to a step that begins at a unit, and which ones before and behind are to be without it.
+#[derive(Clone)]
+struct Parts {
+    before: Range<usize>,
+    inside: Range<usize>,
+    behind: Range<usize>,
+}
+
+impl Parts {
+    /// Of differences from `start` to `end`.
+    fn of(unit: usize, across: usize, start: usize, end: usize) -> Self {
+        Self {
+            before: unit.saturating_sub(across).max(start)..unit,
+            inside: unit..unit + across,
+            behind: (unit + across).min(end)..(unit + 2 * across).min(end),
+        }
+    }
+
+    /// Stretches of so many units: those of the step, and the others.
+    fn stretches(&self, length: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+        let forth = |range: &Range<usize>| {
+            let (start, end) = (range.start, range.end);
+            (start..end).step_by(length).map(move |at| at..at + length).filter(move |part| part.end <= end)
+        };
+        let back = |range: &Range<usize>| {
+            let (start, end) = (range.start, range.end);
+            (1..=range.len() / length)
+                .map(move |number| end - number * length..end - (number - 1) * length)
+                .filter(move |part| part.start >= start)
+        };
+        let inside = forth(&self.inside).chain(back(&self.inside)).collect();
+        (inside, back(&self.before).chain(forth(&self.behind)).collect())
+    }
+}
+
+/// Sums of DC coefficients of one component, unit by unit: over the blocks at the top of each, and over those at the bottom.
+pub type Levels = Vec<(i32, i32)>;
+
+/// Where a step may begin in the levels of one component, all rows of `across` units, of which so many make a level of samples.
+/// A quick look, by means of whole blocks.
+pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect> {
+    let below = levels.get(across..).unwrap_or_default().iter().zip(levels);
+    let differences = below.map(|(below, above)| below.0 - above.1);
+    let mut sizes: Vec<u32> = differences.clone().step_by(17).map(i32::unsigned_abs).collect();
+    let middle = sizes.len() / 2;
+    let typical = if sizes.is_empty() { 0 } else { *sizes.select_nth_unstable(middle).1 };
+    let clip = typical.max(level as u32).clamp(1, 1 << 12).cast_signed() * 6;
+    // Sums over a few rows fit, whatever the sum from the start is.
+    let mut sum = 0i32;
+    let mut sums = Vec::with_capacity(levels.len() + across + 1);
+    sums.resize(across + 1, 0);
+    sums.extend(differences.map(|difference| {
+        sum = sum.wrapping_add(difference.clamp(-clip, clip));
+        sum
+    }));
+    // Above the first row and below the last one there is no difference.
+    sums.resize(levels.len() + across + 1, sum);
+    let at = |offset: usize| sums.get(offset..).unwrap_or_default();
+    let (before, inside, behind) = (at(0), at(across), at(2 * across));
+    // Twice the sum over a row of the step, without the rows before and behind.
+    let contrasts = before.iter().zip(inside).zip(behind).zip(at(3 * across)).map(|(((a, b), c), d)| {
+        let (left, right) = (b.wrapping_sub(*a), d.wrapping_sub(*c));
+        2 * c.wrapping_sub(*b) - left - right
+    });
+    let least = (LEAST * 0.7 * level * 2.0 * across as f32) as i32;
+    let near = across / 8;
+    let mut found = Vec::new();
+    let mut peak: Option<(usize, i32)> = None;
+    for (unit, contrast) in (across..).zip(contrasts) {
+        // The highest one far and wide, once it is passed.
+        if let Some((place, height)) = peak
+            && unit > place + near
+        {
+            found.extend(quick(&sums, place, height.signum(), across, levels.len()));
+            peak = None;
+        }
+        if contrast.abs() > peak.map_or(least, |(_, height)| height.abs()) {
+            peak = Some((unit, contrast));
+        }
+    }
+    found
+}
+
+/// Compares means of stretches.
+fn quick(sums: &[i32], unit: usize, sign: i32, across: usize, end: usize) -> Option<Suspect> {
+    let length = across / 6;
+    let (inside, outside) = Parts::of(unit, across, across, end).stretches(length);
+    let sum = |part: Range<usize>| {
+        let at = |index: usize| sums.get(index).copied().unwrap_or(0);
+        sign * at(part.end).wrapping_sub(at(part.start))
+    };
+    let all = |parts: &[Range<usize>]| {
+        parts.iter().map(|part| sum(part.clone())).sum::<i32>() / parts.len().max(1) as i32
+    };
+    let contrast = all(&inside) - all(&outside);
+    let lowest = inside.into_iter().map(sum).min()?;
+    let highest = outside.into_iter().map(sum).max()?;
+    let merit = (lowest - highest) as f32 / contrast.max(1) as f32;
+    (merit > MERIT).then_some(Suspect { unit, merit })
+}
+
+/// The most promising ones.
+pub fn strongest(mut suspects: Vec<Suspect>) -> Vec<Suspect> {
+    suspects.sort_by(|a, b| b.merit.total_cmp(&a.merit));
+    suspects.truncate(CLOSE_LOOKS);
+    suspects
+}
+
+/// The rows of units that [`judge`] has to know for a suspect in `row`.
+pub fn rows_around(row: usize, down: usize) -> Range<usize> {
+    row.saturating_sub(2)..(row + 3).min(down)
+}
+
+/// What is known of the upper and lower edges of units.
+pub struct Rows {
+    across: usize,
+    /// Per component: the step of a DC coefficient.
+    steps: Vec<f32>,
+    /// Per row and component, where known.
+    edges: Vec<Option<Vec<Vec<(f32, f32)>>>>,
+}
+
+impl Rows {
+    pub fn new(across: usize, down: usize, steps: Vec<f32>) -> Self {
+        Self { across, steps, edges: vec![None; down] }
+    }
+
+    pub fn has(&self, row: usize) -> bool {
+        self.edges.get(row).is_some_and(Option::is_some)
+    }
+
+    /// Per component, the first and the last row of samples of each unit.
+    pub fn set(&mut self, row: usize, edges: Vec<Vec<(f32, f32)>>) {
+        if let Some(place) = self.edges.get_mut(row) {
+            *place = Some(edges);
+        }
+    }
+
+    /// The differences along the tops of these rows of units, in one sequence.
+    fn differences(&self, part: usize, rows: Range<usize>) -> Vec<f32> {
+        let edges = |row: usize| self.edges.get(row).and_then(Option::as_ref).and_then(|row| row.get(part));
+        let boundary = |row: usize| {
+            let pairs = edges(row - 1).into_iter().flatten().zip(edges(row).into_iter().flatten());
+            pairs.map(|((_, above), (below, _))| below - above)
+        };
+        rows.flat_map(boundary).collect()
+    }
+}
+
+/// The differences around a suspect: a sequence for each component.
+struct Field {
+    across: usize,
+    /// The unit of the first difference.
+    start: usize,
+    parts: Vec<Vec<f32>>,
+    /// Less noise than this is not believed.
+    floors: Vec<f32>,
+}
+
+/// A close look: the clearest step that begins near the suspect, in its row, if it is clear enough.
+pub fn judge(rows: &Rows, suspect: Suspect) -> Option<Shift> {
+    let across = rows.across;
+    let row = suspect.unit / across;
+    let known = row.saturating_sub(1).max(1)..(row + 3).min(rows.edges.len());
+    if row == 0 || row + 1 >= rows.edges.len() {
+        return None;
+    }
+    let start = known.start * across;
+    let parts: Vec<_> = (0..rows.steps.len()).map(|part| rows.differences(part, known.clone())).collect();
+    if parts.iter().any(|part| part.len() != known.len() * across) {
+        return None;
+    }
+    let floors = rows.steps.iter().map(|step| (step / 2.0).max(0.5)).collect();
+    let field = Field { across, start, parts, floors };
+    let near = across / 8;
+    // A jog near the ends of a row does not show.
+    let from = suspect.unit.saturating_sub(near).max(row * across + SHORTEST);
+    let to = (suspect.unit + near).min(row * across + across - SHORTEST);
+    let shifts = field.places(from..to + 1).into_iter().filter_map(|unit| field.clearest(unit - start));
+    let least = if across < NARROW { CERTAIN_IN_NARROW } else { CERTAIN };
+    shifts.filter(|shift| shift.score >= least).max_by(|a, b| a.score.total_cmp(&b.score))
+}
+
+impl Field {
+    /// For each component, the unit where the contrast is highest, and its neighbours.
+    fn places(&self, units: Range<usize>) -> Vec<usize> {
+        let mut places = Vec::new();
+        for part in &self.parts {
+            let sums = Sums::new(part.iter().copied());
+            let contrast = |unit: usize| {
+                let parts = Parts::of(unit - self.start, self.across, 0, part.len());
+                (sums.mean(parts.inside) - (sums.mean(parts.before) + sums.mean(parts.behind)) / 2.0).abs()
+            };
+            let best = units.clone().max_by(|&a, &b| contrast(a).total_cmp(&contrast(b)));
+            places.extend(
+                best.into_iter().flat_map(|best| best - 1..best + 2).filter(|unit| units.contains(unit)),
+            );
+        }
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// The clearest step that begins at this place: of all components together, or of one.
+    fn clearest(&self, at: usize) -> Option<Shift> {
+        let end = self.parts.first().map_or(0, Vec::len);
+        let parts = Parts::of(at, self.across, 0, end);
+        if self.flat(&parts) {
+            return None;
+        }
+        let steps: Vec<(f32, f32)> =
+            self.parts.iter().zip(&self.floors).map(|(part, &floor)| step(part, &parts, floor)).collect();
+        let (part, levels) =
+            steps.iter().map(|step| step.0).enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
+        if levels.abs() < LEAST {
+            return None;
+        }
+        let alone = (0..steps.len()).map(Some).filter(|_| steps.len() > 1);
+        let score = std::iter::once(None)
+            .chain(alone)
+            .map(|only| self.score(&steps, only, &parts, at))
+            .fold(f32::MIN, f32::max);
+        Some(Shift { unit: self.start + at, part, levels, score })
+    }
+
+    /// Whether too many units of the first component continue exactly.
+    fn flat(&self, parts: &Parts) -> bool {
+        let Some(first) = self.parts.first() else { return true };
+        let of = |range: &Range<usize>| first.get(range.clone()).unwrap_or_default();
+        let level = median(&mut of(&parts.inside).to_vec());
+        let equal =
+            |values: &[f32], level: f32| values.iter().filter(|&&value| (value - level).abs() < 0.05).count();
+        let exact =
+            equal(of(&parts.inside), level) + equal(of(&parts.before), 0.0) + equal(of(&parts.behind), 0.0);
+        let all = parts.inside.len() + parts.before.len() + parts.behind.len();
+        exact as f32 > FLAT * all as f32
+    }
+
+    /// How far every stretch of the step is clear of every stretch beside it, in deviations of a median.
+    fn score(&self, steps: &[(f32, f32)], only: Option<usize>, parts: &Parts, at: usize) -> f32 {
+        // Components weigh as much as they tell; the noise of the sum is 1.
+        let chosen = |part: usize| only.is_none_or(|only| only == part);
+        let weight = |part: usize, (step, noise): (f32, f32)| if chosen(part) { step / noise } else { 0.0 };
+        let weights: Vec<f32> = steps.iter().enumerate().map(|(part, &step)| weight(part, step)).collect();
+        let whole = weights.iter().map(|weight| weight * weight).sum::<f32>().sqrt().max(0.01);
+        let end = self.parts.first().map_or(0, Vec::len);
+        let mut sum = vec![0.0; end];
+        for ((part, weight), (_, noise)) in self.parts.iter().zip(weights).zip(steps) {
+            for (sum, value) in sum.iter_mut().zip(part) {
+                *sum += value * weight / (noise * whole);
+            }
+        }
+        let length = (self.across / 6).max(SHORTEST);
+        let (mut inside, mut outside) = parts.stretches(length);
+        // What is beside the jog in the same row, however short.
+        let column = (self.start + at) % self.across;
+        let (left, right) = (column.min(length), (self.across - column).min(length));
+        inside.extend([at..at + right, at + self.across - left..at + self.across]);
+        outside.extend([
+            at.saturating_sub(left)..at,
+            (at + self.across).min(end)..(at + self.across + right).min(end),
+        ]);
+        let middles = |ranges: Vec<Range<usize>>| {
+            let some = ranges.into_iter().filter_map(|range| sum.get(range)).filter(|part| !part.is_empty());
+            some.map(|part| median(&mut part.to_vec())).collect::<Vec<f32>>()
+        };
+        let extent = |values: Vec<f32>| {
+            values.iter().fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)))
+        };
+        let (step, beside) = (extent(middles(inside)), extent(middles(outside)));
+        // The step is as even as what is beside it: two pictures on one page are not.
+        if step.1 - step.0 > UNEVEN * (beside.1 - beside.0) + 2.0 {
+            return f32::MIN;
+        }
+        (step.0 - beside.1) * (length.min(20) as f32).sqrt()
+    }
+}
+
+/// The step of one component, and the noise: medians.
+fn step(values: &[f32], parts: &Parts, floor: f32) -> (f32, f32) {
+    let of = |range: &Range<usize>| values.get(range.clone()).unwrap_or_default();
+    let mut inside = of(&parts.inside).to_vec();
+    let mut outside = [of(&parts.before), of(&parts.behind)].concat();
+    let (high, low) = (median(&mut inside), median(&mut outside));
+    let mut deviations: Vec<f32> = inside.iter().map(|value| (value - high).abs()).collect();
+    deviations.extend(outside.iter().map(|value| (value - low).abs()));
+    (high - low, median(&mut deviations).max(floor))
+}
+
+/// The upper one of the middle values; 0 of none.
+fn median(values: &mut [f32]) -> f32 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+    use super::*;
+
+    const WIDE: usize = 60;
+    const HIGH: usize = 12;
+
+    /// Noise from -1 to 1.
+    fn noise(seed: usize) -> f32 {
+        let bits = (seed.wrapping_add(1)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((bits ^ bits >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// The clearest step in a picture of one component whose units have this brightness, with noise.
+    fn look(brightness: impl Fn(usize, usize) -> f32, grain: f32) -> Option<Shift> {
+        let value = |unit: usize| brightness(unit % WIDE, unit / WIDE) + grain * noise(unit);
+        let levels: Levels = (0..WIDE * HIGH).map(|unit| (value(unit) as i32, value(unit) as i32)).collect();
+        let mut rows = Rows::new(WIDE, HIGH, vec![1.0]);
+        for row in 0..HIGH {
+            let edges = (0..WIDE).map(|column| (value(row * WIDE + column), value(row * WIDE + column)));
+            rows.set(row, vec![edges.collect()]);
+        }
+        strongest(suspects(&levels, WIDE, 1.0)).into_iter().find_map(|suspect| judge(&rows, suspect))
+    }
+
+    /// The ground of all pictures: brighter to the right and below.
+    fn ground(x: usize, y: usize) -> f32 {
+        100.0 + x as f32 / 4.0 + y as f32
+    }
+
+    #[test]
+    fn all_units_from_one_on_are_off() {
+        for (from, by) in
+            [(5 * WIDE + 20, 25.0), (7 * WIDE + 50, -12.0), (WIDE + 9, 12.0), (10 * WIDE + 30, 15.0)]
+        {
+            let off = |x, y| ground(x, y) + if y * WIDE + x >= from { by } else { 0.0 };
+            let shift = look(off, 2.0).unwrap_or_else(|| panic!("{from} {by}"));
+            assert!(
+                shift.unit.abs_diff(from) <= 1 && (shift.levels - by).abs() < 3.0,
+                "{shift:?} for {from}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_pictures_show_is_no_shift() {
+        let brighter = |yes: bool| if yes { 40.0 } else { 0.0 };
+        let scenes: [(&str, fn(usize, usize) -> bool); 7] = [
+            ("nothing", |_, _| false),
+            ("a horizon", |_, y| y >= 6),
+            ("a tilted horizon", |x, y| 10 * y >= 55 + x / 6),
+            ("a steep roof", |x, y| 6 * y >= x),
+            ("a banner", |x, y| (4..6).contains(&y) && x >= 20),
+            ("bars of a film", |_, y| !(2..10).contains(&y)),
+            ("two pictures side by side", |x, y| y >= 5 && x > 30 || y >= 8 && x < 28),
+        ];
+        for (name, scene) in scenes {
+            let shift = look(|x, y| ground(x, y) + brighter(scene(x, y)), 2.0);
+            assert_eq!(shift, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn drawings_and_small_changes_are_left_alone() {
+        let off = |by: f32| move |x, y| 100.0 + if y * WIDE + x >= 5 * WIDE + 20 { by } else { 0.0 };
+        assert_eq!(look(off(40.0), 0.0), None);
+        assert_eq!(look(off(2.0), 1.0), None);
+        // No step is clear of so much noise.
+        assert_eq!(look(off(10.0), 60.0), None);
+    }
+}
