@@ -121,7 +121,7 @@ const IMPRESSION_SIZE: u32 = THUMBHASH_SIDE;
 impl RenderJob {
     /// Whether the pictures that show everything are made from the whole picture: Immich reduces nothing where that is
     /// wanted too, or before it changes to linear light.
-    fn from_whole(&self) -> bool {
+    fn keeps_whole(&self) -> bool {
         let wanted = |spec: &RenderSpec| spec.role == Role::Fullsize && spec.view == View::Whole;
         self.linear_light || self.outputs.iter().any(wanted)
     }
@@ -246,7 +246,7 @@ impl Renderer {
         let space = profile::output_space(&pixels, job.colorspace);
         let specs = || job.outputs.iter().filter(|spec| spec.view == View::Whole);
         let panorama = pixels.panorama.take();
-        let full = video || job.from_whole();
+        let full = video || job.keeps_whole();
         let base_size = if full { upright } else { geometry::outside(upright, job.preview_size) };
         let base = self.base(pixels, base_size, space)?;
 

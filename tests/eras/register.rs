@@ -87,13 +87,10 @@ fn rows_appear_for_exactly_the_files_that_had_none() {
         for change in &found {
             let fits = match change.table.as_str() {
                 table if table == file => change.is_new(),
-                table if table == asset => {
-                    let whose = [1, 3, 4, 8].into_iter().any(|n| {
-                        let columns = ["thumbhash", "updatedAt", "updateId"];
-                        *change == Change::changed(asset, &id(n), columns)
-                    });
-                    whose
-                }
+                table if table == asset => [1, 3, 4, 8].into_iter().any(|n| {
+                    let columns = ["thumbhash", "updatedAt", "updateId"];
+                    *change == Change::changed(asset, &id(n), columns)
+                }),
                 "asset_job_status" => [1, 8].into_iter().any(|n| change.text().contains(&id(n))),
                 "person" => change.text().contains("thumbnailPath") && !change.is_new(),
                 _ => false,

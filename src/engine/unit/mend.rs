@@ -36,13 +36,13 @@ impl Desk<'_> {
         let (made, done) = if repairs.dry_run {
             (self.pretend(repairs, &plan), Ok(()))
         } else {
-            let (mut made, mut done) = self.write(turn, repairs, plan.from(Source::Original), rendered);
+            let (mut made, mut done) = self.write(turn, repairs, plan.from(Source::Original), &rendered);
             let faces = plan.render_job(Source::Still, &self.records.image);
             if let (Ok(()), Some(job), Some(still)) = (&done, faces, &state.still) {
                 let expected = Expectation::unrecorded(still, Role::Preview, Depth::Full);
                 let mut look = turn.examiner.look(&expected, Some(&job))?;
                 let rendered = self::rendered(Some(&mut look), "the preview of the video");
-                let (more, ended) = self.write(turn, repairs, plan.from(Source::Still), rendered);
+                let (more, ended) = self.write(turn, repairs, plan.from(Source::Still), &rendered);
                 made.extend(more);
                 done = ended;
             }
@@ -55,7 +55,6 @@ impl Desk<'_> {
     /// Looks at an original while its pictures are made. Where full resolution takes more memory than there is, the pictures that
     /// do without are made, and the original is judged as a check judges it.
     pub(super) fn look_and_make(
-        &self,
         turn: &mut Turn<'_, '_>,
         expected: &Expectation,
         job: &RenderJob,
@@ -100,7 +99,7 @@ impl Desk<'_> {
         turn: &mut Turn<'_, '_>,
         repairs: &Repairs<'_>,
         planned: impl Iterator<Item = &'p PlannedRepair>,
-        rendered: Result<RenderOutput, String>,
+        rendered: &Result<RenderOutput, String>,
     ) -> (Vec<&'p PlannedRepair>, Result<(), Halt>) {
         let mut made = Vec::new();
         for repair in planned {

@@ -69,12 +69,13 @@ fn colours_that_stay_off_are_damage() {
     }
 }
 
+type Drawing = Box<dyn Fn(usize, usize) -> [f32; 3]>;
+
 #[test]
 fn horizons_banners_and_collages_are_no_damage() {
     let sky = [90.0, 140.0, 210.0];
     let sea = [30.0, 60.0, 90.0];
     let choose = move |upper: bool| if upper { sky } else { sea };
-    type Drawing = Box<dyn Fn(usize, usize) -> [f32; 3]>;
     let drawings: Vec<(&str, f32, Drawing)> = vec![
         ("a scene", 6.0, Box::new(scene)),
         ("a horizon between units", 5.0, Box::new(move |_, y| choose(y < 240))),

@@ -36,7 +36,7 @@ pub fn moved(components: &[(&[(i32, i32)], f32)], across: usize, by: usize) -> b
     let differs = |(meeting, other): (f32, f32), rows: usize| meeting > TIMES * other + LEAST * rows as f32;
     let sum =
         |pairs: &[(f32, f32)]| pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
-    (ROWS..pairs.len().saturating_sub(ROWS) + 1).any(|split| {
+    (ROWS..=pairs.len().saturating_sub(ROWS)).any(|split| {
         let (above, below) = pairs.split_at(split);
         let near = above.get(above.len().saturating_sub(below.len().max(ROWS))..).unwrap_or_default();
         let (unmoved, moved) = (sum(near), sum(below));
@@ -53,7 +53,7 @@ mod tests {
 
     /// A scene moved to the left by so many units from a row on.
     fn picture(scene: fn(usize) -> i32, from: usize, by: usize) -> Vec<(i32, i32)> {
-        let level = |unit: usize| scene(unit % WIDE) + (unit * 7919 % 5) as i32;
+        let level = |unit: usize| scene(unit % WIDE) + i32::try_from(unit * 7919 % 5).unwrap_or(0);
         let end = WIDE * HIGH;
         (0..end)
             .map(|unit| level(if unit >= from * WIDE { unit + by } else { unit }))

@@ -9,6 +9,13 @@
 //! What is looked at are differences between the rows of samples on both sides of the boundary between two rows of units, each
 //! averaged over the width of a unit. All values are levels of 8-bit samples.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "levels, steps and counts are small numbers, and floats saturate"
+)]
+
 use std::ops::Range;
 
 /// Fewer units in a row, or rows, tell too little.
@@ -190,13 +197,16 @@ pub fn rows_around(row: usize, down: usize) -> Range<usize> {
     row.saturating_sub(2)..(row + 3).min(down)
 }
 
+/// Brightness at the upper and at the lower edge of each unit of a row, of one component.
+pub type Edges = Vec<(f32, f32)>;
+
 /// What is known of the upper and lower edges of units.
 pub struct Rows {
     across: usize,
     /// Per component: the step of a DC coefficient.
     steps: Vec<f32>,
     /// Per row and component, where known.
-    edges: Vec<Option<Vec<Vec<(f32, f32)>>>>,
+    edges: Vec<Option<Vec<Edges>>>,
 }
 
 impl Rows {
@@ -209,7 +219,7 @@ impl Rows {
     }
 
     /// Per component, the first and the last row of samples of each unit.
-    pub fn set(&mut self, row: usize, edges: Vec<Vec<(f32, f32)>>) {
+    pub fn set(&mut self, row: usize, edges: Vec<Edges>) {
         if let Some(place) = self.edges.get_mut(row) {
             *place = Some(edges);
         }
@@ -268,7 +278,8 @@ impl Field {
             let sums = Sums::new(part.iter().copied());
             let contrast = |unit: usize| {
                 let parts = Parts::of(unit - self.start, self.across, 0, part.len());
-                (sums.mean(parts.inside) - (sums.mean(parts.before) + sums.mean(parts.behind)) / 2.0).abs()
+                (sums.mean(parts.inside) - f32::midpoint(sums.mean(parts.before), sums.mean(parts.behind)))
+                    .abs()
             };
             let best = units.clone().max_by(|&a, &b| contrast(a).total_cmp(&contrast(b)));
             places.extend(
@@ -421,10 +432,12 @@ mod tests {
         }
     }
 
+    type Scene = fn(usize, usize) -> bool;
+
     #[test]
     fn what_pictures_show_is_no_shift() {
         let brighter = |yes: bool| if yes { 40.0 } else { 0.0 };
-        let scenes: [(&str, fn(usize, usize) -> bool); 7] = [
+        let scenes: [(&str, Scene); 7] = [
             ("nothing", |_, _| false),
             ("a horizon", |_, y| y >= 6),
             ("a tilted horizon", |x, y| 10 * y >= 55 + x / 6),

@@ -130,7 +130,7 @@ impl Trail {
     }
 
     /// Decodes one row of units: of each part, the edges of each unit.
-    fn row(&self, data: &[u8], parts: &mut [Part<'_>], row: usize) -> Option<Vec<Vec<(f32, f32)>>> {
+    fn row(&self, data: &[u8], parts: &mut [Part<'_>], row: usize) -> Option<Vec<shift::Edges>> {
         let start = self.starts.get(row)?;
         let (across, _) = self.layout.units;
         let mut bits = Bits::resume(data, start.mark);
@@ -143,7 +143,9 @@ impl Trail {
             if interval > 0 && unit % interval == 0 && unit > row * across {
                 let number = u8::try_from((unit / interval - 1) % 8).unwrap_or(0);
                 bits.restart(number).ok()?;
-                parts.iter_mut().for_each(|part| part.last = 0);
+                for part in parts.iter_mut() {
+                    part.last = 0;
+                }
             }
             for (part, edges) in parts.iter_mut().zip(&mut edges) {
                 edges.push(part.edges(&mut bits)?);
