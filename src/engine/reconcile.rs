@@ -411,11 +411,11 @@ impl<'a> Reconciler<'a> {
         let owner = if file.role == Role::Person { "person" } else { "user" };
         finding.evidence =
             Evidence::new().with(owner, single.id.to_string()).with("at_path", what_is_there(file));
-        finding.advice = if file.role == Role::Person {
-            FACELESS_ADVICE.to_owned()
-        } else {
-            "let the user choose a profile picture again, or restore it from a backup".to_owned()
+        let advice = match file.role {
+            Role::Person => FACELESS_ADVICE,
+            _ => "let the user choose a profile picture again, or restore it from a backup",
         };
+        advice.clone_into(&mut finding.advice);
         Some(finding)
     }
 
@@ -465,7 +465,7 @@ fn file_finding(
             finding.evidence =
                 std::mem::take(&mut finding.evidence).with("person", portrait.person.to_string());
         }
-        finding.advice = match file.role {
+        let advice = match file.role {
             Role::Sidecar => "restore it from a backup: it holds what was written about the picture",
             Role::Video => "let Immich transcode it again: jobs, transcode videos, missing",
             Role::Person if view.kind == AssetKind::Video => {
@@ -474,8 +474,8 @@ fn file_finding(
             _ if left.is_some() => left.unwrap_or_default(),
             _ if source => "run photofsck repair: it is made again from its original",
             _ => "its original is not there either: restore that first",
-        }
-        .to_owned();
+        };
+        advice.clone_into(&mut finding.advice);
     }
     if file.role.is_generated() && file.role != Role::Person && is_lowered(view) {
         finding.severity = Severity::Info;

@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(retag(&plain, None, Some("Unknown (7)")), Some(plain.clone()));
         assert_eq!(retag(b"\x89PNG", turned(6), None), None);
         assert_eq!(retag(&file(&[&segment(APP1, &[EXIF, b"nonsense"].concat())]), turned(6), None), None);
-        let full = [EXIF, &block(true, None), &[0; 65_400]].concat();
+        let full = [EXIF, &block(true, None), &vec![0; 65_400]].concat();
         assert_eq!(retag(&file(&[&segment(APP1, &full)]), turned(6), Some("sRGB")), None);
         let whole = file(&[&segment(APP1, &[EXIF, &block(false, Some(3))].concat())]);
         for end in 0..whole.len() {

@@ -30,6 +30,7 @@ impl Area {
     }
 
     /// An area of an upright picture of this size, where it is stored before it is turned by `orientation`.
+    #[must_use]
     pub fn stored(self, upright: PixelSize, orientation: Orientation) -> Self {
         let Self { left, top, size } = self;
         let right = upright.width.saturating_sub(left.saturating_add(size.width));

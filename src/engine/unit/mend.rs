@@ -36,13 +36,13 @@ impl Desk<'_> {
         let (made, done) = if repairs.dry_run {
             (self.pretend(repairs, &plan), Ok(()))
         } else {
-            let (mut made, mut done) = self.write(turn, repairs, plan.from(Source::Original), rendered);
+            let (mut made, mut done) = self.write(turn, repairs, plan.from(Source::Original), &rendered);
             let faces = plan.render_job(Source::Still, &self.records.image);
             if let (Ok(()), Some(job), Some(still)) = (&done, faces, &state.still) {
                 let expected = Expectation::unrecorded(still, Role::Preview, Depth::Full);
                 let mut look = turn.examiner.look(&expected, Some(&job))?;
                 let rendered = self::rendered(Some(&mut look), "the preview of the video");
-                let (more, ended) = self.write(turn, repairs, plan.from(Source::Still), rendered);
+                let (more, ended) = self.write(turn, repairs, plan.from(Source::Still), &rendered);
                 made.extend(more);
                 done = ended;
             }
@@ -50,32 +50,6 @@ impl Desk<'_> {
         };
         self.make_known(repairs, unit, &plan, &made, &seen);
         done
-    }
-
-    /// Looks at an original while its pictures are made. Where full resolution takes more memory than there is, the pictures that
-    /// do without are made, and the original is judged as a check judges it.
-    pub(super) fn look_and_make(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        expected: &Expectation,
-        job: &RenderJob,
-    ) -> Result<Look, Halt> {
-        let look = turn.examiner.look(expected, Some(job))?;
-        let problem = look.report.as_ref().and_then(|report| report.problem.as_ref());
-        let limit = problem.filter(|problem| matches!(problem, DecodeError::LimitExceeded { .. }));
-        let Some(limit) = limit.filter(|_| job.needs_full_size()) else { return Ok(look) };
-        let error = RenderError { step: "full resolution".to_owned(), what: limit.to_string() };
-        let (rest, large) = job.without_full_size();
-        let light = (rest.thumbhash || !rest.outputs.is_empty()).then_some(&rest);
-        let mut look = turn.examiner.look(expected, light)?;
-        if let Some(report) = look.report.as_mut().filter(|report| report.problem.is_none())
-            && let Ok(made) = report.rendered.get_or_insert_with(|| Ok(RenderOutput::default()))
-        {
-            let refused =
-                |spec: RenderSpec| Refused { role: spec.role, view: spec.view, error: error.clone() };
-            made.refused.extend(large.into_iter().map(refused));
-        }
-        Ok(look)
     }
 
     /// What a dry run says of the plan; gives what would be made.
@@ -97,7 +71,7 @@ impl Desk<'_> {
         turn: &mut Turn<'_, '_>,
         repairs: &Repairs<'_>,
         planned: impl Iterator<Item = &'p PlannedRepair>,
-        rendered: Result<RenderOutput, String>,
+        rendered: &Result<RenderOutput, String>,
     ) -> (Vec<&'p PlannedRepair>, Result<(), Halt>) {
         let mut made = Vec::new();
         for repair in planned {
@@ -151,6 +125,30 @@ impl Desk<'_> {
             Some(Halt::Cancelled) | None => Ok(done),
         }
     }
+}
+
+/// Looks at an original while its pictures are made. Where full resolution takes more memory than there is, the pictures that
+/// do without are made, and the original is judged as a check judges it.
+pub(super) fn look_and_make(
+    turn: &mut Turn<'_, '_>,
+    expected: &Expectation,
+    job: &RenderJob,
+) -> Result<Look, Halt> {
+    let look = turn.examiner.look(expected, Some(job))?;
+    let problem = look.report.as_ref().and_then(|report| report.problem.as_ref());
+    let limit = problem.filter(|problem| matches!(problem, DecodeError::LimitExceeded { .. }));
+    let Some(limit) = limit.filter(|_| job.needs_full_size()) else { return Ok(look) };
+    let error = RenderError { step: "full resolution".to_owned(), what: limit.to_string() };
+    let (rest, large) = job.without_full_size();
+    let light = (rest.thumbhash || !rest.outputs.is_empty()).then_some(&rest);
+    let mut look = turn.examiner.look(expected, light)?;
+    if let Some(report) = look.report.as_mut().filter(|report| report.problem.is_none())
+        && let Ok(made) = report.rendered.get_or_insert_with(|| Ok(RenderOutput::default()))
+    {
+        let refused = |spec: RenderSpec| Refused { role: spec.role, view: spec.view, error: error.clone() };
+        made.refused.extend(large.into_iter().map(refused));
+    }
+    Ok(look)
 }
 
 /// What was made while a source was looked at, or why there is nothing.

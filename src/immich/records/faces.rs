@@ -33,13 +33,12 @@ impl Faces {
     /// A face in a picture.
     pub fn see(&mut self, id: AssetId, asset: u32, place: FaceBox) {
         let face = Seen { key: self.hasher.hash_one(id), asset, place };
-        match self.seen.last_mut().filter(|piece| piece.len() < PIECE) {
-            Some(piece) => piece.push(face),
-            None => {
-                let mut piece = Vec::with_capacity(PIECE);
-                piece.push(face);
-                self.seen.push(piece);
-            }
+        if let Some(piece) = self.seen.last_mut().filter(|piece| piece.len() < PIECE) {
+            piece.push(face);
+        } else {
+            let mut piece = Vec::with_capacity(PIECE);
+            piece.push(face);
+            self.seen.push(piece);
         }
     }
 
