@@ -101,8 +101,8 @@ def psd(image):
     return head + struct.pack(">III", 0, 0, 0) + struct.pack(">H", 0) + planes
 
 
-def dng(image):
-    """Uncompressed 16-bit RGGB sensor data (DNG 1.4), developed with a neutral matrix."""
+def dng(image, orientation=1, preview=None):
+    """Uncompressed 16-bit RGGB sensor data (DNG 1.4), developed with a neutral matrix; a JPEG preview in a directory of its own."""
     width, height = image.size
     red, green, blue = (band.load() for band in image.split())
     linear = [int(4095 * (value / 255) ** 2.2) for value in range(256)]
@@ -122,7 +122,7 @@ def dng(image):
     srational = lambda *values: (10, b"".join(struct.pack("<ii", int(v * 10000), 10000) for v in values))
     tags = {
         254: long(0), 256: long(width), 257: long(height), 258: short(16), 259: short(1), 262: short(32803),
-        271: text("Demo"), 272: text("Drawn raw"), 273: long(0), 274: short(1), 277: short(1), 278: long(height),
+        271: text("Demo"), 272: text("Drawn raw"), 273: long(0), 274: short(orientation), 277: short(1), 278: long(height),
         279: long(len(raw)), 284: short(1), 33421: short(2, 2), 33422: byte(0, 1, 1, 2), 50706: byte(1, 4, 0, 0),
         50707: byte(1, 1, 0, 0), 50708: text("Demo Drawn raw"), 50710: byte(0, 1, 2), 50711: short(1),
         50714: short(0), 50717: long(4095), 50721: srational(*srgb_from_xyz), 50728: rational(1, 1, 1), 50778: short(21),
@@ -140,7 +140,17 @@ def dng(image):
             blob += data + b"\0" * (len(data) % 2)
         else:
             entries += struct.pack("<HHI", tag, kind, count) + data.ljust(4, b"\0")
-    return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0) + blob + bytes(raw)
+    end = extra_at + len(blob) + len(raw)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries
+    if not preview:
+        return head + struct.pack("<I", 0) + blob + bytes(raw)
+    size = Image.open(io.BytesIO(preview)).size
+    entry = lambda tag, kind, value: struct.pack("<HHII", tag, kind, 1, value)
+    second = [entry(254, 4, 1), entry(256, 4, size[0]), entry(257, 4, size[1]), entry(259, 3, 7), entry(262, 3, 6),
+              entry(273, 4, end), entry(278, 4, size[1]), entry(279, 4, len(preview))]
+    at = end + len(preview) + len(preview) % 2
+    preview = preview.ljust(at - end, b"\0")
+    return head + struct.pack("<I", at) + blob + bytes(raw) + preview + struct.pack("<H", len(second)) + b"".join(second) + bytes(4)
 
 
 def svg(seed):

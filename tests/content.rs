@@ -43,6 +43,7 @@ fn pixels(number: u8, size: PixelSize) -> Pixels {
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: false,
     }
 }

@@ -69,6 +69,7 @@ pub const TARGETS: &[Target] = &[
     // Decodes too, up to the limit of the oracle.
     Target::new("jpeg_walk", media::jpeg_walk, &["jpeg"]).memory(64, 64 << 20).rounds(5_000),
     Target::new("mp4", structure::mp4, &["mp4", "heif"]).memory(64, 64 << 20),
+    Target::new("panorama", structure::panorama, &["xmp"]).made(structure::panorama_seeds),
     Target::new("png", structure::png, &["png"]),
     // FFmpeg and libheif are asked for the size of some; what they hold is bounded by the worker's limits.
     Target::new("probe", media::probe, &["jpeg", "raw", "heif", "mp4", "svg"])
@@ -87,6 +88,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("configuration", records::configuration, &["configuration"]).rounds(100),
     Target::new("dump", records::dump, &["dump"]).rounds(5_000),
     Target::new("layout", records::layout, &["layout"]),
+    Target::new("manifest", records::manifest, &["manifest"]).memory(256, 4 << 20),
     Target::new("map_rule", records::map_rule, &["layout"]),
     Target::new("settings", records::settings, &["settings"]),
     Target::new("wire_reply", wire::reply, &[]).made(wire::reply_seeds),

@@ -270,22 +270,22 @@ pub struct WriteArgs {
     /// File with the API key for --register api; else it is taken from PHOTOFSCK_API_KEY
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
-    /// Restore originals from a backup tree if the bytes match the recorded checksum (not in this version)
+    /// Restore lost originals from this backup tree if the bytes match the recorded checksum; may be repeated
     #[arg(long, value_name = "DIR")]
     pub originals_from: Vec<PathBuf>,
-    /// Put back originals found at another path of an interrupted move (not in this version)
+    /// Move lost originals that lie elsewhere in the library to where the records name them
     #[arg(long)]
     pub relink: bool,
-    /// Where replaced damaged files go (not in this version)
+    /// Where replaced damaged files go; photofsck undo puts them back
     #[arg(long, value_name = "DIR")]
     pub quarantine: Option<PathBuf>,
-    /// Move files that no record names to the quarantine folder (not in this version)
+    /// Move files that no record names at that moment to the quarantine folder
     #[arg(long)]
     pub quarantine_untracked: bool,
-    /// Copy the best surviving pictures of lost originals here (not in this version)
+    /// Copy the best surviving pictures of lost originals here
     #[arg(long, value_name = "DIR")]
     pub salvage: Option<PathBuf>,
-    /// Write beyond thumbs/ (--register sql) although no complete dump of the last two days is in backups/
+    /// Write beyond thumbs/ although no complete dump of the last two days is in backups/
     #[arg(long)]
     pub yes_without_backup: bool,
 }
@@ -453,6 +453,12 @@ pub struct UndoArgs {
     /// The quarantine folder
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+    /// Tell what would be put back, write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// Options of every command.
     #[command(flatten)]
     pub general: GeneralArgs,

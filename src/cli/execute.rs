@@ -65,6 +65,7 @@ fn engine(
             None => engine::verify(config, None, sink, cancel),
         },
         Config::Render(config) => engine::render(config, sink, cancel),
+        Config::Undo(config) => engine::undo(config, sink, cancel),
         Config::Check(config) => {
             with_catalog(&config.state, &|catalog, sink| engine::check(config, catalog, sink, cancel))
         }

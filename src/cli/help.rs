@@ -47,6 +47,7 @@ pub const CHECK: &str = "\
 pub const REPAIR: &str = "\
   photofsck repair --compose ~/immich-app --dry-run
   photofsck repair --media /mnt/photos --db backup.sql.gz --only previews,thumbnails
+  photofsck repair --media /mnt/photos --originals-from /mnt/backup --quarantine /mnt/damaged
 ";
 
 /// Examples of `verify`.

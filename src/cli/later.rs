@@ -1,6 +1,6 @@
 //! Options that the command line has and this version cannot honour. They are refused before any work begins.
 
-use super::args::{CheckArgs, WriteArgs};
+use super::args::CheckArgs;
 
 /// The refusal of an option, with what to do instead.
 fn refuse(option: &str, instead: &str) -> Result<(), String> {
@@ -39,44 +39,11 @@ pub fn check(args: &CheckArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses what `repair` cannot do.
-pub fn write(args: &WriteArgs) -> Result<(), String> {
-    for (given, option, instead) in [
-        (
-            !args.originals_from.is_empty(),
-            "--originals-from",
-            "copy the originals that check names from the backup by hand",
-        ),
-        (args.relink, "--relink", "move the originals that check calls missing and untracked by hand"),
-        (
-            args.quarantine.is_some(),
-            "--quarantine",
-            "leave it out: this version replaces nothing but files under thumbs/",
-        ),
-        (
-            args.quarantine_untracked,
-            "--quarantine-untracked",
-            "check lists untracked files; move them by hand",
-        ),
-        (
-            args.salvage.is_some(),
-            "--salvage",
-            "copy the preview of a lost original by hand: its finding names the asset",
-        ),
-    ] {
-        if given {
-            refuse(option, instead)?;
-        }
-    }
-    Ok(())
-}
-
 /// Refuses a whole command.
 pub fn command(name: &str) -> String {
     let instead = match name {
         "doctor" => "`photofsck check --quick` finds wrong mounts, missing files and wrong paths",
-        "bench" => "measure with `photofsck verify` on a folder of your pictures: the summary has the rate",
-        _ => "this version moves nothing to a quarantine folder, so there is nothing to put back",
+        _ => "measure with `photofsck verify` on a folder of your pictures: the summary has the rate",
     };
     format!("photofsck {name} is not part of this version yet: {instead}")
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::args::{
     CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, LogFormat, OnlyArg, OutputArgs, RenderArgs,
-    RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg, StateCommand, VerifyArgs, VideoArg,
-    WhenArg,
+    RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg, StateCommand, UndoArgs, VerifyArgs,
+    VideoArg, WhenArg,
 };
 use super::layers::Environment;
 use super::{later, register};
 use crate::catalog;
 use crate::engine::{
     CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
-    VerifyConfig,
+    UndoConfig, VerifyConfig,
 };
 use crate::immich::settings;
 use crate::model::{Depth, ImageSettings, Role, Severity, display_path};
@@ -110,7 +110,7 @@ pub fn resolve(cli: Cli, environment: &Environment) -> Result<Action, String> {
         Command::Man { command } => Action::Man(command),
         Command::Doctor(_) => return Err(later::command("doctor")),
         Command::Bench(_) => return Err(later::command("bench")),
-        Command::Undo(_) => return Err(later::command("undo")),
+        Command::Undo(args) => run(undo(args)),
     })
 }
 
@@ -124,18 +124,46 @@ fn check(args: CheckArgs, environment: &Environment) -> Result<Run, String> {
 }
 
 fn repair(args: RepairArgs, environment: &Environment) -> Result<Run, String> {
-    later::write(&args.write)?;
     let register = register::resolve(&args.write, environment)?;
     let (check, mut options, general) = library("repair", args.check, environment)?;
     register::fits(&register, &check)?;
     options.scope.asking = matches!(register, Register::Api { .. });
+    let write = args.write;
+    if write.quarantine_untracked {
+        if write.quarantine.is_none() {
+            return Err(
+                "--quarantine-untracked: expected --quarantine DIR too, where the files go".to_owned()
+            );
+        }
+        if check.quick || !check.shard.is_whole() {
+            return Err(
+                "--quarantine-untracked: expected a run without --quick and --shard: a file without a record may \
+                 be the lost original of any asset"
+                    .to_owned(),
+            );
+        }
+        if check.db == Db::None {
+            return Err("--quarantine-untracked: expected records, found --db none".to_owned());
+        }
+    }
     let config = Config::Repair(RepairConfig {
         check,
-        dry_run: args.write.dry_run,
+        dry_run: write.dry_run,
         register,
-        yes_without_backup: args.write.yes_without_backup,
+        yes_without_backup: write.yes_without_backup,
+        originals_from: write.originals_from,
+        relink: write.relink,
+        quarantine: write.quarantine,
+        quarantine_untracked: write.quarantine_untracked,
+        salvage: write.salvage,
     });
     Ok(Run { config, options, notify: general.notify, log: general.log })
+}
+
+fn undo(args: UndoArgs) -> Run {
+    let options = options("undo", &args.output, &args.general);
+    let config = Config::Undo(UndoConfig { folder: args.folder, dry_run: args.dry_run });
+    Run { config, options, notify: None, log: args.general.log_format.unwrap_or(LogFormat::Text) }
 }
 
 /// What of the arguments is for neither engine nor reporter.

@@ -196,11 +196,6 @@ fn options_of_later_versions_are_refused() {
         ("check", &["--io", "idle"]),
         ("check", &["--against", "x"]),
         ("check", &["--ping", "http://x"]),
-        ("repair", &["--originals-from", "x"]),
-        ("repair", &["--relink"]),
-        ("repair", &["--quarantine", "x"]),
-        ("repair", &["--quarantine-untracked"]),
-        ("repair", &["--salvage", "x"]),
     ];
     for (command, options) in refused {
         let arguments: Vec<&str> = [command, "--media", "/m"].iter().chain(options).copied().collect();
@@ -214,7 +209,7 @@ fn options_of_later_versions_are_refused() {
     ] {
         assert!(ask(allowed, &environment(&[])).is_ok(), "{allowed:?}");
     }
-    for command in [&["doctor"][..], &["bench"], &["undo", "/q"]] {
+    for command in [&["doctor"][..], &["bench"]] {
         assert!(ask(command, &environment(&[])).unwrap_err().contains("is not part of this version yet"));
     }
 }
@@ -251,4 +246,21 @@ fn what_registers_gets_all_it_needs_and_the_key_is_not_shown() {
         let error = repair(&options, variables).unwrap_err();
         assert!(error.contains(words) && !error.contains("s3cret"), "{options:?}: {error}");
     }
+}
+
+#[test]
+fn moves_to_quarantine_ask_for_all_they_need() {
+    let base = ["repair", "--media", "/m", "--quarantine-untracked"];
+    for (options, words) in [
+        (&[][..], "expected --quarantine"),
+        (&["--quarantine", "/q", "--quick"], "without --quick"),
+        (&["--quarantine", "/q", "--shard", "1/2"], "--shard"),
+        (&["--quarantine", "/q", "--db", "none"], "expected records"),
+    ] {
+        let arguments: Vec<&str> = base.iter().chain(options).copied().collect();
+        let error = ask(&arguments, &environment(&[])).unwrap_err();
+        assert!(error.contains(words), "{options:?}: {error}");
+    }
+    let arguments: Vec<&str> = base.iter().chain(&["--quarantine", "/q"]).copied().collect();
+    assert!(ask(&arguments, &environment(&[])).is_ok());
 }

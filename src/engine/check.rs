@@ -2,21 +2,26 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::immich::compose::{self, Compose, Secret};
 use crate::immich::layout::Folder;
 use crate::immich::mounts::{self, GuardError};
 use crate::immich::paths::PathMap;
-use crate::immich::records::{Home, Records, recent_dump};
+use crate::immich::records::{Home, Records};
 use crate::immich::register::{ApiRegistrar, Registrar, SqlRegistrar};
 use crate::model::{Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage, display_path};
 use crate::repair::plan::Way;
+use crate::repair::quarantine::{Quarantine, leftovers};
+use crate::repair::salvage::Salvage;
 use crate::repair::space;
 use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
 
 use super::announce::Announcer;
+use super::beyond::{self, Beside, Rescue};
 use super::cancel::Cancel;
 use super::choice::Choice;
 use super::config::{CheckConfig, Register, RepairConfig};
@@ -29,9 +34,8 @@ use super::scan::{self, Entry, Walked};
 use super::setup::{self, Station};
 use super::sources::{self, Loaded, Refused};
 use super::unit::{Desk, Known, Repairs, Work};
-
-/// Folder below the media location that holds what Immich generates.
-const THUMBS: &str = "thumbs";
+use super::untracked::Untracked;
+use super::whereabouts::Whereabouts;
 
 /// Runs `check`.
 pub fn check(
@@ -61,12 +65,25 @@ struct Run<'a> {
     cancel: &'a Cancel,
 }
 
+/// What a run works on, once everything is known that comes before the walk.
+struct Library {
+    media: PathBuf,
+    records: Arc<Records>,
+    map: PathMap,
+    /// The database, if a compose file tells where it is.
+    address: Option<Secret>,
+    beside: Beside,
+    asked_at: Timestamp,
+    deadline: Option<Instant>,
+}
+
 impl Run<'_> {
     fn go(&self, command: &str) -> Result<RunEnd, RunError> {
         let deadline = self.config.time_limit.map(|limit| Instant::now() + limit);
         let compose = self.compose()?;
         let media = self.media(compose.as_ref())?;
         let station = Station::new(self.config.resources)?;
+        let asked_at = Timestamp::now();
         let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
         let Loaded { mut records, notes, database } = match loaded {
             Ok(loaded) => loaded,
@@ -76,6 +93,7 @@ impl Run<'_> {
         let map = inventory::build_map(&records, Some(&media), &self.config.map, rules)
             .map_err(|error| RunError::usage(error.to_string()))?;
         records.index.resolve(|record| map.to_host(record));
+        let address = compose.as_ref().and_then(|compose| compose.database.clone());
         self.sink.send(Event::Run(self.info(command, &media, &records, &map, &station, compose, notes)?));
         let location = records.media_location.as_deref();
         let mut violations = mounts::check_mounts(&media, &map, location, &records.mount_flags);
@@ -85,16 +103,25 @@ impl Run<'_> {
         if !violations.is_empty() {
             return Err(self.stop(&violations));
         }
-        let registrar = self.registrar(&media, &records, &map, database.as_ref())?;
-        self.look_at_library(&media, &Arc::new(records), &map, &station, deadline, registrar)
+        let registrar = self.registrar(&records, database.as_ref())?;
+        let beside = match self.repair {
+            Some(repair) => {
+                let (beside, notes) = beyond::check(repair, &media, &records, &map)?;
+                for note in notes {
+                    self.sink.send(Event::Note(note));
+                }
+                beside
+            }
+            None => Beside::default(),
+        };
+        let library = Library { media, records: Arc::new(records), map, address, beside, asked_at, deadline };
+        self.look_at_library(&library, &station, registrar)
     }
 
     /// The way in which new files are made known, ready to be used; refused before anything is written.
     fn registrar(
         &self,
-        media: &Path,
         records: &Records,
-        map: &PathMap,
         database: Option<&Secret>,
     ) -> Result<Option<Box<dyn Registrar>>, RunError> {
         let Some(repair) = self.repair else { return Ok(None) };
@@ -115,7 +142,6 @@ impl Run<'_> {
                         records.schema.problems.join("; ")
                     )));
                 }
-                self.backup_guard(media, records, map, repair)?;
                 Box::new(
                     SqlRegistrar::open(url.expose()).map_err(|error| RunError::records(error.to_string()))?,
                 )
@@ -134,31 +160,6 @@ impl Run<'_> {
             self.sink.send(Event::Note(note));
         }
         Ok(Some(registrar))
-    }
-
-    /// Whether a recent complete dump is there to go back to, before anything beyond `thumbs/` is written.
-    fn backup_guard(
-        &self,
-        media: &Path,
-        records: &Records,
-        map: &PathMap,
-        repair: &RepairConfig,
-    ) -> Result<(), RunError> {
-        let folder = mounts::folder_on_host(Folder::Backups, media, map, records.media_location.as_deref());
-        match recent_dump(&folder, jiff::Timestamp::now()) {
-            Ok(path) => {
-                self.sink.send(Event::Note(format!("a dump to go back to: {}", display_path(&path))));
-                Ok(())
-            }
-            Err(why) if repair.yes_without_backup || repair.dry_run => {
-                self.sink.send(Event::Note(format!("there is no dump to go back to: {why}")));
-                Ok(())
-            }
-            Err(why) => Err(RunError::guard(format!(
-                "there is no dump of the database to go back to: {why}; have Immich make one (Administration, Jobs, Create \
-                 job, Create database dump), or say --yes-without-backup; nothing was changed"
-            ))),
-        }
     }
 
     /// The first line of a run that ends before it has begun, and its finding.
@@ -230,13 +231,11 @@ impl Run<'_> {
 
     fn look_at_library(
         &self,
-        media: &Path,
-        records: &Arc<Records>,
-        map: &PathMap,
+        library: &Library,
         station: &Station,
-        deadline: Option<Instant>,
         registrar: Option<Box<dyn Registrar>>,
     ) -> Result<RunEnd, RunError> {
+        let Library { media, records, map, .. } = library;
         let roots = Roots::plan(Some(media), map, records);
         for note in &roots.notes {
             self.sink.send(Event::Note(note.clone()));
@@ -257,23 +256,67 @@ impl Run<'_> {
         for (reason, count) in reconciler.left_out() {
             self.sink.send(Event::Skipped { reason, count });
         }
-        let store = self.store(media, records, map)?;
-        if let Some(store) = &store {
-            self.clear(store.as_ref(), &temporaries);
-            self.tell_low_space(media, records, &holdings, map);
-        }
+        let whereabouts = Whereabouts::new(&reconciler, &holdings, &library.beside.trees, self.cancel);
+        let store = self.store(library)?;
+        let Some(store) = store.as_deref() else {
+            return self.work_on_units(library, (&reconciler, &whereabouts), &walked, None, station);
+        };
+        self.clear(store, &library.beside, &temporaries);
+        self.tell_low_space(media, records, &holdings, map);
+        let (quarantine, salvage) = aside(library)?;
+        let relink = self.repair.is_some_and(|repair| repair.relink);
+        let rescue = Rescue::new(relink, quarantine.as_ref(), salvage.as_ref());
         let announcer = registrar.map(|registrar| Announcer::new(registrar, self.is_dry_run(), self.sink));
         let known = Known {
             way: self.way(),
             thumbs: thumbs_folder(media, records, map),
             announcer: announcer.as_ref(),
         };
-        let repairs = store.as_deref().map(|store| (store, known));
-        let end = self.work_on_units(records, &reconciler, &walked, repairs, station, deadline);
+        let writing = Some((store, &rescue, known));
+        let end = self.work_on_units(library, (&reconciler, &whereabouts), &walked, writing, station);
         if let Some(announcer) = &announcer {
             announcer.finish();
         }
-        end
+        let end = end?;
+        for note in whereabouts.notes() {
+            self.sink.send(Event::Note(note));
+        }
+        let untracked = self.repair.is_some_and(|repair| repair.quarantine_untracked);
+        let Some(quarantine) = quarantine.as_ref().filter(|_| untracked) else { return Ok(end) };
+        if end.stopped_by != StoppedBy::Nothing {
+            self.sink.send(Event::Note("stopped early: no untracked file was moved".to_owned()));
+            return Ok(end);
+        }
+        if census.uploads_mapped < census.uploads {
+            return Err(RunError::guard(
+                "--quarantine-untracked: not every recorded path leads somewhere on this host, so a file may be \
+                 recorded under another name; give the --map that path.unmapped asks for. Nothing was moved",
+            ));
+        }
+        Untracked {
+            records,
+            again: &|| self.records_again(library),
+            map,
+            reconciler: &reconciler,
+            whereabouts: &whereabouts,
+            rescue: &rescue,
+            quarantine,
+            store,
+            folders: &movable_folders(library),
+            asked_at: library.asked_at,
+            sink: self.sink,
+            cancel: self.cancel,
+        }
+        .run()?;
+        let stopped_by = if self.cancel.is_requested() { StoppedBy::Signal } else { StoppedBy::Nothing };
+        Ok(RunEnd { stopped_by })
+    }
+
+    /// The records as they are now, mapped to this host.
+    fn records_again(&self, library: &Library) -> Result<Records, RunError> {
+        let mut records = sources::again(&self.config.db, library.address.as_ref(), self.sink)?;
+        records.index.resolve(|record| library.map.to_host(record));
+        Ok(records)
     }
 
     /// Walks everything and holds it against the records. Entries that are no files are told at once.
@@ -315,23 +358,22 @@ impl Run<'_> {
     }
 
     /// The store that repairs go through; `None` for a check.
-    fn store(
-        &self,
-        media: &Path,
-        records: &Arc<Records>,
-        map: &PathMap,
-    ) -> Result<Option<Box<dyn FileStore>>, RunError> {
+    fn store(&self, library: &Library) -> Result<Option<Box<dyn FileStore>>, RunError> {
         let Some(repair) = self.repair else { return Ok(None) };
+        let Library { media, records, map, beside, .. } = library;
         let folder = thumbs_folder(media, records, map);
-        let area = match folder.strip_prefix(media) {
+        let thumbs = match folder.strip_prefix(media) {
             Ok(below) if !folder.is_dir() => Area::new(media, below),
             // There already: a link to another disk is the admin's own arrangement.
             _ => Area::new(folder, ""),
         };
+        let mut areas = vec![thumbs];
+        areas.extend(original_folders(library).into_iter().map(Area::originals));
+        areas.extend(beside.quarantine.iter().chain(&beside.salvage).map(|folder| Area::aside(folder)));
         let index = Arc::clone(records);
         let is_original = move |path: &Path| is_recorded_original(&index, path);
-        let disk = DiskStore::open(random(), &[area], is_original)
-            .map_err(|error| RunError::io(format!("cannot prepare to write below {THUMBS}: {error}")))?;
+        let disk = DiskStore::open(setup::random(), &areas, is_original)
+            .map_err(|error| RunError::io(format!("cannot prepare to write: {error}")))?;
         Ok(Some(if repair.dry_run { Box::new(DryRunStore::new(disk)) } else { Box::new(disk) }))
     }
 
@@ -355,20 +397,22 @@ impl Run<'_> {
     }
 
     /// Removes what a killed run of ours left behind.
-    fn clear(&self, store: &dyn FileStore, temporaries: &[PathBuf]) {
-        for event in store.clear_temporaries(temporaries) {
+    fn clear(&self, store: &dyn FileStore, beside: &Beside, temporaries: &[PathBuf]) {
+        let mut temporaries = temporaries.to_vec();
+        temporaries
+            .extend(beside.quarantine.iter().chain(&beside.salvage).flat_map(|folder| leftovers(folder)));
+        for event in store.clear_temporaries(&temporaries) {
             self.sink.send(Event::Repair(event));
         }
     }
 
     fn work_on_units(
         &self,
-        records: &Records,
-        reconciler: &Reconciler<'_>,
+        library: &Library,
+        (reconciler, whereabouts): (&Reconciler<'_>, &Whereabouts<'_>),
         walked: &Walked,
-        repairs: Option<(&dyn FileStore, Known<'_>)>,
+        writing: Option<(&dyn FileStore, &Rescue<'_>, Known<'_>)>,
         station: &Station,
-        deadline: Option<Instant>,
     ) -> Result<RunEnd, RunError> {
         let stopped = OnceLock::new();
         let depth = if self.config.quick { Depth::Structure } else { self.config.video };
@@ -376,13 +420,15 @@ impl Run<'_> {
         let ledger =
             (!self.config.quick).then(|| Ledger::new(self.catalog, depth, self.config.max_age, decoders));
         let desk = Desk {
-            records,
+            records: &library.records,
             reconciler,
             ledger,
+            whereabouts,
             depth,
-            repair: repairs.map(|(store, known)| Repairs {
+            repair: writing.map(|(store, rescue, known)| Repairs {
                 store,
                 dry_run: self.is_dry_run(),
+                rescue,
                 stopped: &stopped,
                 known,
             }),
@@ -393,7 +439,7 @@ impl Run<'_> {
         let units = reconciler.assets().map(Work::Asset);
         let singles = reconciler.singles().map(|single| Work::Single(Box::new(single)));
         let loose = reconciler.loose().map(|loose| Work::Loose(Box::new(loose)));
-        station.crew(self.cancel, deadline, setup::BOTH_HASHES).run(
+        station.crew(self.cancel, library.deadline, setup::BOTH_HASHES).run(
             units.chain(singles).chain(loose),
             |examiner, works| desk.look_ahead(examiner, works),
             |examiner, work| desk.work(examiner, work),
@@ -427,21 +473,57 @@ fn thumbs_folder(media: &Path, records: &Records, map: &PathMap) -> PathBuf {
     mounts::folder_on_host(Folder::Thumbs, media, map, records.media_location.as_deref())
 }
 
+/// The folders that files are put into which have to make room, and that pictures are saved in.
+fn aside(library: &Library) -> Result<(Option<Quarantine>, Option<Salvage>), RunError> {
+    let Beside { quarantine, salvage, .. } = &library.beside;
+    let fail = |folder: &Path, error: std::io::Error| {
+        RunError::io(format!("{}: cannot read its manifest: {error}", display_path(folder)))
+    };
+    let below = original_folders(library);
+    let quarantine = quarantine
+        .as_deref()
+        .map(|folder| Quarantine::open(folder, below, &setup::now()).map_err(|error| fail(folder, error)))
+        .transpose()?;
+    let salvage = salvage
+        .as_deref()
+        .map(|folder| Salvage::open(folder).map_err(|error| fail(folder, error)))
+        .transpose()?;
+    Ok((quarantine, salvage))
+}
+
+/// Where originals may be: the media location, its folders that live elsewhere, and every folder of the map. Which
+/// of their files are originals the records tell.
+fn original_folders(library: &Library) -> Vec<PathBuf> {
+    let Library { media, records, map, .. } = library;
+    let location = records.media_location.as_deref();
+    let mut folders = vec![media.clone()];
+    folders.extend(map.hosts().into_iter().map(Path::to_owned));
+    // A folder that is a link would not be entered from above.
+    folders.extend(Folder::ALL.map(|folder| mounts::folder_on_host(folder, media, map, location)));
+    folders.extend(Folder::ALL.map(|folder| media.join(folder.as_str())));
+    folders.retain(|folder| std::fs::read_dir(folder).is_ok());
+    folders.sort_unstable();
+    folders.dedup();
+    folders
+}
+
+/// The folders out of which files may be moved that no record names.
+fn movable_folders(library: &Library) -> Vec<(PathBuf, &'static str)> {
+    let Library { media, records, map, .. } = library;
+    let location = records.media_location.as_deref();
+    [Folder::Upload, Folder::Library, Folder::Thumbs, Folder::EncodedVideo]
+        .into_iter()
+        .flat_map(|folder| {
+            let mapped = mounts::folder_on_host(folder, media, map, location);
+            [(media.join(folder.as_str()), folder.as_str()), (mapped, folder.as_str())]
+        })
+        .collect()
+}
+
 /// Whether some row calls the file an original, whatever else it is.
 fn is_recorded_original(records: &Records, path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt;
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return true };
     let Some(folder) = records.index.lookup_dir(folder) else { return false };
     records.index.lookup(folder, name.as_bytes()).any(|file| records.index.file(file).role == Role::Original)
-}
-
-/// A number that no other run has: the clock and the process together.
-fn random() -> u64 {
-    let clock = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
-        .as_nanos();
-    #[allow(clippy::cast_possible_truncation, reason = "the lower half changes fastest")]
-    let clock = clock as u64;
-    clock.rotate_left(20) ^ u64::from(std::process::id())
 }

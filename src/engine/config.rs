@@ -24,6 +24,8 @@ pub enum Config {
     Verify(VerifyConfig),
     /// `photofsck render`
     Render(RenderConfig),
+    /// `photofsck undo`
+    Undo(UndoConfig),
 }
 
 impl Config {
@@ -34,6 +36,7 @@ impl Config {
             Self::Repair(_) => "repair",
             Self::Verify(_) => "verify",
             Self::Render(_) => "render",
+            Self::Undo(_) => "undo",
         }
     }
 }
@@ -161,6 +164,33 @@ pub struct RepairConfig {
     pub register: Register,
     /// Write beyond `thumbs/` although no recent complete dump is in `backups/`.
     pub yes_without_backup: bool,
+    /// Backup trees that lost originals are looked for in.
+    pub originals_from: Vec<PathBuf>,
+    /// Move lost originals that are in the library to where the records name them.
+    pub relink: bool,
+    /// Where files go that have to make room; given with `quarantine_untracked`.
+    pub quarantine: Option<PathBuf>,
+    /// Move files there that no record names.
+    pub quarantine_untracked: bool,
+    /// Where the best pictures of lost originals are copied to.
+    pub salvage: Option<PathBuf>,
+}
+
+impl RepairConfig {
+    /// Whether something may be written beyond generated pictures: other files of the library, or rows.
+    pub const fn goes_beyond(&self) -> bool {
+        let rows = matches!(self.register, Register::Sql);
+        rows || !self.originals_from.is_empty() || self.relink || self.quarantine_untracked
+    }
+}
+
+/// `photofsck undo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndoConfig {
+    /// The quarantine folder.
+    pub folder: PathBuf,
+    /// Tell what would be put back, write nothing.
+    pub dry_run: bool,
 }
 
 /// How new files are made known to Immich (`--register`).

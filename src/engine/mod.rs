@@ -1,6 +1,7 @@
 //! What decides: walk, reconcile, schedule, judge, run.
 
 mod announce;
+mod beyond;
 pub mod budget;
 pub mod cancel;
 mod check;
@@ -24,15 +25,19 @@ pub mod scan;
 mod setup;
 mod sizes;
 mod sources;
+mod undo;
 mod unit;
+mod untracked;
 mod verify;
 mod views;
+mod whereabouts;
 
 pub use cancel::Cancel;
 pub use check::{check, repair};
 pub use config::{
     CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
-    VerifyConfig,
+    UndoConfig, VerifyConfig,
 };
 pub use end::{RunEnd, RunError, RunErrorKind, StoppedBy};
+pub use undo::undo;
 pub use verify::{render, verify};

@@ -7,6 +7,7 @@
 //! themselves call offline is missing with severity info.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
@@ -394,8 +395,19 @@ impl<'a> Reconciler<'a> {
 
     /// The other path of an interrupted move, if the file is there.
     fn moved(&self, asset: AssetId, file: &UnitFile) -> Option<PathBuf> {
-        let hosts = self.moves.get(&asset)?.iter().filter_map(|path| self.map.to_host(path));
-        hosts.filter(|host| Some(host) != file.path.as_ref()).find(|host| host.is_file())
+        self.other_places(asset).filter(|host| Some(host) != file.path.as_ref()).find(|host| host.is_file())
+    }
+
+    /// Both places of an interrupted move of an original, but those at which a record names some file.
+    pub fn other_places(&self, asset: AssetId) -> impl Iterator<Item = PathBuf> {
+        let index = &self.holdings.records.index;
+        let is_recorded = move |path: &Path| {
+            let folder = path.parent().and_then(|folder| index.lookup_dir(folder));
+            let name = path.file_name().unwrap_or_default().as_bytes();
+            folder.is_some_and(|folder| index.lookup(folder, name).next().is_some())
+        };
+        let hosts = self.moves.get(&asset).into_iter().flatten().filter_map(|path| self.map.to_host(path));
+        hosts.filter(move |host| !is_recorded(host))
     }
 
     /// The findings about an avatar, or a person without a known face, that need no look at the bytes.

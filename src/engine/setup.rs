@@ -1,6 +1,6 @@
 //! What every run needs before it looks at the first file: workers, memory, a name and a time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -87,4 +87,15 @@ pub fn now() -> String {
 pub fn run_id() -> String {
     let now = Timestamp::now();
     format!("{}-{:x}", now.strftime("%Y%m%dT%H%M%SZ"), std::process::id())
+}
+
+/// A number that no other run has: the clock and the process together.
+pub fn random() -> u64 {
+    let clock = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_nanos();
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half changes fastest")]
+    let clock = clock as u64;
+    clock.rotate_left(20) ^ u64::from(std::process::id())
 }

@@ -64,6 +64,19 @@ fn only(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
     Ok(Loaded { records: records?, notes: Vec::new(), database: None })
 }
 
+/// Reads the records of a running database once more; `address` is that of the compose file.
+pub fn again(db: &Db, address: Option<&Secret>, sink: &dyn EventSink) -> Result<Records, RunError> {
+    sink.send(Event::Stage { stage: Stage::Records, items: None, bytes: None });
+    let source = match (db, address) {
+        (Db::Url(url), _) => PostgresSource::new(url),
+        (_, Some(address)) => PostgresSource::new(address.expose()),
+        _ => return Err(RunError::records("there is no database to read the records from again")),
+    };
+    source.and_then(|mut source| source.load(&mut |_| ())).map_err(|error| {
+        RunError::records(format!("the records could not be read again before files were moved: {error}"))
+    })
+}
+
 /// A dump that was named has to be whole: half the rows would call half the files untracked.
 fn complete(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
     let loaded = only(records)?;

@@ -2,6 +2,7 @@
 
 mod known;
 mod mend;
+mod rescue;
 mod tell;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalS
 use crate::repair::store::FileStore;
 
 use super::announce::Announcer;
+use super::beyond::Rescue;
 use super::crew::Halt;
 use super::gallery::{Gallery, Told};
 use super::inventory::Presence;
@@ -25,6 +27,7 @@ use super::look::{Examiner, Look};
 use super::loose::Loose;
 use super::reconcile::{AssetUnit, FACELESS_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
 use super::views;
+use super::whereabouts::Whereabouts;
 use tell::advise;
 
 /// What the work on every unit needs.
@@ -35,6 +38,8 @@ pub struct Desk<'a> {
     pub reconciler: &'a Reconciler<'a>,
     /// What earlier runs know; `None` with `--quick`.
     pub ledger: Option<Ledger<'a>>,
+    /// Where the bytes of lost originals are.
+    pub whereabouts: &'a Whereabouts<'a>,
     /// How thoroughly.
     pub depth: Depth,
     /// Where repairs go; `None` = check only.
@@ -49,6 +54,8 @@ pub struct Repairs<'a> {
     pub store: &'a dyn FileStore,
     /// Plan only.
     pub dry_run: bool,
+    /// What may be done beyond pictures.
+    pub rescue: &'a Rescue<'a>,
     /// Set when the store refuses everything from now on, with the reason.
     pub stopped: &'a std::sync::OnceLock<String>,
     /// How Immich gets to know new files.
@@ -203,12 +210,14 @@ impl Desk<'_> {
 
     fn unit(&self, turn: &mut Turn<'_, '_>, unit: &AssetUnit) -> Result<(), Halt> {
         let view = self.records.index.asset(unit.asset);
-        for finding in self.reconciler.unit_findings(unit) {
+        for mut finding in self.reconciler.unit_findings(unit) {
+            self.say_where(unit, &mut finding);
             self.hold(turn, finding);
         }
         let looked = self.files(turn, unit, &view);
         self.release(turn);
         let (state, look) = looked?;
+        self.last_copies(unit, &state);
         if self.repair.is_some() {
             self.repair(turn, unit, &state, look)?;
         }
@@ -409,7 +418,10 @@ impl Desk<'_> {
         let needed = hoped.needs_original();
         match file.presence {
             Presence::Present => {}
-            Presence::Missing => return Ok(OriginalState::Missing),
+            Presence::Missing => {
+                let lost = OriginalState::Missing;
+                return self.rescue(turn, (unit, file), hoped, (gallery, look), lost);
+            }
             Presence::Unmapped => {
                 turn.obstacle = Some("its original cannot be reached here: give the --map that is lacking");
                 return Ok(OriginalState::Unverifiable("no --map reaches its path".to_owned()));
@@ -451,6 +463,9 @@ impl Desk<'_> {
                     Verdict::Unverifiable => OriginalState::Unverifiable(told.judgement.reason.clone()),
                 };
                 *look = Some(*told);
+                if matches!(state, OriginalState::Damaged(_)) {
+                    return self.rescue(turn, (unit, file), hoped, (gallery, look), state);
+                }
                 state
             }
         })
@@ -475,6 +490,12 @@ impl Desk<'_> {
     }
 
     fn loose(&self, turn: &mut Turn<'_, '_>, loose: &Loose) -> Result<(), Halt> {
+        if self.whereabouts.is_claimed(&loose.path) && !loose.path.exists() {
+            let mut item = ItemReport::new(loose.path.clone(), loose.role);
+            "moved to where the records name it".clone_into(&mut item.reason);
+            self.checked(turn, item);
+            return Ok(());
+        }
         let untracked = self.reconciler.loose_finding(loose);
         if loose.role == Role::Unknown {
             let mut item = ItemReport::new(loose.path.clone(), loose.role);

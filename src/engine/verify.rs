@@ -12,6 +12,7 @@ use std::time::Duration;
 use walkdir::WalkDir;
 
 use crate::catalog::Catalog;
+use crate::immich::layout::{MediaClass, class_of};
 use crate::model::{
     Code, DecodeError, Depth, Event, EventSink, Evidence, Finding, ImageSettings, ItemReport, Role,
     SkipReason, Stage, Verdict, What, display_path,
@@ -80,13 +81,16 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
     sink.send(Event::Stage { stage: Stage::Verify, items: Some(config.files.len() as u64), bytes: None });
     sink.send(Event::Walked(config.files.len() as u64));
     let names = Names::default();
-    let job = RenderJob::new(&config.settings, &[Role::Preview, Role::Thumbnail], true);
+    let usual = RenderJob::new(&config.settings, &[Role::Preview, Role::Thumbnail], true);
+    let with_fullsize =
+        RenderJob::new(&config.settings, &[Role::Preview, Role::Thumbnail, Role::Fullsize], true);
     let feed: Vec<(PathBuf, OsString)> =
         config.files.iter().map(|path| (path.clone(), names.unique(path))).collect();
     let crew: Crew<'_> = station.crew(cancel, None, setup::BOTH_HASHES);
     let work = |examiner: &mut Examiner<'_>, (path, name): &(PathBuf, OsString)| -> Result<(), Halt> {
         let expected = Expectation::unrecorded(path, Role::Original, Depth::Keyframes);
-        let mut look = examiner.look(&expected, Some(&job)).inspect_err(|_| not_reached(sink))?;
+        let job = if wants_fullsize(path, &config.settings) { &with_fullsize } else { &usual };
+        let mut look = examiner.look(&expected, Some(job)).inspect_err(|_| not_reached(sink))?;
         let made = look.take_rendered();
         let mut item = if look.is_gone() { gone(path) } else { look.item(&expected) };
         let mut findings = std::mem::take(&mut look.judgement.findings);
@@ -246,6 +250,12 @@ impl Names {
     }
 }
 
+/// Whether Immich would make a full-size picture: where that is switched on, of what browsers do not show.
+fn wants_fullsize(path: &Path, settings: &ImageSettings) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    settings.fullsize_enabled && matches!(class_of(name), Some(MediaClass::OtherImage | MediaClass::Raw))
+}
+
 fn write_out(
     out: &Path,
     name: &OsString,
@@ -256,6 +266,7 @@ fn write_out(
     for picture in &output.pictures {
         let (suffix, format) = match picture.role {
             Role::Preview => ("preview", settings.preview.format),
+            Role::Fullsize => ("fullsize", settings.fullsize.format),
             _ => ("thumbnail", settings.thumbnail.format),
         };
         let mut file_name = name.clone();
@@ -263,10 +274,10 @@ fn write_out(
         let path = out.join(file_name);
         write_whole(&path, &picture.bytes)
             .map_err(|error| RunError::io(format!("cannot write {}: {error}", display_path(&path))))?;
-        if picture.role == Role::Preview {
-            item.preview = Some(path);
-        } else {
-            item.thumbnail = Some(path);
+        match picture.role {
+            Role::Preview => item.preview = Some(path),
+            Role::Fullsize => item.fullsize = Some(path),
+            _ => item.thumbnail = Some(path),
         }
     }
     item.thumbhash = output.thumbhash;

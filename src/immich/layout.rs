@@ -369,6 +369,11 @@ pub const EXTENSIONS: &[(&str, MediaClass)] = {
     ]
 };
 
+/// The extensions of originals, in lower case without the dot.
+pub fn original_extensions() -> impl Iterator<Item = &'static str> {
+    EXTENSIONS.iter().filter(|(_, class)| *class != MediaClass::Sidecar).map(|(extension, _)| *extension)
+}
+
 /// The class of a file name, by its extension in any case; `None` for what Immich does not know.
 pub fn class_of(name: &[u8]) -> Option<MediaClass> {
     let mut lower = [0u8; 4];

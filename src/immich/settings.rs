@@ -91,6 +91,11 @@ impl Reader {
                     set(&mut self.settings.extract_embedded, flag(value));
                     self.check(flag(value).is_some(), &path, value, "true or false");
                 }
+                // Not Immich's: which of its ways of resizing, since no setting tells that.
+                ("linearLight", _) => {
+                    set(&mut self.settings.linear_light, flag(value));
+                    self.check(flag(value).is_some(), &path, value, "true or false");
+                }
                 ("previewFormat", _) => {
                     let known = self.format(&path, value);
                     set(&mut self.settings.preview.format, known);
@@ -109,7 +114,7 @@ impl Reader {
                 }
                 ("quality", _) => {}
                 _ => self.notes.push(format!(
-                    "{path} is not known; known are preview, thumbnail, fullsize, colorspace and extractEmbedded"
+                    "{path} is not known; known are preview, thumbnail, fullsize, colorspace, extractEmbedded and linearLight"
                 )),
             }
         }

@@ -6,6 +6,7 @@ pub mod exif;
 pub mod formats;
 pub mod hash;
 pub mod magic;
+pub mod panorama;
 mod pixels;
 pub mod probe;
 pub mod quick;

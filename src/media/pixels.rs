@@ -2,6 +2,8 @@
 
 use crate::model::{Orientation, PixelSize};
 
+use super::panorama::Panorama;
+
 /// What the channels of a picture mean, in memory order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorModel {
@@ -62,6 +64,8 @@ pub struct Pixels {
     pub exif_colorspace: Option<String>,
     /// Bits per sample in the file.
     pub bits_per_sample: u8,
+    /// What makes it a sphere to look around in, where it is one.
+    pub panorama: Option<Panorama>,
     /// A video frame: Immich sizes those by other rules (even sides).
     pub video_frame: bool,
 }

@@ -16,7 +16,7 @@ pub enum RepairAction {
     /// Remove a temporary file that a killed run of ours left behind.
     ClearTemporary,
     /// Bring an original back from a backup tree.
-    RestoreOriginal,
+    Restore,
     /// Put an original back to the path that the records name.
     Relink,
     /// Move a file to the quarantine folder.
@@ -25,6 +25,8 @@ pub enum RepairAction {
     Register,
     /// Copy the best surviving picture out.
     Salvage,
+    /// Put back what a quarantine folder holds.
+    Undo,
 }
 
 impl RepairAction {
@@ -33,11 +35,12 @@ impl RepairAction {
         match self {
             Self::Regenerate => "regenerate",
             Self::ClearTemporary => "clear-temporary",
-            Self::RestoreOriginal => "restore-original",
+            Self::Restore => "restore",
             Self::Relink => "relink",
             Self::Quarantine => "quarantine",
             Self::Register => "register",
             Self::Salvage => "salvage",
+            Self::Undo => "undo",
         }
     }
 }

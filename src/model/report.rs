@@ -136,6 +136,8 @@ pub struct ItemReport {
     pub preview: Option<PathBuf>,
     /// `render` only.
     pub thumbnail: Option<PathBuf>,
+    /// `render` only, and only where the settings ask for it.
+    pub fullsize: Option<PathBuf>,
     /// `render` only.
     pub thumbhash: Option<Vec<u8>>,
 }
@@ -158,6 +160,7 @@ impl ItemReport {
             ms: 0,
             preview: None,
             thumbnail: None,
+            fullsize: None,
             thumbhash: None,
         }
     }

@@ -61,6 +61,8 @@ pub struct ImageSettings {
     pub colorspace: Colorspace,
     /// Whether RAW files are shown by their embedded preview.
     pub extract_embedded: bool,
+    /// Whether pictures are reduced in linear light; no setting of Immich's, but what servers newer than 3.1 do.
+    pub linear_light: bool,
 }
 
 impl Default for ImageSettings {
@@ -73,6 +75,7 @@ impl Default for ImageSettings {
             fullsize_enabled: false,
             colorspace: Colorspace::P3,
             extract_embedded: false,
+            linear_light: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Parts of pictures: what a face or a user's edits leave of the original.
 
-use super::encode::{self, Chroma};
+use super::encode::{self, Attached, Chroma};
 use super::geometry::{self, THUMBHASH_SIDE, runs_backwards};
 use super::raster::{Picture, Raster};
 use super::resize::Fit;
@@ -103,7 +103,8 @@ impl Renderer {
             if size == part.size { part.clone() } else { self.resizer.picture(part, size, Fit::Outside)? };
         let picture = turned(scaled, turn);
         let chroma = Chroma::of_quality(spec.output.quality);
-        let bytes = encode::encode(&picture, spec.output, chroma, Some(profile::icc(space)))?;
+        let attached = Attached { icc: Some(profile::icc(space)), panorama: None };
+        let bytes = encode::encode(&picture, spec.output, chroma, attached)?;
         Ok(Rendered { role: spec.role, view: spec.view, size: picture.size, bytes })
     }
 

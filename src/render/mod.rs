@@ -10,6 +10,7 @@ mod colour;
 mod crop;
 mod encode;
 pub mod geometry;
+mod linear;
 mod orient;
 mod profile;
 mod raster;
@@ -29,7 +30,7 @@ use crate::model::{
 pub use thumbhash::Impression;
 
 use colour::Colour;
-use encode::Chroma;
+use encode::{Attached, Chroma};
 use geometry::{FACE_SIDE, THUMBHASH_SIDE};
 use raster::{Picture, Raster};
 use resize::{Fit, Resizer};
@@ -82,6 +83,8 @@ pub struct RenderJob {
     pub colorspace: Colorspace,
     /// Whether the thumbhash is wanted.
     pub thumbhash: bool,
+    /// Whether pictures are reduced in linear light, as servers newer than 3.1 do, from the whole picture.
+    pub linear_light: bool,
     /// Of raws, whether the camera's own picture inside is taken where it is not smaller than the preview.
     pub prefer_embedded: bool,
 }
@@ -106,6 +109,7 @@ impl RenderJob {
             preview_size: settings.preview.size,
             colorspace: settings.colorspace,
             thumbhash,
+            linear_light: settings.linear_light,
             prefer_embedded: settings.extract_embedded,
         }
     }
@@ -115,6 +119,13 @@ impl RenderJob {
 const IMPRESSION_SIZE: u32 = THUMBHASH_SIDE;
 
 impl RenderJob {
+    /// Whether the pictures that show everything are made from the whole picture: Immich reduces nothing where that is
+    /// wanted too, or before it changes to linear light.
+    fn from_whole(&self) -> bool {
+        let wanted = |spec: &RenderSpec| spec.role == Role::Fullsize && spec.view == View::Whole;
+        self.linear_light || self.outputs.iter().any(wanted)
+    }
+
     /// The job that makes the thumbhash and nothing else, for comparison: cheap, since decoders reduce on their own.
     ///
     /// Of a generated picture, whose colours are what they are, `colorspace` is P3: that changes nothing.
@@ -124,13 +135,14 @@ impl RenderJob {
             preview_size: IMPRESSION_SIZE,
             colorspace,
             thumbhash: true,
+            linear_light: false,
             prefer_embedded: false,
         }
     }
 
     /// Whether the original has to be decoded at full resolution.
     pub fn needs_full_size(&self) -> bool {
-        self.outputs.iter().any(RenderSpec::needs_full_size)
+        self.linear_light || self.outputs.iter().any(RenderSpec::needs_full_size)
     }
 
     /// The job without the pictures that need full resolution, and those.
@@ -224,7 +236,7 @@ impl Renderer {
     /// Makes the pictures that show everything.
     fn whole(
         &mut self,
-        pixels: Pixels,
+        mut pixels: Pixels,
         job: &RenderJob,
         output: &mut RenderOutput,
     ) -> Result<(), RenderError> {
@@ -233,7 +245,8 @@ impl Renderer {
         let video = pixels.video_frame;
         let space = profile::output_space(&pixels, job.colorspace);
         let specs = || job.outputs.iter().filter(|spec| spec.view == View::Whole);
-        let full = video || specs().any(|spec| spec.role == Role::Fullsize);
+        let panorama = pixels.panorama.take();
+        let full = video || job.from_whole();
         let base_size = if full { upright } else { geometry::outside(upright, job.preview_size) };
         let base = self.base(pixels, base_size, space)?;
 
@@ -248,10 +261,15 @@ impl Renderer {
             };
             encode::check(size, spec.output)?;
             let chroma = if video { Chroma::Quarter } else { Chroma::of_quality(spec.output.quality) };
+            let panorama = panorama.as_ref().filter(|_| spec.role != Role::Thumbnail);
+            let attached = Attached { icc, panorama };
             let bytes = if size == base.size {
-                encode::encode(&base, spec.output, chroma, icc)?
+                encode::encode(&base, spec.output, chroma, attached)?
+            } else if job.linear_light && !video {
+                let small = linear::resize(&mut self.resizer, &base, size, fit)?;
+                encode::encode(&small, spec.output, chroma, attached)?
             } else {
-                encode::encode(&self.resizer.picture(&base, size, fit)?, spec.output, chroma, icc)?
+                encode::encode(&self.resizer.picture(&base, size, fit)?, spec.output, chroma, attached)?
             };
             output.pictures.push(Rendered { role: spec.role, view: spec.view, size, bytes });
         }
@@ -315,6 +333,7 @@ pub fn estimate(full_size: PixelSize, job: &RenderJob) -> u64 {
     let base = if job.needs_full_size() { full_size } else { geometry::outside(full_size, job.preview_size) };
     // Resizing goes row by row first, so its scratch is as high as the original and as wide as the base, once more with alpha.
     let scratch = if base == full_size { 0 } else { u64::from(base.width) * u64::from(full_size.height) };
-    // Base, its converted and turned copies, and what the encoders hold.
-    (scratch + 4 * base.pixels()).saturating_mul(CHANNELS)
+    // Base, its converted and turned copies, and what the encoders hold; in linear light a copy of 16 bits.
+    let copies = if job.linear_light { 6 } else { 4 };
+    (scratch + copies * base.pixels()).saturating_mul(CHANNELS)
 }

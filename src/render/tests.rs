@@ -33,6 +33,7 @@ fn picture(size: PixelSize, model: ColorModel, samples: Samples, bits_per_sample
         icc: None,
         exif_colorspace: None,
         bits_per_sample,
+        panorama: None,
         video_frame: false,
     }
 }
@@ -48,6 +49,7 @@ fn job(role: Role, output: OutputSettings) -> RenderJob {
         preview_size: 1440,
         colorspace: Colorspace::P3,
         thumbhash: false,
+        linear_light: false,
         prefer_embedded: false,
     }
 }

@@ -1,5 +1,7 @@
 //! The thumbhash: 17 to 25 bytes from which a client paints a placeholder, and by which two pictures are compared.
 
+mod encode;
+
 use super::RenderError;
 use super::geometry::{THUMBHASH_SIDE, inside};
 use super::raster::Picture;
@@ -25,7 +27,7 @@ pub fn thumbhash(picture: &Picture, resizer: &mut Resizer) -> Result<Vec<u8>, Re
     {
         return Err(RenderError::new("thumbhash", "samples do not fit the size"));
     }
-    Ok(thumbhash::rgba_to_thumb_hash(width, height, &rgba))
+    Ok(encode::encode(width, height, &rgba))
 }
 
 /// Pictures are compared at this many columns and rows, whatever their shape.

@@ -85,11 +85,7 @@ fn try_apply(
 }
 
 fn failed(repair: &PlannedRepair, error: &StoreError) -> Applied {
-    let status = match error {
-        StoreError::System { .. } => RepairStatus::Failed,
-        StoreError::Refused { .. } | StoreError::ChangedMeanwhile { .. } => RepairStatus::Skipped,
-    };
-    Applied { event: event(repair, status, error.to_string(), None), stop: error.stops_repair() }
+    Applied { event: event(repair, error.status(), error.to_string(), None), stop: error.stops_repair() }
 }
 
 fn event(repair: &PlannedRepair, status: RepairStatus, reason: String, bytes: Option<u64>) -> RepairEvent {

@@ -39,7 +39,9 @@ const fn file(role: Role, what: What) -> &'static str {
         What::Unverifiable => "look at it by hand; the reason says what kept photofsck from it",
         What::PassedOnRetry => "test memory, cables and network: something delivered wrong bytes once",
         What::Unregistered => "photofsck repair --register sql makes it known, or let Immich make it again",
-        What::Untracked => "nothing; if the records are current, it is left over and may go to a safe place",
+        What::Untracked => {
+            "nothing; if the records are current, it is left over: repair --quarantine-untracked moves it away"
+        }
     }
 }
 
@@ -123,6 +125,14 @@ const TAIL: &str = "
 - `wrong-content` is `info` where it is a hint: the thumbhash in the records is out of date, or only a part of a picture
   is not as it should be.
 - A pixel size that only another setting of Immich explains is `wrong-size` with severity `info`.
+
+## What `repair` does about them
+
+A `repair` line says what was done, or why not: `regenerate` (a picture made again), `restore` (an original brought back
+from a backup), `relink` (an original moved to where the records name it), `quarantine` (an untracked file moved away),
+`salvage` (the best picture of a lost original copied out), `register` (made known to Immich), `clear-temporary`
+(what a killed run left), and of `undo` itself `undo`. Its status is `planned`, `done`, `failed` or `skipped`; a finding
+whose cause is gone no longer raises the exit status. [rescue.md](rescue.md) tells what each of them is careful about.
 ";
 
 #[cfg(test)]

@@ -44,8 +44,23 @@ pub struct RepairGroup {
     pub count: u64,
     /// Bytes written, or to be written.
     pub bytes: u64,
-    /// The first few in the order of their paths.
-    pub examples: Vec<PathBuf>,
+    /// The first few in the order of their paths; where each has its own reason, with it.
+    pub examples: Vec<(PathBuf, String)>,
+}
+
+impl RepairKind {
+    /// Whether files were taken from one place to another, which is told of each.
+    pub const fn moves(&self) -> bool {
+        matches!(self.status, RepairStatus::Done | RepairStatus::Planned)
+            && matches!(
+                self.action,
+                RepairAction::Restore
+                    | RepairAction::Relink
+                    | RepairAction::Quarantine
+                    | RepairAction::Salvage
+                    | RepairAction::Undo
+            )
+    }
 }
 
 /// The material of the summary.
@@ -92,6 +107,7 @@ impl Collected {
             role: repair.role,
             reason: repair.reason.clone(),
         };
+        let how = if kind.moves() { std::mem::take(&mut kind.reason) } else { String::new() };
         if self.repairs.len() >= REASONS && !self.repairs.contains_key(&kind) {
             let more = match (repair.action, repair.status) {
                 (RepairAction::Register, RepairStatus::Planned) => {
@@ -107,7 +123,7 @@ impl Collected {
         let group = self.repairs.entry(kind).or_default();
         group.count += 1;
         group.bytes += repair.bytes.unwrap_or(0);
-        keep_smallest(&mut group.examples, &repair.path, Ord::cmp);
+        keep_smallest(&mut group.examples, &(repair.path.clone(), how), Ord::cmp);
     }
 }
 

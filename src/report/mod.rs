@@ -55,7 +55,7 @@ pub enum Verbosity {
 /// What is to be told, and where.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `check`, `repair`, `verify` or `render`.
+    /// `check`, `repair`, `verify`, `render` or `undo`.
     pub command: &'static str,
     /// Where NDJSON goes.
     pub json: Option<Target>,

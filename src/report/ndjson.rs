@@ -213,6 +213,9 @@ impl Serialize for ItemLine<'_> {
         if self.rendered {
             optional_path("preview", item.preview.as_ref(), &mut map)?;
             optional_path("thumbnail", item.thumbnail.as_ref(), &mut map)?;
+            if item.fullsize.is_some() {
+                optional_path("fullsize", item.fullsize.as_ref(), &mut map)?;
+            }
             let thumbhash =
                 item.thumbhash.as_ref().map(|hash| base64::engine::general_purpose::STANDARD.encode(hash));
             map.serialize_entry("thumbhash", &thumbhash)?;

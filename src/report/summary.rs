@@ -117,6 +117,8 @@ pub struct Summary {
     pub rendered: u64,
     /// Generated files that were made again, by role.
     pub made: BTreeMap<Role, u64>,
+    /// What was done beside that, by action.
+    pub done: BTreeMap<RepairAction, u64>,
     /// Findings, by code and severity: the severity depends on the asset too.
     pub by_severity: BTreeMap<(Severity, Code), u64>,
     /// Findings that the baseline knows.
@@ -259,6 +261,8 @@ impl Summary {
         }
         if repair.action == RepairAction::Regenerate {
             *self.made.entry(repair.role).or_default() += 1;
+        } else {
+            *self.done.entry(repair.action).or_default() += 1;
         }
         if repair.action == RepairAction::Register && self.scope.asking {
             return;
@@ -403,12 +407,12 @@ impl Summary {
 const fn resolves(action: RepairAction, code: Code) -> bool {
     let Code::File(_, what) = code else { return false };
     match action {
-        RepairAction::Regenerate | RepairAction::RestoreOriginal | RepairAction::Relink => {
+        RepairAction::Regenerate | RepairAction::Restore | RepairAction::Relink => {
             !matches!(what, What::Unregistered | What::Untracked)
         }
         RepairAction::Quarantine => matches!(what, What::Untracked),
         RepairAction::Register => matches!(what, What::Unregistered),
-        RepairAction::ClearTemporary | RepairAction::Salvage => false,
+        RepairAction::ClearTemporary | RepairAction::Salvage | RepairAction::Undo => false,
     }
 }
 

@@ -147,9 +147,19 @@ impl Page<'_> {
                 kind.status,
                 wrap(&repair_words(kind, group), self.width, 4)
             );
-            if kind.status == RepairStatus::Failed || self.verbosity == Verbosity::Verbose {
-                for path in &group.examples {
+            let named = kind.status == RepairStatus::Failed || kind.moves();
+            if named || self.verbosity == Verbosity::Verbose {
+                for (path, how) in &group.examples {
                     let _ = writeln!(out, "      {}", display_path(path));
+                    if !how.is_empty() {
+                        let how = display_path(std::path::Path::new(how));
+                        let _ = writeln!(out, "        {DIM}{}{DIM:#}", wrap(&how, self.width, 8));
+                    }
+                }
+                let more = group.count.saturating_sub(group.examples.len() as u64);
+                if more > 0 && kind.moves() {
+                    let _ =
+                        writeln!(out, "      {DIM}and {} more; --json lists every one{DIM:#}", count(more));
                 }
             }
         }
@@ -350,15 +360,18 @@ fn repair_words(kind: &RepairKind, group: &RepairGroup) -> String {
             RepairStatus::Failed | RepairStatus::Skipped => format!("{} not made again", kind.role),
         },
         RepairAction::ClearTemporary => "temporary file of an earlier run removed".to_owned(),
-        RepairAction::RestoreOriginal => "original restored".to_owned(),
-        RepairAction::Relink => "original put back where the records name it".to_owned(),
-        RepairAction::Quarantine => "file moved to quarantine".to_owned(),
         RepairAction::Register => match kind.status {
             RepairStatus::Done => format!("{} made known to Immich", kind.role),
             RepairStatus::Planned => format!("{} to be made known to Immich", kind.role),
             RepairStatus::Failed | RepairStatus::Skipped => format!("{} not made known to Immich", kind.role),
         },
-        RepairAction::Salvage => "best surviving picture copied out".to_owned(),
+        RepairAction::Restore => told(kind.status, "original", "restored from a backup"),
+        RepairAction::Relink => told(kind.status, "original", "moved to where the records name it"),
+        RepairAction::Quarantine => told(kind.status, "file", "moved to quarantine"),
+        RepairAction::Salvage => {
+            told(kind.status, &format!("{} of a lost original", kind.role), "copied out")
+        }
+        RepairAction::Undo => told(kind.status, "file", "put back"),
     };
     let mut text = format!("{} x {what}", count(group.count));
     if group.bytes > 0 {
@@ -368,6 +381,14 @@ fn repair_words(kind: &RepairKind, group: &RepairGroup) -> String {
         let _ = write!(text, ": {}", display_path(std::path::Path::new(&kind.reason)));
     }
     text
+}
+
+fn told(status: RepairStatus, what: &str, done: &str) -> String {
+    match status {
+        RepairStatus::Done => format!("{what} {done}"),
+        RepairStatus::Planned => format!("{what} to be {done}"),
+        RepairStatus::Failed | RepairStatus::Skipped => format!("{what} not {done}"),
+    }
 }
 
 /// Why entries were not looked at, in words.

@@ -2,7 +2,7 @@
 
 use super::summary::{Outcome, Summary};
 use super::words::{count, counted, list, sentence};
-use crate::model::{Code, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What};
+use crate::model::{Code, RepairAction, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What};
 
 /// How the first line is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub fn headline(summary: &Summary, run: &RunInfo, command: &str) -> Headline {
     let (mut mood, mut first, mut rest) = match command {
         "verify" => files(summary),
         "render" => pictures(summary),
+        "undo" => put_back(summary),
         _ => library(summary, run, command),
     };
     match &summary.outcome {
@@ -91,6 +92,7 @@ fn not_reached(summary: &Summary) -> String {
 fn library(summary: &Summary, run: &RunInfo, command: &str) -> (Mood, String, Vec<String>) {
     let mut rest = Vec::new();
     let (mut mood, first) = originals(summary, run);
+    rest.extend(brought_back(summary));
     let (generated_mood, sentences) = generated(summary, command);
     rest.extend(sentences);
     mood = worse(mood, generated_mood);
@@ -117,6 +119,26 @@ fn library(summary: &Summary, run: &RunInfo, command: &str) -> (Mood, String, Ve
         mood = worse(mood, Mood::Uneasy);
     }
     (mood, first, rest)
+}
+
+/// Originals that came back, and files that went.
+fn brought_back(summary: &Summary) -> Option<String> {
+    let number = |action| summary.done.get(&action).copied().unwrap_or(0);
+    let back = number(RepairAction::Restore) + number(RepairAction::Relink);
+    let saved = number(RepairAction::Salvage);
+    let moved = number(RepairAction::Quarantine);
+    let mut parts = Vec::new();
+    if back > 0 {
+        parts.push(format!("{} back in place", counted(back, "original is", "originals are")));
+    }
+    if saved > 0 {
+        parts.push(format!("{} of lost ones copied out", counted(saved, "picture was", "pictures were")));
+    }
+    if moved > 0 {
+        let were = counted(moved, "untracked file was", "untracked files were");
+        parts.push(format!("{were} moved to quarantine"));
+    }
+    (!parts.is_empty()).then(|| format!("{}.", sentence(&list(&parts))))
 }
 
 /// Findings about files of a role that are problems (warning or error) and that no repair resolved.
@@ -337,4 +359,31 @@ fn pictures(summary: &Summary) -> (Mood, String, Vec<String>) {
         format!("Pictures were made of {made} of {of}; what is wrong with the others is told below."),
         Vec::new(),
     )
+}
+
+/// The first line of `undo`.
+fn put_back(summary: &Summary) -> (Mood, String, Vec<String>) {
+    let number = |status| summary.repairs(status);
+    let (back, planned) = (number(RepairStatus::Done), number(RepairStatus::Planned));
+    let mut parts = Vec::new();
+    if back > 0 {
+        parts.push(format!("{} put back", counted(back, "file was", "files were")));
+    }
+    if planned > 0 {
+        let be = counted(planned, "file would be", "files would be");
+        parts.push(format!("{be} put back; nothing was written (--dry-run)"));
+    }
+    let left = number(RepairStatus::Failed);
+    if left > 0 {
+        parts.push(format!("{} not: why is told below", counted(left, "file was", "files were")));
+        return (Mood::Uneasy, format!("{}.", sentence(&list(&parts))), Vec::new());
+    }
+    if parts.is_empty() {
+        return (
+            Mood::Good,
+            "There was nothing to put back: everything is where it was.".to_owned(),
+            Vec::new(),
+        );
+    }
+    (Mood::Good, format!("{}.", sentence(&list(&parts))), Vec::new())
 }

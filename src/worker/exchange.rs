@@ -158,7 +158,7 @@ impl<'a> Item<'a> {
                 other => {
                     let mut what = format!("{other:?}");
                     clip(&mut what);
-                    return Err(Trouble::Broken(format!("{what} at the wrong time")).into());
+                    return Err(Trouble::Broken(format!("{what} at the wrong time")));
                 }
             }
         }

@@ -465,9 +465,12 @@ impl<'a> Reading<'a> {
                 let copies = u64::from(side).saturating_mul(u64::from(side)).saturating_mul(4 * 4 * 2);
                 copies.saturating_add(estimate / 4).saturating_add(ENCODER)
             }
-            // The picture once more, turned or converted; an edited set is made of a copy of its own.
-            Target::Full if self.edits() => estimate.saturating_mul(3).saturating_add(ENCODER),
-            Target::Full => estimate.saturating_add(ENCODER),
+            // The picture once more, turned or converted; an edited set is made of a copy of its own, linear light of wide samples.
+            Target::Full => {
+                let linear = self.job.render.as_ref().is_some_and(|render| render.linear_light);
+                let copies = if linear || self.edits() { 3 } else { 1 };
+                estimate.saturating_mul(copies).saturating_add(ENCODER)
+            }
         };
         estimate.saturating_add(kept).saturating_add(rendering)
     }

@@ -41,6 +41,7 @@ fn pixels(seed: u8) -> Pixels {
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: false,
     }
 }

@@ -12,6 +12,7 @@ use photofsck::immich::paths::MapRule;
 use photofsck::immich::records::read_dump;
 use photofsck::immich::settings::parse_image_config;
 use photofsck::model::display_path;
+use photofsck::repair::manifest::{Line, Manifest};
 
 /// A folder of this thread's own.
 struct Folder(PathBuf);
@@ -87,6 +88,19 @@ pub fn layout(data: &[u8]) {
     let _ = layout::is_profile_image(data);
     let shown = display_path(&layout::path_of(data));
     assert!(!shown.contains(['\n', '\x1b']), "one line, and nothing that steers a terminal");
+}
+
+/// Any manifest of a quarantine folder. What it says of paths is checked before it is used.
+pub fn manifest(data: &[u8]) {
+    use std::path::Component;
+    let Ok(manifest) = Manifest::read(data) else { return };
+    for entry in &manifest.entries {
+        let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+        assert!(entry.path.is_absolute() && entry.path.components().all(plain), "{:?}", entry.path);
+        assert!(!entry.kept.contains('/') && !entry.kept.starts_with('.'), "{:?}", entry.kept);
+        let line = Line::Kept(entry.clone());
+        assert_eq!(Line::parse(&line.to_bytes()), Some(line));
+    }
 }
 
 pub fn map_rule(data: &[u8]) {

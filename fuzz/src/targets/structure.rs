@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::LazyLock;
 
+use photofsck::media::panorama::{self, Panorama};
 use photofsck::media::retag::retag;
 use photofsck::media::structure::{
     av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
@@ -59,6 +60,21 @@ pub fn exif_seeds() -> Vec<Vec<u8>> {
         b"\x87\x69\0\x04\0\0\0\x01\0\0\0\x26\0\0\0\0\0\x01\xa0\x01\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0",
     );
     vec![block]
+}
+
+pub fn panorama(data: &[u8]) {
+    let Some(found) = Panorama::read(data) else { return };
+    assert!(found.tags.iter().all(|(name, value)| name.len() <= 64 && value.len() <= 128));
+}
+
+/// A sphere with its properties as attributes and as elements.
+pub fn panorama_seeds() -> Vec<Vec<u8>> {
+    let packet = format!(
+        r#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+        xmlns:G="{}" G:ProjectionType="equirectangular"><G:FullPanoWidthPixels>80</G:FullPanoWidthPixels></rdf:Description></rdf:RDF></x:xmpmeta>"#,
+        panorama::NAMESPACE
+    );
+    vec![packet.into_bytes()]
 }
 
 pub fn gif(data: &[u8]) {
@@ -186,6 +202,7 @@ pub fn raw(data: &[u8]) {
     answer(raw::check_x3f(data));
     let _ = (raw::raf_jpeg(data), raw::check_mrw_data(data), raw::check_raf_data(data));
     let _ = raw::check_crw_data(data);
+    let _ = raw::cr3_jpegs(&source(data), data);
     let inner = raw::mrw_tiff(data).and_then(raw::Tiff::new);
     for tiff in raw::Tiff::new(data).into_iter().chain(inner) {
         answer(tiff.check());

@@ -140,6 +140,9 @@ pub(super) fn look_and_make(
     let Some(limit) = limit.filter(|_| job.needs_full_size()) else { return Ok(look) };
     let error = RenderError { step: "full resolution".to_owned(), what: limit.to_string() };
     let (rest, large) = job.without_full_size();
+    if rest.needs_full_size() {
+        return Ok(look);
+    }
     let light = (rest.thumbhash || !rest.outputs.is_empty()).then_some(&rest);
     let mut look = turn.examiner.look(expected, light)?;
     if let Some(report) = look.report.as_mut().filter(|report| report.problem.is_none())

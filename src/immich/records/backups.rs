@@ -1,7 +1,7 @@
-//! The newest complete dump among those that Immich makes every night.
+//! The newest complete dump among those that Immich makes every night, to be read or only to be there.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -52,71 +52,68 @@ pub fn find_newest_dump(media: &Path, progress: &mut dyn FnMut(u64)) -> NewestDu
     found
 }
 
-/// A dump is recent for so long: Immich makes one every night, and one may be missed.
-const RECENT_HOURS: i64 = 48;
-
-/// The newest dump in this folder, if it is complete and recent enough to go back to; `folder` is Immich's `backups`.
-///
-/// # Errors
-/// Why there is none.
-pub fn recent_dump(folder: &Path, now: Timestamp) -> Result<PathBuf, String> {
-    let shown = display_path(folder);
-    let mut unfinished = Vec::new();
-    let mut candidates =
-        candidates(folder, &mut unfinished).map_err(|error| format!("cannot look into {shown}: {error}"))?;
+/// The newest complete dump in `folder` that is younger than `since`; otherwise what was passed over and why. The
+/// whole file is read, and nothing of it is kept.
+pub fn recent_complete_dump(folder: &Path, since: Timestamp) -> Result<PathBuf, Vec<String>> {
+    let mut skipped = Vec::new();
+    let mut candidates = match candidates(folder, &mut skipped) {
+        Ok(candidates) => candidates,
+        Err(error) => return Err(vec![format!("{}: {error}", display_path(folder))]),
+    };
     candidates.sort();
-    let mut incomplete = Vec::new();
     while let Some((time, path)) = candidates.pop() {
-        let age = time.map(|time| now.as_second().saturating_sub(time.as_second()) / 3600);
-        let Some(age) = age.filter(|age| *age <= RECENT_HOURS) else {
-            let age = age.map_or_else(|| "of an unknown age".to_owned(), |age| format!("{age} hours old"));
-            let shown = display_path(&path);
-            incomplete.push(format!("{shown} is {age}, expected at most {RECENT_HOURS} hours"));
-            break;
-        };
         let shown = display_path(&path);
-        match ends_as_it_should(&path) {
+        if time.is_none_or(|time| time < since) {
+            let age = time.map_or_else(|| "of unknown age".to_owned(), |time| format!("of {time}"));
+            skipped.push(format!("the newest dump that is left, {shown}, is {age}"));
+            break;
+        }
+        match is_complete(&path) {
             Ok(true) => return Ok(path),
-            Ok(false) => incomplete.push(format!("{shown} is {age} hours old and incomplete")),
-            Err(error) => incomplete.push(format!("{shown}: {error}")),
+            Ok(false) => skipped.push(format!("the dump {shown} is not a complete one of Immich's")),
+            Err(error) => skipped.push(format!("the dump {shown} cannot be read: {error}")),
         }
     }
-    if incomplete.is_empty() {
-        return Err(format!("{shown} holds no finished dump"));
-    }
-    Err(incomplete.join("; "))
+    Err(skipped)
 }
 
-/// Whether a dump has the last line that its tool writes, at its end.
-fn ends_as_it_should(path: &Path) -> io::Result<bool> {
-    const TAIL: usize = 4096;
-    let mut file = File::open(path)?;
-    let mut magic = [0; 2];
-    let gzip = file.read(&mut magic)? == 2 && magic == [0x1f, 0x8b];
-    let mut tail = Vec::new();
-    if gzip {
-        file.rewind()?;
-        let mut text = MultiGzDecoder::new(io::BufReader::with_capacity(256 << 10, file));
-        let mut piece = vec![0; 256 << 10];
-        loop {
-            match text.read(&mut piece) {
-                Ok(0) => break,
-                Ok(read) => {
-                    tail.extend_from_slice(piece.get(..read).unwrap_or_default());
-                    tail.drain(..tail.len().saturating_sub(TAIL));
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
+/// Whether a dump holds a table of assets and the line that its tool writes last.
+fn is_complete(path: &Path) -> std::io::Result<bool> {
+    let mut raw = BufReader::with_capacity(256 << 10, File::open(path)?);
+    if raw.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        ends_well(MultiGzDecoder::new(raw))
     } else {
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL as u64)))?;
-        file.take(TAIL as u64).read_to_end(&mut tail)?;
+        ends_well(raw)
     }
-    let says = |words: &str| memchr::memmem::find(&tail, words.as_bytes()).is_some();
-    Ok(says("-- PostgreSQL database dump complete") || says("-- PostgreSQL database cluster dump complete"))
+}
+
+fn ends_well(mut text: impl Read) -> std::io::Result<bool> {
+    const ENDS: [&[u8]; 2] =
+        [b"-- PostgreSQL database dump complete", b"-- PostgreSQL database cluster dump complete"];
+    const TABLES: [&[u8]; 2] = [b"COPY public.asset (", b"COPY public.assets ("];
+    /// What is looked for may lie across two blocks, and little follows the last line.
+    const OVERLAP: usize = 256;
+    let mut block = vec![0; 256 << 10];
+    let (mut window, mut assets) = (Vec::new(), false);
+    let mut cluster = None;
+    loop {
+        let read = match text.read(&mut block) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let kept = window.len().saturating_sub(OVERLAP);
+        window.drain(..kept);
+        window.extend_from_slice(block.get(..read).unwrap_or_default());
+        let holds = |what: &[u8]| memchr::memmem::find(&window, what).is_some();
+        cluster.get_or_insert_with(|| holds(b"-- PostgreSQL database cluster dump"));
+        assets |= TABLES.iter().any(|table| holds(table));
+    }
+    let tail = window.get(window.len().saturating_sub(OVERLAP)..).unwrap_or_default();
+    let end = ENDS.get(usize::from(cluster == Some(true))).copied().unwrap_or_default();
+    Ok(assets && memchr::memmem::find(tail, end).is_some())
 }
 
 fn candidates(
@@ -145,39 +142,52 @@ fn is_dump_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-
     use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
 
     use super::*;
 
+    const WHOLE: &str = "--\n-- PostgreSQL database dump\n--\nCOPY public.asset (id) FROM stdin;\n\\.\n\n\
+                         --\n-- PostgreSQL database dump complete\n--\n\n";
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
     #[test]
-    fn only_a_recent_and_complete_dump_is_one_to_go_back_to() {
+    fn only_a_recent_and_complete_dump_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        let now: Timestamp = "2026-06-03T12:00:00Z".parse().unwrap();
-        assert!(recent_dump(&folder.join("nothing"), now).unwrap_err().contains("cannot look"));
-        assert!(recent_dump(folder, now).unwrap_err().contains("holds no finished dump"));
-        let name = |day: u8, ending: &str| {
-            folder.join(format!("immich-db-backup-202606{day:02}T020000-v3.0.1-pg15.18.{ending}"))
-        };
-        let whole = format!("{}\n--\n-- PostgreSQL database dump complete\n--\n\n", "row\n".repeat(50_000));
-        let gzip = |text: &str| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(text.as_bytes()).unwrap();
-            encoder.finish().unwrap()
-        };
-        std::fs::write(name(1, "sql.gz"), gzip(&whole)).unwrap();
-        assert!(recent_dump(folder, now).unwrap_err().contains("58 hours old"));
-        std::fs::write(name(2, "sql.gz"), gzip(&whole)).unwrap();
-        assert_eq!(recent_dump(folder, now).unwrap(), name(2, "sql.gz"));
-        let packed = gzip(&whole);
-        std::fs::write(name(3, "sql.gz"), packed.get(..packed.len() / 2).unwrap()).unwrap();
-        assert_eq!(recent_dump(folder, now).unwrap(), name(2, "sql.gz"));
-        std::fs::remove_file(name(2, "sql.gz")).unwrap();
-        let why = recent_dump(folder, now).unwrap_err();
-        assert!(why.contains("incomplete") && why.contains("58 hours"), "{why}");
-        std::fs::write(name(3, "sql.gz.tmp"), &packed).unwrap();
-        std::fs::write(name(3, "sql"), &whole).unwrap();
-        assert_eq!(recent_dump(folder, now).unwrap(), name(3, "sql"));
+        let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        let since: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
+        let found = || recent_complete_dump(folder.path(), since);
+        assert!(recent_complete_dump(&folder.path().join("none"), since).is_err());
+        assert_eq!(found(), Err(Vec::new()));
+
+        let whole = gzip(WHOLE.as_bytes());
+        put("immich-db-backup-20260101T020000-v2.sql.gz", &whole);
+        assert!(found().unwrap_err().join(" ").contains("2026-01-01"));
+        put("immich-db-backup-20260114T020000-v2.sql.gz", &whole[..whole.len() / 2]);
+        put("immich-db-backup-20260113T020000-v2.sql", b"-- PostgreSQL database dump complete\n");
+        put("immich-db-backup-20260115T020000-v2.sql.gz.tmp", &whole);
+        let words = found().unwrap_err().join("\n");
+        assert!(words.contains("20260114") && words.contains("20260113"), "{words}");
+        put("immich-db-backup-20260112T020000-v2.sql.gz", &whole);
+        assert!(found().unwrap().ends_with("immich-db-backup-20260112T020000-v2.sql.gz"));
+    }
+
+    #[test]
+    fn long_dumps_and_those_of_whole_clusters_are_read_to_their_ends() {
+        let rows = "1\n".repeat(400_000);
+        let long = WHOLE.replace("stdin;\n", &format!("stdin;\n{rows}"));
+        assert!(ends_well(long.as_bytes()).unwrap());
+        let cluster = format!("--\n-- PostgreSQL database cluster dump\n--\n{long}");
+        assert!(!ends_well(cluster.as_bytes()).unwrap());
+        let cluster = format!("{cluster}--\n-- PostgreSQL database cluster dump complete\n--\n");
+        assert!(ends_well(cluster.as_bytes()).unwrap());
+        assert!(!ends_well(&b"-- PostgreSQL database dump complete\n"[..]).unwrap());
     }
 }

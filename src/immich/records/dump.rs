@@ -52,11 +52,13 @@ impl RecordSource for DumpSource {
         let file = File::open(path).map_err(unreadable)?;
         let modified = file.metadata().ok().and_then(|meta| meta.modified().ok());
         let mut records = read(file, &name, self.describe(), progress)?;
-        let as_of = records
-            .as_of
-            .or_else(|| super::dump_name::time_in_name(path))
-            .or_else(|| modified.and_then(|time| Timestamp::try_from(time).ok()));
-        records.set_as_of(as_of);
+        let modified = modified.and_then(|time| Timestamp::try_from(time).ok());
+        let named = super::dump_name::time_in_name(path);
+        let told = records.as_of.is_some();
+        records.set_as_of(records.as_of.or(named).or(modified));
+        if let (Some(named), false) = (named, told) {
+            records.earliest = Some(super::dump_name::earliest(named, modified));
+        }
         Ok(records)
     }
 

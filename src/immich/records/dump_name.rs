@@ -20,9 +20,30 @@ pub(super) fn time_in_name(path: &Path) -> Option<Timestamp> {
     })
 }
 
+/// The earliest moment that a name may mean: its zone may be fourteen hours ahead of UTC. A file that was finished
+/// within the hour after that moment in UTC was named in UTC.
+pub(super) fn earliest(named: Timestamp, modified: Option<Timestamp>) -> Timestamp {
+    const HOUR: i64 = 3600;
+    let after = modified.map(|modified| modified.as_second().saturating_sub(named.as_second()));
+    if after.is_some_and(|after| (0..HOUR).contains(&after)) {
+        return named;
+    }
+    named.checked_sub(jiff::SignedDuration::from_hours(14)).unwrap_or(named)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_an_unknown_zone_may_be_earlier() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap_or_default();
+        let named = at(1_000_000);
+        assert_eq!(earliest(named, Some(at(1_000_020))), named);
+        for other in [None, Some(at(1_007_220)), Some(at(992_820))] {
+            assert_eq!(earliest(named, other), at(1_000_000 - 14 * 3600));
+        }
+    }
 
     #[test]
     fn names_tell_the_time() {

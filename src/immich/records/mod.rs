@@ -23,7 +23,7 @@ mod views;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use backups::{NewestDump, find_newest_dump, recent_dump};
+pub use backups::{NewestDump, find_newest_dump, recent_complete_dump};
 pub use build::{AssetInput, ExifInput, IndexBuilder};
 pub use dump::{DumpSource, read as read_dump};
 pub use index::RecordIndex;
@@ -80,6 +80,8 @@ pub struct Records {
     pub server_version: Option<String>,
     /// The moment that the records describe.
     pub as_of: Option<Timestamp>,
+    /// The earliest moment that they may describe: names of dumps tell the time in a zone that they do not tell.
+    pub earliest: Option<Timestamp>,
     /// Why rows may be missing; only a dump can be incomplete.
     pub incomplete: Option<Incomplete>,
     /// Odd things that were met and tolerated, for people.
@@ -90,6 +92,7 @@ impl Records {
     /// Says which moment the records describe.
     pub(super) fn set_as_of(&mut self, as_of: Option<Timestamp>) {
         self.as_of = as_of;
+        self.earliest = as_of;
         self.info.as_of = as_of.map(|time| time.to_string());
     }
 }

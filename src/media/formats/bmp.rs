@@ -198,6 +198,7 @@ fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
         exif_colorspace: None,
         // Of a palette's colours or of one channel.
         bits_per_sample: if bits == 16 { 5 } else { 8 },
+        panorama: None,
         video_frame: false,
     })
 }

@@ -166,6 +166,7 @@ fn compose(bytes: &[u8], outline: &Outline, frame: &Frame, indices: &[u8]) -> Pi
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: true,
     }
 }

@@ -8,6 +8,7 @@ use libheif_rs::{
 };
 use moxcms::{CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
 
+use crate::media::panorama::Panorama;
 use crate::media::structure::bmff;
 use crate::media::structure::heif::{self, Layout, Pictures};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
@@ -325,6 +326,7 @@ fn pixels(image: &Image, handle: &ImageHandle) -> Result<Pixels, DecodeError> {
         icc,
         exif_colorspace: facts.colorspace,
         bits_per_sample: handle.luma_bits_per_pixel(),
+        panorama: panorama(handle),
         video_frame: false,
     })
 }
@@ -372,6 +374,13 @@ fn metadata(handle: &ImageHandle) -> exif::Facts {
     // ISO/IEC 23008-12 A.2.1: four bytes say how far the TIFF header is away.
     let skip = bmff::be32(&block, 0).and_then(|skip| usize::try_from(skip).ok()?.checked_add(4));
     skip.and_then(|skip| block.get(skip..)).map(exif::read).unwrap_or_default()
+}
+
+fn panorama(handle: &ImageHandle) -> Option<Panorama> {
+    let mut ids = [ItemId::default(); 8];
+    let count = handle.metadata_block_ids(&mut ids, b"mime");
+    let packet = |&id: &ItemId| handle.metadata(id).ok().and_then(|packet| Panorama::read(&packet));
+    ids.iter().take(count).find_map(packet)
 }
 
 /// libheif's ceilings for one picture's index.

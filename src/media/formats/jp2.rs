@@ -193,6 +193,7 @@ fn pixels(image: &Image<'_>, decoded: &DecodedImage<'_>, header: Header) -> Resu
         icc,
         exif_colorspace: None,
         bits_per_sample: header.bits,
+        panorama: None,
         video_frame: false,
     })
 }

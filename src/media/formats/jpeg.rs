@@ -11,6 +11,7 @@ mod tests;
 pub mod turbo;
 
 use crate::media::magic::{self, Magic, Signature};
+use crate::media::panorama::Panorama;
 use crate::media::structure::jpeg::{self as structure, Outline};
 use crate::media::structure::jpeg_walk::{self, Answer, Flaw};
 use crate::media::{Limits, Pixels, Source, exif};
@@ -113,6 +114,7 @@ fn examine(
                 examined.pixels = Some(Pixels {
                     orientation: examined.orientation,
                     icc: outline.icc(bytes),
+                    panorama: outline.xmp(bytes).and_then(Panorama::read),
                     exif_colorspace: facts.colorspace,
                     ..pixels
                 });

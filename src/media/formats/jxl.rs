@@ -7,6 +7,7 @@ use jxl_oxide::{
     UninitializedJxlImage,
 };
 
+use crate::media::panorama::Panorama;
 use crate::media::structure::bmff;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, magic};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
@@ -242,6 +243,10 @@ fn pixels(image: &JxlImage, render: &Render) -> Result<Pixels, DecodeError> {
     let facts = image.aux_boxes().first_exif().ok().and_then(|found| {
         if let jxl_oxide::AuxBoxData::Data(block) = found { Some(exif::read(block.payload())) } else { None }
     });
+    let panorama = match image.aux_boxes().first_xml() {
+        jxl_oxide::AuxBoxData::Data(packet) => Panorama::read(packet),
+        _ => None,
+    };
     Ok(Pixels {
         size,
         full_size: size,
@@ -251,6 +256,7 @@ fn pixels(image: &JxlImage, render: &Render) -> Result<Pixels, DecodeError> {
         icc: Some(image.rendered_icc()).filter(|icc| !icc.is_empty()),
         exif_colorspace: facts.and_then(|facts| facts.colorspace),
         bits_per_sample: u8::try_from(bits).unwrap_or(u8::MAX),
+        panorama,
         video_frame: false,
     })
 }

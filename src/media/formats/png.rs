@@ -6,6 +6,7 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Transformations};
 
+use crate::media::panorama::Panorama;
 use crate::media::structure::png::{self as structure, Header, Outline};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
@@ -92,7 +93,11 @@ fn examine(
     let fits = problem.as_ref().is_none_or(|problem| problem.damage().is_some());
     if target != Target::None && depth != Depth::Structure && fits && !outline.apple {
         match decode(bytes, examined.orientation, facts.colorspace) {
-            Ok(pixels) => examined.pixels = Some(pixels),
+            Ok(mut pixels) => {
+                let xmp = outline.xmp.clone().and_then(|range| bytes.get(range));
+                pixels.panorama = xmp.and_then(Panorama::read);
+                examined.pixels = Some(pixels);
+            }
             Err(error) if problem.is_none() => return Err(error),
             Err(_) => {}
         }
@@ -161,6 +166,7 @@ fn decode(
         icc: info.icc_profile.as_deref().map(<[u8]>::to_vec),
         exif_colorspace,
         bits_per_sample,
+        panorama: None,
         video_frame: false,
     })
 }

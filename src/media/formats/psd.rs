@@ -435,6 +435,7 @@ impl Merged {
             icc: resources.icc,
             exif_colorspace: resources.facts.colorspace,
             bits_per_sample: u8::try_from(header.depth).unwrap_or(8),
+            panorama: None,
             video_frame: false,
         }
     }

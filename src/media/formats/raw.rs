@@ -249,7 +249,7 @@ pub fn embedded_picture(
 ) -> Option<Pixels> {
     let bytes = source.load(limits).ok()?;
     let found = family(&bytes)?;
-    let jpeg = embedded_jpeg(found, &bytes, min_short_side)?;
+    let jpeg = embedded_jpeg(found, source, &bytes, min_short_side)?;
     let inside = Source::new(source.file(), jpeg.len() as u64, Some(jpeg), "jpg");
     let mut examined = Jpeg.examine(MediaFormat::Jpeg, &inside, Depth::Full, target, limits);
     let mut pixels = examined.pixels.take().filter(|_| examined.problem.is_none())?;
@@ -272,7 +272,7 @@ pub fn embedded_file(
 ) -> Option<(Vec<u8>, PixelSize)> {
     let bytes = source.load(limits).ok()?;
     let found = family(&bytes)?;
-    let jpeg = embedded_jpeg(found, &bytes, min_short_side)?;
+    let jpeg = embedded_jpeg(found, source, &bytes, min_short_side)?;
     let described = described(found, source, &bytes);
     let orientation = described.as_deref().and_then(Tiff::new).as_ref().and_then(Tiff::orientation);
     let facts = described.as_deref().map(exif::read).unwrap_or_default();
@@ -286,12 +286,20 @@ pub fn embedded_file(
 ///
 /// Immich's order of tags (`JpgFromRaw2`, `JpgFromRaw`, `PreviewJXL`, `PreviewImage`) comes to the largest in practice;
 /// previews in JPEG XL are not looked for.
-fn embedded_jpeg(found: Family, bytes: &[u8], min_short_side: u32) -> Option<&[u8]> {
+fn embedded_jpeg<'b>(
+    found: Family,
+    source: &Source<'_>,
+    bytes: &'b [u8],
+    min_short_side: u32,
+) -> Option<&'b [u8]> {
     let candidates: Vec<&[u8]> = match found {
         Family::Tiff => Tiff::new(bytes)?.jpegs(),
         Family::Raf => raw::raf_jpeg(bytes).into_iter().collect(),
         Family::Mrw => raw::mrw_tiff(bytes).and_then(Tiff::new)?.jpegs(),
-        Family::Cr3 | Family::Crw | Family::X3f | Family::Arri => return None,
+        Family::Cr3 => {
+            raw::cr3_jpegs(source, bytes).into_iter().filter_map(|range| bytes.get(range)).collect()
+        }
+        Family::Crw | Family::X3f | Family::Arri => return None,
     };
     let sized = candidates.into_iter().filter_map(|jpeg| Some((jpeg_size(jpeg)?, jpeg)));
     let (size, jpeg) = sized.max_by_key(|(size, _)| size.pixels())?;
@@ -389,6 +397,7 @@ fn pixels(
         icc: None,
         exif_colorspace: facts.colorspace.clone(),
         bits_per_sample: bits(facts),
+        panorama: None,
         video_frame: false,
     })
 }

@@ -292,6 +292,7 @@ fn draw(tree: &Tree, full_size: PixelSize, size: PixelSize) -> Result<Pixels, De
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: false,
     })
 }

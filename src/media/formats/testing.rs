@@ -72,6 +72,7 @@ fn empty() -> Pixels {
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: false,
     }
 }

@@ -14,6 +14,7 @@ use tiff::{ColorType, TiffError};
 
 use raster::Raster;
 
+use crate::media::panorama::Panorama;
 use crate::media::structure::tiff::{self as structure, Answer, Layout, Outline, Page, Wrong};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
@@ -141,6 +142,7 @@ fn examine(
         icc: page.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
         exif_colorspace: facts.colorspace,
         bits_per_sample: u8::try_from(page.first_bits()).unwrap_or(u8::MAX),
+        panorama: page.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),
         video_frame: false,
     });
     Ok(())
@@ -289,10 +291,19 @@ mod tests {
         assert_eq!(pixels.samples, Samples::U16(samples));
 
         let mut out = Cursor::new(Vec::new());
-        let samples = [0.0f32, 0.5, 1.0, 0.25];
+        let samples = [0.0f32, 127.5, 300.0, 64.0];
         TiffEncoder::new(&mut out).unwrap().write_image::<colortype::Gray32Float>(2, 2, &samples).unwrap();
         let pixels = examine_bytes(&Tiff, out.get_ref(), Target::Full).unwrap();
-        assert_eq!(pixels.samples, Samples::U16(vec![0, 32768, 65535, 16384]));
+        assert_eq!(pixels.samples, Samples::U16([0, 127, 255, 64].map(|level: u16| level * 257).to_vec()));
+
+        let mut out = Cursor::new(Vec::new());
+        TiffEncoder::new(&mut out)
+            .unwrap()
+            .write_image::<colortype::RGB32Float>(1, 1, &[0.5, -1.0, 2.0])
+            .unwrap();
+        let pixels = examine_bytes(&Tiff, out.get_ref(), Target::Full).unwrap();
+        // Half of the light is 188 of 255: figure of libvips.
+        assert_eq!(pixels.samples, Samples::U16(vec![48_192, 0, 65_535]));
     }
 
     #[test]

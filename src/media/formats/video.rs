@@ -3,6 +3,7 @@
 mod frame;
 pub(super) mod input;
 mod messages;
+mod tone;
 mod verify;
 
 use crate::media::structure::{bmff, ebml, mp4, streams};

@@ -6,6 +6,7 @@
 
 mod ffi;
 
+use crate::media::panorama::Panorama;
 use crate::media::structure::webp::{self as structure, Outline, Picture};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
@@ -113,6 +114,7 @@ fn examine(
                     icc: outline.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
                     exif_colorspace: facts.colorspace.clone(),
                     bits_per_sample: 8,
+                    panorama: outline.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),
                     video_frame: false,
                 });
             }

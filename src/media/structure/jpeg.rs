@@ -297,6 +297,11 @@ impl Outline {
         self.tagged(bytes, 0xE1, b"Exif\0").next().map(|(_, body)| body.get(1..).unwrap_or_default())
     }
 
+    /// The XMP packet (XMP specification part 3, 1.1.3).
+    pub fn xmp<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        self.tagged(bytes, 0xE1, b"http://ns.adobe.com/xap/1.0/\0").next().map(|(_, body)| body)
+    }
+
     /// Further pictures named by a multi-picture index (CIPA DC-007), as ranges of the file; the first picture,
     /// entries of size 0 and nonsense are left out.
     pub fn further_pictures(&self, bytes: &[u8]) -> Vec<Range<u64>> {

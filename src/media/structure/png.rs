@@ -58,6 +58,9 @@ impl Header {
     }
 }
 
+/// What an uncompressed XMP packet begins with.
+const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
+
 /// One compressed picture: the default image or a frame of an animation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Picture {
@@ -73,6 +76,8 @@ pub struct Outline {
     pub header: Option<Header>,
     /// The EXIF block.
     pub exif: Option<Range<usize>>,
+    /// The XMP packet, where it stands uncompressed.
+    pub xmp: Option<Range<usize>>,
     /// Whether the palette or colour key makes pixels transparent.
     pub transparency: bool,
     /// Apple's variant for its own devices, which no other decoder reads.
@@ -119,6 +124,10 @@ impl Outline {
                 }
                 b"IDAT" => default.push(body.clone()),
                 b"eXIf" => self.exif = Some(body.clone()),
+                // Compression flag and method, no language, no translated keyword (XMP specification part 3, 1.1.5).
+                b"iTXt" if data.starts_with(XMP_KEYWORD) => {
+                    self.xmp = Some(body.start + XMP_KEYWORD.len()..body.end);
+                }
                 b"tRNS" => self.transparency = true,
                 b"fcTL" => self.frame(data, !default.is_empty()),
                 b"fdAT" => {

@@ -80,6 +80,8 @@ pub struct Outline {
     pub icc: Option<Range<usize>>,
     /// EXIF block.
     pub exif: Option<Range<usize>>,
+    /// XMP packet.
+    pub xmp: Option<Range<usize>>,
     /// The picture in whose data the file ends, which is not among the others.
     pub cut: Option<Picture>,
     /// The first thing that is wrong.
@@ -150,6 +152,7 @@ impl Outline {
                 }
                 b"ICCP" => self.icc = Some(chunk.body.clone()),
                 b"EXIF" => self.exif = Some(chunk.body.clone()),
+                b"XMP " => self.xmp = Some(chunk.body.clone()),
                 b"ALPH" => alpha = Some(chunk.body.clone()),
                 // The alpha of a still stands before its picture.
                 b"VP8 " | b"VP8L" if !self.animated && self.pictures.is_empty() => {

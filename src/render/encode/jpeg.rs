@@ -136,3 +136,13 @@ fn drop_jfif(file: &mut Vec<u8>) {
         }
     }
 }
+
+/// Puts an XMP packet before all other segments (XMP specification part 3, 1.1.3).
+pub fn insert_xmp(file: &mut Vec<u8>, packet: &[u8]) -> Result<(), RenderError> {
+    const NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+    let length = u16::try_from(2 + NAME.len() + packet.len())
+        .map_err(|_| RenderError::new("jpeg", "the panorama's properties do not fit one segment"))?;
+    let segment = [&[0xff, 0xe1][..], &length.to_be_bytes(), NAME, packet].concat();
+    file.splice(2..2, segment);
+    Ok(())
+}

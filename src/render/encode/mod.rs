@@ -2,9 +2,13 @@
 
 mod jpeg;
 mod webp;
+mod xmp;
+
+use std::borrow::Cow;
 
 use super::RenderError;
 use super::raster::Picture;
+use crate::media::panorama::Panorama;
 use crate::model::{ImageFormat, OutputSettings, PixelSize};
 
 /// Chroma resolution of JPEG output.
@@ -42,12 +46,21 @@ pub fn check(size: PixelSize, settings: OutputSettings) -> Result<(), RenderErro
     Ok(())
 }
 
-/// Encodes a picture with its profile.
+/// What goes into the file beside the picture.
+#[derive(Clone, Copy, Default)]
+pub struct Attached<'a> {
+    /// ICC profile.
+    pub icc: Option<&'a [u8]>,
+    /// Written as an XMP packet.
+    pub panorama: Option<&'a Panorama>,
+}
+
+/// Encodes a picture.
 pub fn encode(
     picture: &Picture,
     settings: OutputSettings,
     chroma: Chroma,
-    icc: Option<&[u8]>,
+    attached: Attached<'_>,
 ) -> Result<Vec<u8>, RenderError> {
     let size = picture.size;
     check(size, settings)?;
@@ -55,13 +68,18 @@ pub fn encode(
     {
         return Err(RenderError::new("encode", "samples do not fit the size"));
     }
+    let xmp = attached.panorama.map(xmp::packet);
     match settings.format {
-        ImageFormat::Jpeg if picture.alpha => {
-            jpeg::encode(&picture.on_black(), size, settings.quality, chroma, settings.progressive, icc)
-        }
         ImageFormat::Jpeg => {
-            jpeg::encode(&picture.samples, size, settings.quality, chroma, settings.progressive, icc)
+            let rgb =
+                if picture.alpha { Cow::Owned(picture.on_black()) } else { Cow::Borrowed(&picture.samples) };
+            let mut file =
+                jpeg::encode(&rgb, size, settings.quality, chroma, settings.progressive, attached.icc)?;
+            if let Some(xmp) = xmp {
+                jpeg::insert_xmp(&mut file, &xmp)?;
+            }
+            Ok(file)
         }
-        ImageFormat::Webp => webp::encode(picture, settings.quality, icc),
+        ImageFormat::Webp => webp::encode(picture, settings.quality, attached.icc, xmp.as_deref()),
     }
 }

@@ -19,14 +19,17 @@ const METHOD: c_int = 4;
 /// Flags of the VP8X chunk.
 const HAS_ICC: u8 = 0x20;
 const HAS_ALPHA: u8 = 0x10;
+const HAS_XMP: u8 = 0x04;
 
-/// Encodes the picture; alpha is kept. With a profile the file is VP8X, ICCP, (ALPH,) VP8.
-pub fn encode(picture: &Picture, quality: u8, icc: Option<&[u8]>) -> Result<Vec<u8>, RenderError> {
+/// Encodes the picture; alpha is kept. With a profile the file is VP8X, ICCP, (ALPH,) VP8(, XMP).
+pub fn encode(
+    picture: &Picture,
+    quality: u8,
+    icc: Option<&[u8]>,
+    xmp: Option<&[u8]>,
+) -> Result<Vec<u8>, RenderError> {
     let file = encode_bare(picture, quality)?;
-    match icc {
-        Some(icc) => with_icc(&file, picture.size, icc),
-        None => Ok(file),
-    }
+    if icc.is_none() && xmp.is_none() { Ok(file) } else { extended(&file, picture.size, icc, xmp) }
 }
 
 fn encode_bare(picture: &Picture, quality: u8) -> Result<Vec<u8>, RenderError> {
@@ -114,11 +117,16 @@ impl Drop for Output {
     }
 }
 
-/// Puts the profile into a file of libwebp's, which has one VP8 chunk or VP8X, ALPH, VP8.
-fn with_icc(file: &[u8], size: PixelSize, icc: &[u8]) -> Result<Vec<u8>, RenderError> {
+/// Puts profile and packet into a file of libwebp's, which has one VP8 chunk or VP8X, ALPH, VP8.
+fn extended(
+    file: &[u8],
+    size: PixelSize,
+    icc: Option<&[u8]>,
+    xmp: Option<&[u8]>,
+) -> Result<Vec<u8>, RenderError> {
     let unexpected = || RenderError::new("webp", "the encoder's file has an unexpected structure");
     let mut chunks = file.get(12..).ok_or_else(unexpected)?;
-    let mut flags = HAS_ICC;
+    let mut flags = if icc.is_some() { HAS_ICC } else { 0 } | if xmp.is_some() { HAS_XMP } else { 0 };
     if chunks.starts_with(b"VP8X") {
         flags |= chunks.get(8).ok_or_else(unexpected)? & HAS_ALPHA;
         chunks = chunks.get(18..).ok_or_else(unexpected)?;
@@ -130,8 +138,13 @@ fn with_icc(file: &[u8], size: PixelSize, icc: &[u8]) -> Result<Vec<u8>, RenderE
     let header = [&[flags, 0, 0, 0][..], &side(size.width), &side(size.height)].concat();
     let mut body = b"WEBP".to_vec();
     push_chunk(&mut body, *b"VP8X", &header)?;
-    push_chunk(&mut body, *b"ICCP", icc)?;
+    if let Some(icc) = icc {
+        push_chunk(&mut body, *b"ICCP", icc)?;
+    }
     body.extend_from_slice(chunks);
+    if let Some(xmp) = xmp {
+        push_chunk(&mut body, *b"XMP ", xmp)?;
+    }
     let mut whole = Vec::with_capacity(body.len() + 8);
     push_chunk(&mut whole, *b"RIFF", &body)?;
     Ok(whole)

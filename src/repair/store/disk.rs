@@ -1,19 +1,22 @@
 //! The store that really writes.
 
-use std::ffi::OsString;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::folder::{self, HeldArea, Made};
 use super::gate::{Gate, Open, Step};
-use super::{Area, Committed, FileStore, Refusal, StagedFile, StoreError};
-use crate::model::{FileIdentity, RepairEvent, RepairStatus, own_temporary_name};
+use super::journal::Journals;
+use super::{Area, Committed, Copying, FileStore, Holds, Moving, Refusal, StagedFile, StoreError};
+use crate::model::{FileIdentity, RepairEvent, RepairStatus, is_own_temporary, own_temporary_name};
 
 /// Tells whether a path is an original.
 pub(super) type IsOriginal = Box<dyn Fn(&Path) -> bool + Send + Sync>;
@@ -22,9 +25,12 @@ pub(super) type IsOriginal = Box<dyn Fn(&Path) -> bool + Send + Sync>;
 pub struct DiskStore {
     run: u64,
     next: AtomicU64,
-    areas: Vec<HeldArea>,
-    is_original: IsOriginal,
+    pub(super) areas: Vec<HeldArea>,
+    pub(super) is_original: IsOriginal,
     pub(super) gate: Box<dyn Gate>,
+    /// Originals whose bytes have been kept elsewhere, in the state in which they may be replaced.
+    pub(super) kept: Mutex<HashMap<PathBuf, FileIdentity>>,
+    pub(super) journals: Journals,
 }
 
 impl DiskStore {
@@ -37,24 +43,36 @@ impl DiskStore {
     ) -> Result<Self, StoreError> {
         let areas = areas.iter().map(HeldArea::open).collect::<Result<_, _>>()?;
         let is_original = Box::new(is_original);
-        Ok(Self { run, next: AtomicU64::new(0), areas, is_original, gate: Box::new(Open) })
+        Ok(Self {
+            run,
+            next: AtomicU64::new(0),
+            areas,
+            is_original,
+            gate: Box::new(Open),
+            kept: Mutex::default(),
+            journals: Journals::default(),
+        })
     }
 
-    /// The rules, before anything is opened.
+    /// The rules for a picture, before anything is opened.
     fn place<'a>(&'a self, target: &'a Path) -> Result<folder::Place<'a>, StoreError> {
         if (self.is_original)(target) {
             return Err(StoreError::refused(target, Refusal::Original));
         }
-        folder::locate(&self.areas, target).map_err(|why| StoreError::refused(target, why))
+        let place = folder::locate(&self.areas, target).map_err(|why| StoreError::refused(target, why))?;
+        match place.holds() {
+            Holds::Pictures => Ok(place),
+            Holds::Originals | Holds::Aside => Err(StoreError::refused(target, Refusal::OutsideAreas)),
+        }
     }
 
     /// The state of the target, when it is one that may be replaced.
-    fn replaced(
+    pub(super) fn replaced(
         &self,
         folder: &OwnedFd,
-        name: &std::ffi::OsStr,
+        name: &OsStr,
         target: &Path,
-    ) -> Result<Option<rustix::fs::Stat>, StoreError> {
+    ) -> Result<Option<Stat>, StoreError> {
         let found = folder::look(folder.as_fd(), name, &*self.gate)
             .map_err(|error| StoreError::system(target, Step::Look, error))?;
         if let Some(stat) = &found {
@@ -91,24 +109,24 @@ impl DiskStore {
         }
     }
 
+    /// The folder of a picture, or of a temporary file of ours in any area.
     pub(super) fn open_folder_of(&self, target: &Path) -> Result<Option<(OwnedFd, OsString)>, StoreError> {
-        let place = self.place(target)?;
+        let place = if target.file_name().is_some_and(is_own_temporary) {
+            folder::locate(&self.areas, target).map_err(|why| StoreError::refused(target, why))?
+        } else {
+            self.place(target)?
+        };
         let name = place.name.to_owned();
         Ok(folder::open(&place, target, &*self.gate)?.map(|folder| (folder, name)))
     }
-}
 
-impl FileStore for DiskStore {
-    fn check(&self, target: &Path) -> Result<(), StoreError> {
-        if let Some((folder, name)) = self.open_folder_of(target)? {
-            self.replaced(&folder, &name, target)?;
-        }
-        Ok(())
-    }
-
-    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile + '_>, StoreError> {
-        let place = self.place(target)?;
-        let (folder, made) = folder::open_or_make(&place, target, &*self.gate)?;
+    /// Begins a file beside `target`, at a place where the rules allow it.
+    pub(super) fn stage(
+        &self,
+        place: &folder::Place<'_>,
+        target: &Path,
+    ) -> Result<Box<Staged<'_>>, StoreError> {
+        let (folder, made) = folder::open_or_make(place, target, &*self.gate)?;
         let created = self
             .replaced(&folder, place.name, target)
             .and_then(|_| self.create(&folder).map_err(|(step, e)| StoreError::system(target, step, e)));
@@ -128,17 +146,49 @@ impl FileStore for DiskStore {
             file,
             made,
             bytes: 0,
+            like: None,
+            times: None,
             notes: Vec::new(),
             committed: false,
         }))
+    }
+}
+
+impl FileStore for DiskStore {
+    fn check(&self, target: &Path) -> Result<(), StoreError> {
+        if let Some((folder, name)) = self.open_folder_of(target)? {
+            self.replaced(&folder, &name, target)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile + '_>, StoreError> {
+        let place = self.place(target)?;
+        Ok(self.stage(&place, target)?)
     }
 
     fn clear_temporaries(&self, found: &[PathBuf]) -> Vec<RepairEvent> {
         found.iter().map(|path| super::sweep::clear(self, path, RepairStatus::Done)).collect()
     }
+
+    fn copy(&self, copying: &Copying<'_>) -> Result<Committed, StoreError> {
+        self.do_copy(copying)
+    }
+
+    fn shift(&self, moving: &Moving<'_>) -> Result<Committed, StoreError> {
+        self.do_shift(moving)
+    }
+
+    fn keep(&self, moving: &Moving<'_>) -> Result<FileIdentity, StoreError> {
+        self.do_keep(moving)
+    }
+
+    fn append(&self, file: &Path, line: &[u8]) -> Result<(), StoreError> {
+        self.do_append(file, line)
+    }
 }
 
-struct Staged<'a> {
+pub(super) struct Staged<'a> {
     store: &'a DiskStore,
     target: PathBuf,
     name: OsString,
@@ -147,6 +197,10 @@ struct Staged<'a> {
     file: File,
     made: Vec<Made>,
     bytes: u64,
+    /// The owner and mode it gets instead of those of its place.
+    pub(super) like: Option<folder::Attributes>,
+    /// The times it gets.
+    pub(super) times: Option<fs::Timestamps>,
     notes: Vec<String>,
     committed: bool,
 }
@@ -159,19 +213,22 @@ impl Staged<'_> {
     fn gate(&self) -> &dyn Gate {
         &*self.store.gate
     }
+}
 
-    /// Renames over the target; over nothing, when nothing was there.
-    fn rename(&self, over_nothing: bool) -> Result<(), Errno> {
-        let plain = || fs::renameat(&self.folder, &self.temporary, &self.folder, &self.name);
-        if !over_nothing {
-            return plain();
-        }
-        let (folder, flags) = (&self.folder, RenameFlags::NOREPLACE);
-        match fs::renameat_with(folder, &self.temporary, folder, &self.name, flags) {
-            // Network and FUSE file systems do not know the flag.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => plain(),
-            other => other,
-        }
+/// Renames; where nothing was seen, over nothing.
+pub(super) fn rename(
+    from: (&OwnedFd, &OsStr),
+    to: (&OwnedFd, &OsStr),
+    over_nothing: bool,
+) -> Result<(), Errno> {
+    let plain = || fs::renameat(from.0, from.1, to.0, to.1);
+    if !over_nothing {
+        return plain();
+    }
+    match fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+        // Network and FUSE file systems do not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => plain(),
+        other => other,
     }
 }
 
@@ -195,11 +252,18 @@ impl StagedFile for Staged<'_> {
 
     fn seal(&mut self) -> Result<File, StoreError> {
         let replaced = self.store.replaced(&self.folder, &self.name, &self.target)?;
-        let wanted = folder::like_siblings(self.folder.as_fd(), replaced.as_ref(), self.gate())
-            .map_err(|error| self.error(Step::Look, error))?;
+        let wanted = match self.like {
+            Some(like) => like,
+            None => folder::like_siblings(self.folder.as_fd(), replaced.as_ref(), self.gate())
+                .map_err(|error| self.error(Step::Look, error))?,
+        };
         let note =
             wanted.give(self.file.as_fd(), self.gate()).map_err(|(step, error)| self.error(step, error))?;
         self.notes.extend(note);
+        if let Some(times) = &self.times {
+            // A file system that keeps no such times is no reason to lose the file.
+            let _ = fs::futimens(&self.file, times);
+        }
         self.gate()
             .pass(Step::Sync)
             .and_then(|()| self.file.sync_all())
@@ -222,7 +286,8 @@ impl StagedFile for Staged<'_> {
             return Err(StoreError::ChangedMeanwhile { path: self.target.clone() });
         }
         self.gate().pass(Step::Rename).map_err(|error| self.error(Step::Rename, error))?;
-        match self.rename(now.is_none()) {
+        let (from, to) = (OsStr::new(&self.temporary), self.name.as_os_str());
+        match rename((&self.folder, from), (&self.folder, to), now.is_none()) {
             Ok(()) => self.committed = true,
             Err(Errno::EXIST) => {
                 return Err(StoreError::ChangedMeanwhile { path: self.target.clone() });

@@ -8,7 +8,7 @@ use rustix::fs::MemfdFlags;
 
 use super::disk::DiskStore;
 use super::gate::Step;
-use super::{Committed, FileStore, StagedFile, StoreError, sweep};
+use super::{Committed, Copying, FileStore, Moving, StagedFile, StoreError, sweep};
 use crate::model::{FileIdentity, RepairEvent, RepairStatus};
 
 /// Refuses what the store behind it refuses, and keeps what would be written in memory only.
@@ -38,6 +38,29 @@ impl FileStore for DryRunStore {
     fn clear_temporaries(&self, found: &[PathBuf]) -> Vec<RepairEvent> {
         found.iter().map(|path| sweep::clear(&self.behind, path, RepairStatus::Planned)).collect()
     }
+
+    fn copy(&self, copying: &Copying<'_>) -> Result<Committed, StoreError> {
+        self.behind.check_copy(copying, true)?;
+        Ok(planned(copying.content.size))
+    }
+
+    fn shift(&self, moving: &Moving<'_>) -> Result<Committed, StoreError> {
+        self.behind.check_shift(moving, true)?;
+        Ok(planned(moving.content.size))
+    }
+
+    fn keep(&self, moving: &Moving<'_>) -> Result<FileIdentity, StoreError> {
+        self.behind.check_keep(moving)?;
+        Ok(moving.state)
+    }
+
+    fn append(&self, file: &Path, _line: &[u8]) -> Result<(), StoreError> {
+        self.behind.check_append(file)
+    }
+}
+
+const fn planned(bytes: u64) -> Committed {
+    Committed { status: RepairStatus::Planned, bytes, notes: Vec::new() }
 }
 
 struct Kept {
@@ -59,6 +82,6 @@ impl StagedFile for Kept {
     }
 
     fn commit(self: Box<Self>, _seen: Option<FileIdentity>) -> Result<Committed, StoreError> {
-        Ok(Committed { status: RepairStatus::Planned, bytes: self.bytes, notes: Vec::new() })
+        Ok(planned(self.bytes))
     }
 }

@@ -9,7 +9,7 @@ use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::gate::{Gate, Step};
-use super::{Area, Refusal, StoreError};
+use super::{Area, Holds, Refusal, StoreError};
 use crate::model::{FileIdentity, is_own_temporary};
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -47,6 +47,12 @@ pub(super) struct Place<'a> {
     area: &'a HeldArea,
     folders: &'a Path,
     pub(super) name: &'a OsStr,
+}
+
+impl Place<'_> {
+    pub(super) const fn holds(&self) -> Holds {
+        self.area.area.holds
+    }
 }
 
 /// Finds the innermost area of `target`.

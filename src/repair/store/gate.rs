@@ -30,8 +30,12 @@ pub enum Step {
     Rename,
     /// Sending the folder to the disk.
     SyncFolder,
-    /// Removing a temporary file or a folder made for nothing.
+    /// Removing a temporary file, a folder made for nothing, or a file that has been copied elsewhere.
     Remove,
+    /// Reading the file that is copied.
+    Read,
+    /// Giving a file a second name.
+    Link,
 }
 
 impl fmt::Display for Step {
@@ -49,7 +53,9 @@ impl fmt::Display for Step {
             Self::Reopen => "read back what was written",
             Self::Rename => "put the new file in place",
             Self::SyncFolder => "sync the folder",
-            Self::Remove => "remove the temporary file",
+            Self::Remove => "remove the file",
+            Self::Read => "read it",
+            Self::Link => "give it a second name",
         })
     }
 }

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
+mod transfer_tests;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};

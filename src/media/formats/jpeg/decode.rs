@@ -47,6 +47,7 @@ pub fn decode(
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: false,
     };
     Ok((pixels, complaint))

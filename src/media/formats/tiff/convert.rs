@@ -28,7 +28,7 @@ pub fn to_samples(
         return Ok((ColorModel::Rgb, Samples::U8(paint(page, &indices)?)));
     }
     let samples = if matches!(bits, 8 | 16 | 32 | 64) {
-        full_width(decoded)
+        full_width(decoded, color)
     } else {
         let raw = unpack(decoded, width * channels, height, bits);
         let max = u64::from((1u32 << bits.min(31)) - 1);
@@ -63,7 +63,7 @@ fn scale(value: u64, max: u64) -> u16 {
 }
 
 /// Samples of 8, 16, 32 or 64 bits. Signed ones are moved up by half of their range.
-fn full_width(decoded: DecodingResult) -> Samples {
+fn full_width(decoded: DecodingResult, color: ColorType) -> Samples {
     use DecodingResult as D;
     match decoded {
         D::U8(samples) => Samples::U8(samples),
@@ -82,22 +82,34 @@ fn full_width(decoded: DecodingResult) -> Samples {
             let moved = samples.into_iter().map(|s| s.cast_unsigned() ^ 1 << 63);
             Samples::U16(moved.map(|s| scale(s, u64::MAX)).collect())
         }
-        D::F16(samples) => floats(samples.into_iter().map(|s| f64::from(s.to_f32())).collect()),
-        D::F32(samples) => floats(samples.into_iter().map(f64::from).collect()),
-        D::F64(samples) => floats(samples),
+        D::F16(samples) => {
+            floats(&samples.into_iter().map(|s| f64::from(s.to_f32())).collect::<Vec<_>>(), color)
+        }
+        D::F32(samples) => floats(&samples.into_iter().map(f64::from).collect::<Vec<_>>(), color),
+        D::F64(samples) => floats(&samples, color),
     }
 }
 
-/// Floating point samples: 0 to 1 is the whole range; where the largest is above 1, it is the end of the range.
-fn floats(samples: Vec<f64>) -> Samples {
-    let top = samples.iter().copied().filter(|s| s.is_finite()).fold(1.0, f64::max);
+/// Floating point samples, as libvips takes them: colours are linear light from 0 to 1 (scRGB) and get the curve of sRGB
+/// (IEC 61966-2-1), grey counts from 0 to 255, and what lies outside is cut. Ink has no such rule: 0 to 1 is the whole range.
+fn floats(samples: &[f64], color: ColorType) -> Samples {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "0 to 65535; not a number becomes 0"
     )]
-    let convert = |s: f64| (s / top * 65535.0).round().clamp(0.0, 65535.0) as u16;
-    Samples::U16(samples.into_iter().map(convert).collect())
+    let spread = |s: f64| (s.clamp(0.0, 1.0) * 65535.0).round() as u16;
+    let curved =
+        |s: f64| spread(if s <= 0.003_130_8 { s * 12.92 } else { 1.055 * s.powf(1.0 / 2.4) - 0.055 });
+    let alpha = |at: usize| matches!(color, ColorType::RGBA(_)) && at % 4 == 3;
+    match color {
+        ColorType::RGB(_) | ColorType::RGBA(_) => {
+            let value = |(at, &s): (usize, &f64)| if alpha(at) { spread(s) } else { curved(s) };
+            Samples::U16(samples.iter().enumerate().map(value).collect())
+        }
+        ColorType::CMYK(_) => Samples::U16(samples.iter().map(|&s| spread(s)).collect()),
+        _ => Samples::U16(samples.iter().map(|&s| spread(s.floor() / 255.0)).collect()),
+    }
 }
 
 fn bytes_of(decoded: DecodingResult) -> Result<Vec<u16>, DecodeError> {

@@ -4,18 +4,19 @@
 //! first behind a change of scene (or after 20 quiet batches), the second of the two if there are two. Only frames coded
 //! by themselves are looked at, except in MPEG transport streams.
 //!
-//! Colours are converted to RGB by the video's own matrix and range. HDR transfer curves are left as they are: such
-//! frames look flat.
+//! Colours are those that Immich's pictures show: FFmpeg hands luma and colour differences to the encoder as they are, of
+//! whatever matrix, and every reader of JPEG and WebP takes them for those of ITU-R BT.601. HDR is tone mapped (`tone`).
 
 #![allow(unsafe_code, reason = "two fields of a filter graph have no safe accessor")]
 
 use ffmpeg_next::codec::discard::Discard;
-use ffmpeg_next::{Error, decoder, ffi, filter, frame};
+use ffmpeg_next::{Error, color, decoder, ffi, filter, frame};
 
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, MediaFormat, Orientation, PixelSize};
 
 use super::input::{Clock, Deadline, Session};
+use super::tone::Hdr;
 
 const FILTERS: &str = "fps=fps=12:start_time=0:eof_action=pass:round=down,\
     thumbnail=12,\
@@ -56,7 +57,8 @@ fn choose(
     let clock = session.clock().ok_or_else(|| DecodeError::unsupported("no video stream"))?;
     let orientation = session.shape().map_or(Orientation::UPRIGHT, |shape| shape.orientation);
     let decoder = session.decoder(decoder::Check::empty(), skip, limits)?;
-    let mut chooser = Chooser { decoder, graph: None, filters, clock, size: PixelSize::default(), end: 0 };
+    let mut chooser =
+        Chooser { decoder, graph: None, filters, clock, size: PixelSize::default(), hdr: None, end: 0 };
     let chosen = loop {
         match session.packet() {
             Ok(Some(packet)) => {
@@ -71,7 +73,7 @@ fn choose(
             Err(error) => return Err(error),
         }
     };
-    Ok(chosen.and_then(|frame| pixels(&frame, orientation)))
+    Ok(chosen.and_then(|frame| pixels(&frame, orientation, chooser.hdr)))
 }
 
 struct Chooser {
@@ -81,6 +83,8 @@ struct Chooser {
     clock: Clock,
     /// Size of the frames that the graph was made for.
     size: PixelSize,
+    /// How they are coded, if for HDR.
+    hdr: Option<Hdr>,
     /// When the last frame seen ends, in units of the clock.
     end: i64,
 }
@@ -115,9 +119,13 @@ impl Chooser {
                 self.graph =
                     Some(graph(&frame, self.clock, self.filters).map_err(|error| session.words(error))?);
                 self.size = size;
+                self.hdr = Hdr::of(&frame);
             }
             if size != self.size {
                 continue;
+            }
+            if self.hdr.is_none() && frame.color_space() != color::Space::RGB {
+                frame.set_color_space(color::Space::SMPTE170M);
             }
             if let Some(chosen) = self.push(Some(&frame)) {
                 return Ok(Some(chosen));
@@ -176,7 +184,7 @@ fn graph(frame: &frame::Video, clock: Clock, filters: &str) -> Result<filter::Gr
 }
 
 /// The frame's samples, turned upright.
-fn pixels(frame: &frame::Video, orientation: Orientation) -> Option<Pixels> {
+fn pixels(frame: &frame::Video, orientation: Orientation, hdr: Option<Hdr>) -> Option<Pixels> {
     let stored = PixelSize::new(frame.width(), frame.height());
     if frame.planes() != 1 || frame.format() != ffmpeg_next::format::Pixel::RGB24 {
         return None;
@@ -189,7 +197,10 @@ fn pixels(frame: &frame::Video, orientation: Orientation) -> Option<Pixels> {
         .filter_map(|row| row.get(..stored.width as usize * 3))
         .collect();
     let size = if orientation.transposes() { stored.transposed() } else { stored };
-    let samples = upright(&rows, stored, size, orientation)?;
+    let mut samples = upright(&rows, stored, size, orientation)?;
+    if let Some(hdr) = hdr {
+        hdr.map(&mut samples);
+    }
     Some(Pixels {
         size,
         full_size: size,
@@ -199,6 +210,7 @@ fn pixels(frame: &frame::Video, orientation: Orientation) -> Option<Pixels> {
         icc: None,
         exif_colorspace: None,
         bits_per_sample: 8,
+        panorama: None,
         video_frame: true,
     })
 }

@@ -10,10 +10,12 @@ use super::bmff::{be16, be32};
 
 mod bits;
 mod ciff;
+mod cr3;
 mod data;
 mod kodak;
 
 pub use ciff::{check_crw, check_crw_data};
+pub use cr3::cr3_jpegs;
 pub use data::{check_mrw_data, check_raf_data};
 
 /// Directories of one file; cameras write fewer than twenty.

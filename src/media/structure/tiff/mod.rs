@@ -70,6 +70,8 @@ pub struct Page {
     pub jpeg_tables: Option<Range<usize>>,
     /// ICC profile.
     pub icc: Option<Range<usize>>,
+    /// XMP packet.
+    pub xmp: Option<Range<usize>>,
     /// The colour table, as 16-bit values.
     pub palette: Vec<u16>,
 }
@@ -368,6 +370,7 @@ impl Page {
                 }
             }
             34675 => self.icc = reader.range(entry),
+            700 => self.xmp = reader.range(entry),
             _ => {}
         }
     }

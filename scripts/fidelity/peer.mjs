@@ -1,0 +1,71 @@
+// What Immich does to a still picture, done with sharp as Immich does it: one decode to a raw buffer of preview size, then preview,
+// thumbnail and thumbhash from that buffer.
+import fs from 'node:fs';
+import path from 'node:path';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { exifColourSpace, profile } from './metadata.mjs';
+
+const require = createRequire(path.join(process.env.PEER_MODULES, 'x.js'));
+export const sharp = require('sharp');
+export const { rgbaToThumbHash, thumbHashToRGBA } = await import(pathToFileURL(path.join(process.env.PEER_MODULES, 'node_modules/thumbhash/thumbhash.js')));
+
+const DEFAULTS = {
+  preview: { format: 'jpeg', size: 1440, quality: 80, progressive: false },
+  thumbnail: { format: 'webp', size: 250, quality: 80, progressive: false },
+  colorspace: 'p3',
+};
+
+export function settings(given = {}) {
+  const { preview, thumbnail, ...others } = given;
+  return { ...DEFAULTS, ...others, preview: { ...DEFAULTS.preview, ...preview }, thumbnail: { ...DEFAULTS.thumbnail, ...thumbnail } };
+}
+
+export const open = (input, raw) => sharp(input, { failOn: raw ? 'error' : 'none', limitInputPixels: false, unlimited: true, raw });
+
+// A name decides where there is one, else the depth.
+async function space(file, wide) {
+  const found = await open(file).metadata();
+  const names = [found.exif && exifColourSpace(found.exif), profile(found.icc)?.name].filter(Boolean);
+  if (names.length > 0) return names.some((name) => /srgb/i.test(name)) ? 'srgb' : wide;
+  const bits = found.bitsPerSample ?? ({ uchar: 8, char: 8 }[found.depth] ?? 16);
+  return bits === 8 || found.paletteBitDepth ? 'srgb' : wide;
+}
+
+const pipeline = (input, raw, colours) => {
+  const start = open(input, raw).pipelineColorspace(colours === 'srgb' ? 'srgb' : 'rgb16').withIccProfile(colours);
+  return raw ? start : start.rotate();
+};
+const outside = (start, size) => start.resize(size, size, { fit: 'outside', withoutEnlargement: true });
+// Only the size of the buffer is handed on. With all that sharp says about it, half-transparent pixels come out too bright.
+const shape = ({ width, height, channels }) => ({ width, height, channels });
+
+export async function immich(file, config, base) {
+  const colours = await space(file, config.colorspace);
+  const decode = pipeline(file, undefined, colours);
+  const whole = config.linearLight ? decode : outside(decode, config.preview.size);
+  const { data, info } = await whole.raw().toBuffer({ resolveWithObject: true });
+  const raw = shape(info), made = {};
+  for (const role of ['preview', 'thumbnail']) {
+    const { format, size, quality, progressive } = config[role];
+    const options = { quality, progressive, chromaSubsampling: quality >= 80 ? '4:4:4' : '4:2:0' };
+    made[role] = `${base}_${role}.${format}`;
+    let small = pipeline(data, raw, colours);
+    if (config.linearLight) {
+      const linear = outside(sharp(data, { raw }).pipelineColorspace('scrgb'), size).raw();
+      const { data: pixels, info: after } = await linear.toBuffer({ resolveWithObject: true });
+      small = pipeline(pixels, shape(after), colours);
+    } else small = outside(small, size);
+    await small.toFormat(format, format === 'jpeg' ? options : { quality }).toFile(made[role]);
+  }
+  const tiny = await sharp(data, { raw }).resize(100, 100, { fit: 'inside', withoutEnlargement: true }).raw().ensureAlpha().toBuffer({ resolveWithObject: true });
+  made.thumbhash = Buffer.from(rgbaToThumbHash(tiny.info.width, tiny.info.height, tiny.data));
+  made.lossless = `${base}_lossless.png`;
+  const { width, height } = await open(made.thumbnail).metadata();
+  const full = await open(file).rotate().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
+  let reduced = sharp(full.data, { raw: shape(full.info), limitInputPixels: false });
+  if (config.linearLight) reduced = reduced.pipelineColorspace('scrgb');
+  await reduced.resize(width, height, { fit: 'fill' }).png().toFile(made.lossless);
+  return made;
+}
+export const bytes = (file) => fs.statSync(file).size;
