@@ -423,11 +423,11 @@ impl<'a> Reconciler<'a> {
         let owner = if file.role == Role::Person { "person" } else { "user" };
         finding.evidence =
             Evidence::new().with(owner, single.id.to_string()).with("at_path", what_is_there(file));
-        finding.advice = if file.role == Role::Person {
-            FACELESS_ADVICE.to_owned()
-        } else {
-            "let the user choose a profile picture again, or restore it from a backup".to_owned()
+        let advice = match file.role {
+            Role::Person => FACELESS_ADVICE,
+            _ => "let the user choose a profile picture again, or restore it from a backup",
         };
+        advice.clone_into(&mut finding.advice);
         Some(finding)
     }
 

@@ -1,6 +1,12 @@
 //! Originals that come back, files that make room and come back too, last pictures that are saved: by the real
 //! program, on small libraries with one fault each.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod library;
 #[path = "../eras/pictures.rs"]
