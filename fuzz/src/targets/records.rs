@@ -96,7 +96,7 @@ pub fn manifest(data: &[u8]) {
     let Ok(manifest) = Manifest::read(data) else { return };
     for entry in &manifest.entries {
         let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
-        assert!(entry.path.is_absolute() && entry.path.components().all(plain), "{:?}", entry.path);
+        assert!(entry.path.is_absolute() && entry.path.components().all(plain), "{}", entry.path.display());
         assert!(!entry.kept.contains('/') && !entry.kept.starts_with('.'), "{:?}", entry.kept);
         let line = Line::Kept(entry.clone());
         assert_eq!(Line::parse(&line.to_bytes()), Some(line));

@@ -236,6 +236,7 @@ pub fn raw_seeds() -> Vec<Vec<u8>> {
 
 /// A heap of 64 by 16 coded pixels, what the sensor is, and which tables code it.
 fn crw_seed() -> Vec<u8> {
+    let word = |number: usize| u32::try_from(number).unwrap_or(0).to_le_bytes();
     let mut crw = b"II\x1a\0\0\0HEAPCCDR\x02\0\x01\0".to_vec();
     crw.resize(796, 0x55);
     crw.extend([0x9A, 0xC4, 0x31, 0x07].repeat(30));
@@ -246,10 +247,10 @@ fn crw_seed() -> Vec<u8> {
     crw.extend([3u8, 0]);
     for (kind, len, offset) in [(0x2005u16, sensor, 0), (0x1031, 8, sensor), (0x1835, 8, sensor + 8)] {
         crw.extend(kind.to_le_bytes());
-        crw.extend((len as u32).to_le_bytes());
-        crw.extend((offset as u32).to_le_bytes());
+        crw.extend(word(len));
+        crw.extend(word(offset));
     }
-    crw.extend((directory as u32).to_le_bytes());
+    crw.extend(word(directory));
     crw
 }
 
@@ -257,7 +258,7 @@ fn crw_seed() -> Vec<u8> {
 fn radc_seed() -> Vec<u8> {
     let entries = [(0x100u16, 756u32), (0x101, 504), (0x103, 32_867), (0x111, 80), (0x117, 320)];
     let mut tiff = b"II*\0\x08\0\0\0".to_vec();
-    tiff.extend((entries.len() as u16).to_le_bytes());
+    tiff.extend([5, 0]);
     for (tag, value) in entries {
         tiff.extend(tag.to_le_bytes());
         tiff.extend([4, 0, 1, 0, 0, 0]);
