@@ -255,7 +255,7 @@ fn a_database_that_goes_away_in_the_middle_ends_the_run() {
     });
     assert_eq!(told.exit, 8, "{}", told.text);
     assert!(told.text.contains("lost the database at postgres://photofsck@"), "{}", told.text);
-    assert!(told.text.contains("reading person"), "{}", told.text);
+    assert!(told.text.contains("reading asset_face"), "{}", told.text);
     assert_eq!(told.codes(), Vec::<String>::new());
 }
 
