@@ -19,7 +19,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     extensions: &["gif"],
     recognised_by: "GIF87a or GIF89a",
     proves: "block structure sound; the data of every frame has only codes that exist and gives exactly its pixels",
-    blind_to: "wrong colours in colour tables; bytes after the trailer",
+    blind_to: "wrong colours in colour tables, but for sectors lost from tables that come again; bytes after the trailer",
     preview: true,
 }];
 
@@ -114,6 +114,14 @@ fn examine(
         if wanted {
             examined.pixels = Some(compose(bytes, &outline, frame, &data.indices));
         }
+    }
+    let tables: Vec<_> = outline.frames.iter().filter_map(|frame| frame.palette.clone()).collect();
+    if let Some((number, lost)) = structure::lost_sector(bytes, &tables) {
+        let what = format!(
+            "{} bytes of colour table {number}, up to the edge of a disk sector, are others than in the tables beside it",
+            lost.len()
+        );
+        return Err(DecodeError::malformed(what, lost.start as u64));
     }
     if !outline.trailer {
         oddity = Some(DecodeError::truncated("the trailer is missing", bytes.len() as u64));

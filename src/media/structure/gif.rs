@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+mod tables;
+
+pub use tables::lost_sector;
+
 use crate::model::{DecodeError, PixelSize};
 
 /// Codes are never longer than this.
