@@ -321,6 +321,10 @@ impl Case<'_> {
         if let Some(looks_like) = &report.looks_like {
             evidence = evidence.with("content", looks_like.clone());
         }
+        if !report.faults.is_empty() {
+            let hints: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+            evidence = evidence.with("hints", hints);
+        }
         if let Some((distance, _)) = self.against_the_records(report) {
             evidence = evidence.with("thumbhash_distance", content::rounded(distance));
         }

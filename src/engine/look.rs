@@ -77,6 +77,7 @@ impl Look {
         item.ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
         if let Some(report) = &self.report {
             item.format = report.format;
+            item.hints = report.faults.iter().map(ToString::to_string).collect();
             item.size = report.size;
             item.bytes = report.bytes;
             item.bytes_read = report.bytes_read;

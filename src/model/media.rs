@@ -327,6 +327,12 @@ pub struct Fault {
     pub by: DecoderId,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} (by {})", self.error, self.by)
+    }
+}
+
 /// The one-word answer about a file. See `docs/formats.md` for what each depth proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

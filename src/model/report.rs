@@ -120,6 +120,8 @@ pub struct ItemReport {
     pub reason: String,
     /// Codes of the findings about it.
     pub codes: Vec<Code>,
+    /// Oddities that are no damage, and who saw them.
+    pub hints: Vec<String>,
     /// Oriented size in pixels.
     pub size: Option<PixelSize>,
     /// Length of the file in bytes.
@@ -152,6 +154,7 @@ impl ItemReport {
             verdict: None,
             reason: String::new(),
             codes: Vec::new(),
+            hints: Vec::new(),
             size: None,
             bytes: 0,
             bytes_read: 0,

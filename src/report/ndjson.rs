@@ -204,6 +204,9 @@ impl Serialize for ItemLine<'_> {
         map.serialize_entry("verdict", &item.verdict)?;
         text("reason", &item.reason, &mut map)?;
         map.serialize_entry("codes", &item.codes)?;
+        if !item.hints.is_empty() {
+            map.serialize_entry("hints", &item.hints)?;
+        }
         map.serialize_entry("width", &item.size.map(|size| size.width))?;
         map.serialize_entry("height", &item.size.map(|size| size.height))?;
         map.serialize_entry("bytes", &item.bytes)?;

@@ -158,7 +158,14 @@ impl State {
         match event {
             Event::Stage { stage, items, bytes } => self.progress.stage(*stage, *items, *bytes),
             Event::Progress { stage, items, bytes } => self.progress.advance(*stage, *items, *bytes),
-            Event::Checked(item) => self.progress.advance(Stage::Verify, 1, item.bytes),
+            Event::Checked(item) => {
+                self.progress.advance(Stage::Verify, 1, item.bytes);
+                if self.options.verbosity == Verbosity::Verbose {
+                    for hint in &item.hints {
+                        self.tell(&format!("{}: {hint}", display_path(&item.path)));
+                    }
+                }
+            }
             Event::CheckedMany(checked) => {
                 self.progress.advance(Stage::Verify, checked.count(), checked.bytes);
             }
@@ -167,17 +174,16 @@ impl State {
             Event::Finding(finding) | Event::EntryError(finding)
                 if self.options.verbosity == Verbosity::Verbose =>
             {
-                let line = text::finding_line(finding);
-                self.progress.suspend(|| {
-                    print(
-                        &format!("{line}\n"),
-                        self.options.color,
-                        self.options.json == Some(Target::Stdout),
-                    );
-                });
+                self.tell(&text::finding_line(finding));
             }
             _ => {}
         }
+    }
+
+    /// One line among the progress.
+    fn tell(&self, line: &str) {
+        let to_stderr = self.options.json == Some(Target::Stdout);
+        self.progress.suspend(|| print(&format!("{line}\n"), self.options.color, to_stderr));
     }
 
     fn write_line(&mut self, event: &Event) {

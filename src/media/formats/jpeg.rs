@@ -131,6 +131,13 @@ fn examine(
     further_pictures(bytes, &outline, limits, examined)
 }
 
+/// The pixels of a JPEG inside another file, without any verdict on it.
+pub fn picture(bytes: &[u8], target: Target, limits: &Limits) -> Option<Pixels> {
+    let outline = structure::walk(bytes);
+    within_limits(outline.frame.as_ref()?.size, needs(&outline, target), limits).ok()?;
+    decode::decode(bytes, &outline, target, limits).ok().map(|(pixels, _)| pixels)
+}
+
 /// The marker structure's own verdict. Decoders that Immich uses refuse a file without an EOI marker too.
 fn check_structure(bytes: &[u8], outline: &Outline) -> Result<(), Flaw> {
     let error = match &outline.problem {

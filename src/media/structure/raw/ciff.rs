@@ -93,6 +93,14 @@ fn entries(bytes: &[u8], heap: &Range<usize>, depth: usize, found: &mut Vec<(u16
     }
 }
 
+/// The preview, `JpgFromRaw` by its common name.
+pub fn crw_jpeg(bytes: &[u8]) -> Option<&[u8]> {
+    let mut found = Vec::new();
+    entries(bytes, &(little(bytes, 2).unwrap_or(0)..bytes.len()), 0, &mut found);
+    let (_, range) = found.into_iter().find(|entry| entry.0 == PREVIEW)?;
+    bytes.get(range).filter(|data| data.starts_with(b"\xff\xd8\xff"))
+}
+
 /// Follows the sensor data to its last pixel, and the preview.
 pub fn check_crw_data(bytes: &[u8]) -> Result<(), Flaw> {
     super::data::check_line_ends(bytes)?;

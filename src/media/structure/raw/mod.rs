@@ -14,7 +14,7 @@ mod cr3;
 mod data;
 mod kodak;
 
-pub use ciff::{check_crw, check_crw_data};
+pub use ciff::{check_crw, check_crw_data, crw_jpeg};
 pub use cr3::cr3_jpegs;
 pub use data::{check_mrw_data, check_raf_data};
 
