@@ -111,3 +111,55 @@ fn drawn_pictures_keep_the_promises() {
         );
     }
 }
+
+/// Light and shade of all sizes in all rows.
+fn waves(width: usize, height: usize) -> draw::Drawing {
+    let mut rgb = Vec::with_capacity(width * height * 3);
+    for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y as f64, x as f64))) {
+        let value = (1..6).map(|octave| {
+            let scale = f64::from(octave * octave) / 150.0;
+            (x * scale + (y * scale * 1.3).sin() * 2.0).sin() * (y * scale * 0.9).cos()
+        });
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let value = value.sum::<f64>().mul_add(30.0, 128.0).clamp(0.0, 255.0) as u8;
+        rgb.extend([value, value, value / 2]);
+    }
+    draw::Drawing { width, height, rgb }
+}
+
+/// Rows of the sensor that belong somewhere else: sound data by every rule but that the camera's preview shows other things.
+#[test]
+fn sensor_data_that_is_not_its_preview_is_found() {
+    let product = Product::at(env!("CARGO_BIN_EXE_photofsck").into(), 1).unwrap();
+    let drawing = waves(960, 720);
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("original.png");
+    std::fs::write(&input, drawing.png()).unwrap();
+    let rendered = product.render(&input, folder.path());
+    let (_, _, preview) = rendered.iter().find(|(_, extension, _)| *extension == "jpeg").unwrap();
+    let judge = |name: &str, bytes: &[u8]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_photofsck"))
+            .args(["verify", "--progress", "never", "--json", "-"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let other_rows = |mut raw: Vec<u8>| {
+        let row = 960 * 2;
+        raw.copy_within(8 + 200 * row..8 + 360 * row, 8 + 500 * row);
+        raw
+    };
+
+    let with = drawing.dng(Some(preview));
+    let without = drawing.dng(None);
+    assert!(judge("sound.dng", &with).contains(r#""verdict":"decodable""#));
+    let told = judge("without.dng", &other_rows(without));
+    assert!(told.contains(r#""verdict":"decodable""#), "nothing else can tell: {told}");
+    let told = judge("with.dng", &other_rows(with));
+    assert!(told.contains(r#""verdict":"damaged""#), "{told}");
+    assert!(told.contains("raw against preview"), "{told}");
+}

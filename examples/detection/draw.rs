@@ -97,8 +97,8 @@ impl Drawing {
         out.into_inner()
     }
 
-    /// As a camera raw: DNG 1.4, uncompressed 16-bit samples of a Bayer pattern (RGGB), one strip.
-    pub fn dng(&self) -> Vec<u8> {
+    /// As a camera raw: DNG 1.4, uncompressed 16-bit samples of a Bayer pattern (RGGB), one strip; the preview is a JPEG.
+    pub fn dng(&self, preview: Option<&[u8]>) -> Vec<u8> {
         let (width, height) = self.sides();
         let samples: Vec<u8> = (0..self.width * self.height)
             .flat_map(|index| {
@@ -144,27 +144,27 @@ impl Drawing {
             (0xc628, fractions(5, &[10_000, 10_000, 10_000])),
             (0xc65a, short(21)),
         ];
-        let directory = 8 + samples.len();
-        let mut beyond = directory + 2 + 12 * fields.len() + 4;
-        let offset = |at: usize| u32::try_from(at).expect("a small picture").to_le_bytes();
-        let mut out = [b"II*\0".as_slice(), &offset(directory), &samples].concat();
-        let mut values = Vec::new();
-        out.extend(u16::try_from(fields.len()).expect("a few fields").to_le_bytes());
-        for (tag, (kind, count, mut value)) in fields {
-            out.extend(u16::to_le_bytes(tag));
-            out.extend(kind.to_le_bytes());
-            out.extend(offset(count));
-            value.resize(value.len().max(4).next_multiple_of(2), 0);
-            if value.len() > 4 {
-                out.extend(offset(beyond));
-                beyond += value.len();
-                values.extend(value);
-            } else {
-                out.extend(value);
-            }
+        let preview = preview.unwrap_or_default();
+        let offset = |at: usize| u32::try_from(at).expect("a small picture");
+        let of_preview = [
+            (0x00fe, long(1)),
+            (0x0103, short(7)),
+            (0x0106, short(6)),
+            (0x0111, long(offset(8 + samples.len()))),
+            (0x0117, long(offset(preview.len()))),
+        ];
+        let first = 8 + samples.len() + preview.len().next_multiple_of(2);
+        let (mut directory, end) = directory(first, &fields);
+        let mut out = [b"II*\0".as_slice(), &offset(first).to_le_bytes(), &samples, preview].concat();
+        out.resize(first, 0);
+        if !preview.is_empty() {
+            let link = 2 + 12 * fields.len();
+            directory[link..link + 4].copy_from_slice(&offset(end).to_le_bytes());
         }
-        out.extend([0; 4]);
-        out.extend(values);
+        out.extend(directory);
+        if !preview.is_empty() {
+            out.extend(self::directory(end, &of_preview).0);
+        }
         out
     }
 
@@ -172,4 +172,32 @@ impl Drawing {
         let side = |length: usize| u32::try_from(length).expect("a small picture");
         (side(self.width), side(self.height))
     }
+}
+
+/// A tag, its type, the number of values and their bytes.
+type Field = (u16, (u16, usize, Vec<u8>));
+
+/// A TIFF directory that begins at `start`, the values behind it, and where those end.
+fn directory(start: usize, fields: &[Field]) -> (Vec<u8>, usize) {
+    let number = |at: usize| u32::try_from(at).expect("a small picture").to_le_bytes();
+    let mut beyond = start + 2 + 12 * fields.len() + 4;
+    let mut out = u16::try_from(fields.len()).expect("a few fields").to_le_bytes().to_vec();
+    let mut values = Vec::new();
+    for (tag, (kind, count, value)) in fields {
+        out.extend(tag.to_le_bytes());
+        out.extend(kind.to_le_bytes());
+        out.extend(number(*count));
+        let mut value = value.clone();
+        value.resize(value.len().max(4).next_multiple_of(2), 0);
+        if value.len() > 4 {
+            out.extend(number(beyond));
+            beyond += value.len();
+            values.extend(value);
+        } else {
+            out.extend(value);
+        }
+    }
+    out.extend([0; 4]);
+    out.extend(values);
+    (out, beyond)
 }

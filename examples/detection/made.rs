@@ -42,6 +42,9 @@ pub fn drawn(groups: &[Group], seed: u64, product: &Product, others: Encoders) -
         }
     }
     for (name, extension, bytes) in rendered(folder.path(), &large, product) {
+        if extension == "jpeg" {
+            add("bayer-preview", "dng", large.dng(Some(&bytes)));
+        }
         add(&name, extension, bytes);
     }
     made
@@ -58,7 +61,7 @@ fn linked(add: &mut impl FnMut(&str, &str, Vec<u8>), large: &Drawing, small: &Dr
     add("lzw", "tiff", large.tiff(Compression::Lzw));
     add("deflate", "tif", large.tiff(Compression::Deflate(DeflateLevel::Balanced)));
     add("packbits", "tif", small.tiff(Compression::Packbits));
-    add("bayer", "dng", large.dng());
+    add("bayer", "dng", large.dng(None));
 }
 
 /// Stills and clips through installed programs: name, input (`large.png`, `small.png` ...), program and options.

@@ -26,7 +26,7 @@ const SHAPE: f32 = 0.03;
 const CONTRAST: f32 = 8.0;
 /// Correlation from which rows are alike, and below which they have nothing in common.
 const ALIKE: f32 = 0.8;
-const UNLIKE: f32 = 0.4;
+const UNLIKE: f32 = 0.5;
 /// Rows of a band that is called damaged, and of agreeing ones that it takes to believe the comparison.
 const LEAST_BAND: usize = 5;
 const LEAST_ALIKE: usize = 12;
@@ -136,21 +136,26 @@ enum Row {
 }
 
 fn compare(sensor: &Cells, preview: &Cells) -> Likeness {
-    let rows: Vec<Row> = (0..sensor.len()).map(|row| judge_row(sensor, preview, row)).collect();
+    let (sensor, preview) = (centred(sensor), centred(preview));
+    let rows: Vec<Row> = (0..sensor.len()).map(|row| judge_row(&sensor, &preview, row)).collect();
     let count = |wanted: Row| rows.iter().filter(|&&row| row == wanted).count();
     let (alike, unlike, between) = (count(Row::Alike), count(Row::Unlike), count(Row::Between));
-    let (Some(first), Some(last)) =
-        (rows.iter().position(|&row| row == Row::Unlike), rows.iter().rposition(|&row| row == Row::Unlike))
-    else {
+    let is_off = |row: &Row| matches!(row, Row::Unlike | Row::Between);
+    let (Some(first), Some(last)) = (rows.iter().position(is_off), rows.iter().rposition(is_off)) else {
         return Likeness::Fine;
     };
     let whole = rows.get(first..=last).is_some_and(|band| !band.contains(&Row::Alike));
     let sharp = is_sharp(rows.get(..first).unwrap_or_default().iter().rev())
         && is_sharp(rows.get(last + 1..).unwrap_or_default().iter());
-    if unlike >= LEAST_BAND && alike >= LEAST_ALIKE && between <= LEAST_BAND / 2 && whole && sharp {
+    if unlike >= LEAST_BAND.max(between) && alike >= LEAST_ALIKE && whole && sharp {
         return Likeness::Broken { from: first as f32 / ROWS as f32, to: (last + 1) as f32 / ROWS as f32 };
     }
     if unlike > alike / 8 { Likeness::Doubtful } else { Likeness::Fine }
+}
+
+/// Each row without its mean: how light falls off towards the ground says nothing.
+fn centred(cells: &Cells) -> Cells {
+    cells.iter().map(|row| row.map(|value| value - mean(row))).collect()
 }
 
 /// Whether rows agree from the edge of the band on, but for the one that the edge goes through.
@@ -159,13 +164,16 @@ fn is_sharp<'r>(mut beside: impl Iterator<Item = &'r Row>) -> bool {
     nearest == [None, None] || nearest.into_iter().flatten().any(|&row| row == Row::Alike)
 }
 
+/// Judges a row together with its neighbours.
 fn judge_row(sensor: &Cells, preview: &Cells, row: usize) -> Row {
-    let (Some(ours), Some(theirs)) = (sensor.get(row), preview.get(row)) else { return Row::Plain };
+    let nearest = row.clamp(1, sensor.len().saturating_sub(2).max(1));
+    let around = |cells: &Cells, row: usize| cells.get(row.checked_sub(1)?..row + 2).map(<[_]>::to_vec);
+    let (Some(ours), Some(theirs)) = (around(sensor, nearest), preview.get(row)) else { return Row::Plain };
     if deviation(theirs) < CONTRAST {
         return Row::Plain;
     }
-    let near = preview.iter().take(row + SHIFT + 1).skip(row.saturating_sub(SHIFT));
-    let best = near.map(|theirs| best_correlation(ours, theirs)).fold(0.0, f32::max);
+    let near = (row.saturating_sub(SHIFT)..=row + SHIFT).filter_map(|row| around(preview, row));
+    let best = near.map(|theirs| best_correlation(&ours, &theirs)).fold(0.0, f32::max);
     if best >= ALIKE {
         Row::Alike
     } else if best < UNLIKE {
@@ -175,12 +183,20 @@ fn judge_row(sensor: &Cells, preview: &Cells, row: usize) -> Row {
     }
 }
 
-/// The highest correlation of two rows over all shifts along them.
-fn best_correlation(ours: &[f32; COLUMNS], theirs: &[f32; COLUMNS]) -> f32 {
-    let shifted = (0..=2 * SHIFT).filter_map(|shift| {
-        let ours = ours.get(shift.saturating_sub(SHIFT)..)?;
-        let theirs = theirs.get(SHIFT.saturating_sub(shift)..)?;
-        Some(correlation(ours, theirs))
+/// The highest correlation of some rows over all shifts along them.
+fn best_correlation(ours: &Cells, theirs: &Cells) -> f32 {
+    let shifted = (0..=2 * SHIFT).map(|shift| {
+        let (mut product, mut one, mut other) = (0.0, 0.0, 0.0);
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            let theirs = theirs.iter().skip(SHIFT.saturating_sub(shift));
+            for (a, b) in ours.iter().skip(shift.saturating_sub(SHIFT)).zip(theirs) {
+                product += a * b;
+                one += a * a;
+                other += b * b;
+            }
+        }
+        let spread = f32::sqrt(one * other);
+        if spread > f32::EPSILON { product / spread } else { 0.0 }
     });
     shifted.fold(0.0, f32::max)
 }
@@ -192,16 +208,6 @@ fn mean(values: &[f32]) -> f32 {
 fn deviation(values: &[f32]) -> f32 {
     let mean = mean(values);
     (values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / values.len().max(1) as f32).sqrt()
-}
-
-/// Pearson's, over the length of the shorter; 0 where one of them is constant.
-fn correlation(one: &[f32], other: &[f32]) -> f32 {
-    let length = one.len().min(other.len());
-    let (one, other) = (one.get(..length).unwrap_or_default(), other.get(..length).unwrap_or_default());
-    let (mean_one, mean_other) = (mean(one), mean(other));
-    let product: f32 = one.iter().zip(other).map(|(a, b)| (a - mean_one) * (b - mean_other)).sum();
-    let spread = deviation(one) * deviation(other) * length as f32;
-    if spread > f32::EPSILON { product / spread } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -43,8 +43,8 @@ static SPECS: [FormatSpec; 1] = [FormatSpec {
         "x3f", "gpr",
     ],
     recognised_by: "the makers' magic numbers; TIFF structure with a DNG version, sensor data, or a raw's name and a camera's",
-    proves: "every strip, tile and preview lies inside the file; JPEG data, lossless too, is right to its end; Sony's blocks keep to their limits; Canon's CRW and Kodak's DC50 codes end with their data; no disk sector breaks uncompressed data; the sensor data decodes",
-    blind_to: "other wrong samples in uncompressed data; damage inside the makers' other codes (NEF, RW2, ORF, CR3, X3F) that the decoder accepts, but for zeroed sectors of the TIFF-based ones",
+    proves: "every strip, tile and preview lies inside the file; JPEG data, lossless too, is right to its end; Sony's blocks keep to their limits; Canon's CRW and Kodak's DC50 codes end with their data; no disk sector breaks uncompressed data; the sensor data decodes, and no band of it differs from what the camera's preview shows there",
+    blind_to: "a few wrong rows of uncompressed data, or of the makers' other codes (NEF, RW2, ORF, CR3, X3F) that the decoder accepts, but for zeroed sectors of the TIFF-based ones; without a preview of the same shape in the file, more of them",
     preview: true,
 }];
 
@@ -131,15 +131,33 @@ impl Format for Raw {
     }
 }
 
-/// The whole file when it is in memory, else where its directories usually are.
+/// How much of a file that is not in memory is read for its directories, at its beginning and where the first one is.
+const STRETCH: usize = 1 << 20;
+/// Files beyond this size have their directories at the beginning, or are not recognised.
+const FARTHEST: usize = 1 << 31;
+
+/// The whole file when it is in memory, else the stretches where its directories usually are.
 fn beginning<'a>(source: &Source<'a>) -> Cow<'a, [u8]> {
     if let Some(bytes) = source.bytes() {
         return Cow::Borrowed(bytes);
     }
-    let mut head = vec![0; usize::try_from(source.len()).unwrap_or(usize::MAX).min(1 << 20)];
-    let count = source.read_at(0, &mut head).unwrap_or(0);
-    head.truncate(count);
-    Cow::Owned(head)
+    let length = usize::try_from(source.len()).unwrap_or(usize::MAX);
+    let mut known = vec![0; length.min(STRETCH)];
+    let count = source.read_at(0, &mut known).unwrap_or(0);
+    known.truncate(count);
+    let first = Tiff::new(&known).map_or(0, |tiff| tiff.first());
+    let end = first.saturating_add(STRETCH).min(length);
+    if first >= count && first < end && end <= FARTHEST {
+        // What lies between is never touched, and takes no memory.
+        let mut spread = vec![0; end];
+        if let Some(head) = spread.get_mut(..count) {
+            head.copy_from_slice(&known);
+        }
+        let read = spread.get_mut(first..).and_then(|place| source.read_at(first as u64, place).ok());
+        spread.truncate(first.saturating_add(read.unwrap_or(0)));
+        known = spread;
+    }
+    Cow::Owned(known)
 }
 
 /// Sensor data twice as it is read; for pictures, floats of all channels on top.
@@ -176,7 +194,7 @@ fn examine(
     }
     if let Err(Flaw { error, sound_until }) = check_data(found, &bytes) {
         examined.accuser = Some(own_check("raw data walk"));
-        examined.sound_until = sound_until;
+        examined.sound_until = sound_until.filter(|_| rows_are_rows(examined.orientation));
         return Err(error);
     }
     let image = decode(&bytes)?;
@@ -199,6 +217,11 @@ fn examine(
     verdict
 }
 
+/// Rows as stored are rows as shown where the picture is upright, mirrored or not.
+fn rows_are_rows(orientation: Orientation) -> bool {
+    matches!(orientation.exif(), 1 | 2)
+}
+
 /// The sensor data against the camera's own previews.
 fn hold_against_previews(
     found: Family,
@@ -218,7 +241,7 @@ fn hold_against_previews(
         }
         Likeness::Broken { from, to } => {
             examined.accuser = Some(own_check(LIKENESS));
-            examined.sound_until = Some(from);
+            examined.sound_until = Some(from).filter(|_| rows_are_rows(examined.orientation));
             let what = format!(
                 "sensor data between {:.0} and {:.0} % of the height is not what the embedded preview shows there",
                 from * 100.0,

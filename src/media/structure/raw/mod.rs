@@ -113,7 +113,7 @@ impl<'b> Tiff<'b> {
 
     /// All directories: the chain, sub-directories and EXIF. A directory that lies behind the end is an error.
     pub fn directories(&self) -> Result<Vec<Directory>, DecodeError> {
-        let mut wanted = vec![self.u32(4).unwrap_or(0) as usize];
+        let mut wanted = vec![self.first()];
         let mut found: Vec<Directory> = Vec::new();
         while let Some(at) = wanted.pop() {
             if at == 0 || found.iter().any(|directory| directory.at == at) {
@@ -213,7 +213,7 @@ impl<'b> Tiff<'b> {
     }
 
     fn is_raw_by_first(&self) -> bool {
-        let first = self.directory(self.u32(4).unwrap_or(0) as usize);
+        let first = self.directory(self.first());
         first.is_some_and(|(first, _)| first.entries.iter().any(|entry| entry.0 == tag::DNG_VERSION))
     }
 
@@ -226,9 +226,14 @@ impl<'b> Tiff<'b> {
             )
     }
 
+    /// Where the first directory is.
+    pub fn first(&self) -> usize {
+        self.u32(4).unwrap_or(0) as usize
+    }
+
     /// Whether a camera's name is given.
     pub fn has_make(&self) -> bool {
-        let first = self.directory(self.u32(4).unwrap_or(0) as usize);
+        let first = self.directory(self.first());
         first.is_some_and(|(first, _)| first.entries.iter().any(|entry| entry.0 == tag::MAKE))
     }
 
