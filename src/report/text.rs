@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::collect::{Collected, Group, RepairGroup, RepairKind};
 use super::summary::Summary;
 use super::verdict::{Headline, Mood, headline};
-use super::words::{age, bytes, count, counted, duration, wrap};
+use super::words::{age, bytes, count, counted, counted_files, duration, wrap};
 use super::{Verbosity, advice};
 use crate::model::{Code, Finding, RepairAction, RepairStatus, Severity, SkipReason, display_path};
 
@@ -353,27 +353,31 @@ const fn files_or_times(code: Code, number: u64) -> &'static str {
 }
 
 fn repair_words(kind: &RepairKind, group: &RepairGroup) -> String {
-    let what = match kind.action {
+    let number = group.count;
+    let files = || counted_files(kind.role, number);
+    let plain = |one, many| counted(number, one, many);
+    let (what, done) = match kind.action {
         RepairAction::Regenerate => match kind.status {
-            RepairStatus::Done => format!("{} made again from the original", kind.role),
-            RepairStatus::Planned => format!("{} to be made again from the original", kind.role),
-            RepairStatus::Failed | RepairStatus::Skipped => format!("{} not made again", kind.role),
+            RepairStatus::Done | RepairStatus::Planned => (files(), "made again from the original"),
+            RepairStatus::Failed | RepairStatus::Skipped => (files(), "made again"),
         },
-        RepairAction::ClearTemporary => "temporary file of an earlier run removed".to_owned(),
-        RepairAction::Register => match kind.status {
-            RepairStatus::Done => format!("{} made known to Immich", kind.role),
-            RepairStatus::Planned => format!("{} to be made known to Immich", kind.role),
-            RepairStatus::Failed | RepairStatus::Skipped => format!("{} not made known to Immich", kind.role),
-        },
-        RepairAction::Restore => told(kind.status, "original", "restored from a backup"),
-        RepairAction::Relink => told(kind.status, "original", "moved to where the records name it"),
-        RepairAction::Quarantine => told(kind.status, "file", "moved to quarantine"),
-        RepairAction::Salvage => {
-            told(kind.status, &format!("{} of a lost original", kind.role), "copied out")
+        RepairAction::ClearTemporary => {
+            (plain("temporary file of an earlier run", "temporary files of earlier runs"), "removed")
         }
-        RepairAction::Undo => told(kind.status, "file", "put back"),
+        RepairAction::Register => (files(), "made known to Immich"),
+        RepairAction::Restore => (files(), "restored from a backup"),
+        RepairAction::Relink if number == 1 => (files(), "moved to where the records name it"),
+        RepairAction::Relink => (files(), "moved to where the records name them"),
+        RepairAction::Quarantine => (plain("file", "files"), "moved to quarantine"),
+        RepairAction::Salvage if number == 1 => (format!("{} of a lost original", files()), "copied out"),
+        RepairAction::Salvage => (format!("{} of lost originals", files()), "copied out"),
+        RepairAction::Undo => (plain("file", "files"), "put back"),
     };
-    let mut text = format!("{} x {what}", count(group.count));
+    let mut text = match kind.status {
+        RepairStatus::Done => format!("{what} {done}"),
+        RepairStatus::Planned => format!("{what} to be {done}"),
+        RepairStatus::Failed | RepairStatus::Skipped => format!("{what} not {done}"),
+    };
     if group.bytes > 0 {
         let _ = write!(text, " ({})", bytes(group.bytes));
     }
@@ -381,14 +385,6 @@ fn repair_words(kind: &RepairKind, group: &RepairGroup) -> String {
         let _ = write!(text, ": {}", display_path(std::path::Path::new(&kind.reason)));
     }
     text
-}
-
-fn told(status: RepairStatus, what: &str, done: &str) -> String {
-    match status {
-        RepairStatus::Done => format!("{what} {done}"),
-        RepairStatus::Planned => format!("{what} to be {done}"),
-        RepairStatus::Failed | RepairStatus::Skipped => format!("{what} not {done}"),
-    }
 }
 
 /// Why entries were not looked at, in words.
@@ -409,4 +405,34 @@ pub const fn skip_words(reason: SkipReason) -> &'static str {
 /// An error of the program itself, as it is told on standard error.
 pub fn error_line(message: &str) -> String {
     format!("{RED}photofsck:{RED:#} {message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Role;
+
+    #[test]
+    fn repairs_are_told_in_plain_words() {
+        use RepairAction::{
+            ClearTemporary, Quarantine, Regenerate, Register, Relink, Restore, Salvage, Undo,
+        };
+        use RepairStatus::{Done, Failed, Planned, Skipped};
+        for (action, role, status, number, words) in [
+            (Regenerate, Role::Person, Done, 1, "1 face picture made again from the original"),
+            (Regenerate, Role::Person, Planned, 2, "2 face pictures to be made again from the original"),
+            (Regenerate, Role::Fullsize, Failed, 1, "1 full-size picture not made again"),
+            (Register, Role::Thumbnail, Skipped, 1200, "1,200 thumbnails not made known to Immich"),
+            (Restore, Role::Original, Done, 3, "3 originals restored from a backup"),
+            (Relink, Role::Original, Done, 2, "2 originals moved to where the records name them"),
+            (Salvage, Role::Preview, Done, 2, "2 previews of lost originals copied out"),
+            (Quarantine, Role::Unknown, Planned, 1, "1 file to be moved to quarantine"),
+            (ClearTemporary, Role::Unknown, Done, 1, "1 temporary file of an earlier run removed"),
+            (Undo, Role::Original, Failed, 2, "2 files not put back"),
+        ] {
+            let kind = RepairKind { status, action, role, reason: String::new() };
+            let group = RepairGroup { count: number, ..RepairGroup::default() };
+            assert_eq!(repair_words(&kind, &group), words);
+        }
+    }
 }

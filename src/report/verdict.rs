@@ -1,7 +1,7 @@
 //! The first line of a summary: what a worried person wants to know before anything else.
 
 use super::summary::{Outcome, Summary};
-use super::words::{count, counted, list, sentence};
+use super::words::{count, counted, counted_files, list, sentence};
 use crate::model::{Code, RepairAction, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What};
 
 /// How the first line is meant.
@@ -96,14 +96,13 @@ fn library(summary: &Summary, run: &RunInfo, command: &str) -> (Mood, String, Ve
     let (generated_mood, sentences) = generated(summary, command);
     rest.extend(sentences);
     mood = worse(mood, generated_mood);
-    let minor: Vec<String> =
-        [(Role::Sidecar, "sidecar", "sidecars"), (Role::Profile, "profile image", "profile images")]
-            .into_iter()
-            .filter_map(|(role, one, many)| {
-                let number = problems(summary, role);
-                (number > 0).then(|| counted(number, one, many))
-            })
-            .collect();
+    let minor: Vec<String> = [Role::Sidecar, Role::Profile]
+        .into_iter()
+        .filter_map(|role| {
+            let number = problems(summary, role);
+            (number > 0).then(|| counted_files(role, number))
+        })
+        .collect();
     if !minor.is_empty() {
         rest.push(format!("Something is wrong with {}.", list(&minor)));
         mood = worse(mood, Mood::Uneasy);
@@ -258,29 +257,23 @@ fn soundness(summary: &Summary, run: &RunInfo) -> String {
 
 /// Previews and the like: what was made again, what is still wrong.
 fn generated(summary: &Summary, command: &str) -> (Mood, Vec<String>) {
-    const NAMES: [(Role, &str, &str); 5] = [
-        (Role::Preview, "preview", "previews"),
-        (Role::Thumbnail, "thumbnail", "thumbnails"),
-        (Role::Fullsize, "full-size picture", "full-size pictures"),
-        (Role::Person, "face picture", "face pictures"),
-        (Role::Video, "transcoded video", "transcoded videos"),
-    ];
+    const ROLES: [Role; 5] = [Role::Preview, Role::Thumbnail, Role::Fullsize, Role::Person, Role::Video];
     let mut sentences = Vec::new();
     let done = summary.repairs(RepairStatus::Done);
-    let made: Vec<String> = NAMES
+    let made: Vec<String> = ROLES
         .into_iter()
-        .filter_map(|(role, one, many)| summary.made.get(&role).map(|&number| counted(number, one, many)))
+        .filter_map(|role| summary.made.get(&role).map(|&number| counted_files(role, number)))
         .collect();
     if !made.is_empty() {
         let verb = if summary.made.values().sum::<u64>() == 1 { "was" } else { "were" };
         sentences.push(format!("{} {verb} made again.", list(&made)));
     }
-    let numbers = NAMES.map(|(role, one, many)| (problems(summary, role), one, many));
-    let total: u64 = numbers.iter().map(|(number, ..)| number).sum();
+    let numbers = ROLES.map(|role| (role, problems(summary, role)));
+    let total: u64 = numbers.iter().map(|(_, number)| number).sum();
     let left: Vec<String> = numbers
         .into_iter()
-        .filter(|(number, ..)| *number > 0)
-        .map(|(number, one, many)| counted(number, one, many))
+        .filter(|(_, number)| *number > 0)
+        .map(|(role, number)| counted_files(role, number))
         .collect();
     let planned = summary.repairs(RepairStatus::Planned);
     if left.is_empty() {

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
+use crate::model::Role;
+
 /// `1234567` as `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -21,6 +23,22 @@ pub fn count(number: u64) -> String {
 /// `1 file`, `2 files`; irregular plurals are given whole.
 pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// `1 face picture`, `2 face pictures`: files of a role, as people call them.
+pub fn counted_files(role: Role, number: u64) -> String {
+    let (one, many) = match role {
+        Role::Original => ("original", "originals"),
+        Role::Preview => ("preview", "previews"),
+        Role::Thumbnail => ("thumbnail", "thumbnails"),
+        Role::Fullsize => ("full-size picture", "full-size pictures"),
+        Role::Person => ("face picture", "face pictures"),
+        Role::Video => ("transcoded video", "transcoded videos"),
+        Role::Sidecar => ("sidecar", "sidecars"),
+        Role::Profile => ("profile image", "profile images"),
+        Role::Unknown => ("file", "files"),
+    };
+    counted(number, one, many)
 }
 
 /// Bytes with a binary unit: `3.4 GiB`.
