@@ -1,11 +1,13 @@
 //! A run that is killed at any moment leaves a valid catalog that holds everything it had written.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
-use std::io::{BufRead as _, BufReader};
+#[path = "common/kill.rs"]
+mod kill;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kill::{kill_child, moment};
 use photofsck::catalog::{Catalog, Knowledge, LineKind, RunLine, RunStart};
 use photofsck::model::{Depth, FileIdentity, MediaFormat, Verdict};
 
@@ -66,21 +68,11 @@ fn child_records_until_it_is_killed() {
 }
 
 /// Runs a child, kills it, and returns its run and how many results it had called safe.
-fn killed_run(state: &Path, after: Duration) -> (u64, u64) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_records_until_it_is_killed", "--nocapture", "--test-threads=1"])
-        .env(STATE, state)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let run = lines.find_map(|line| line.strip_prefix("run ")?.parse().ok()).unwrap();
-    std::thread::sleep(after);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let safe = lines.filter_map(|line| line.strip_prefix("safe ")?.parse().ok()).last().unwrap_or(0);
-    (run, safe)
+fn killed_run(state: &Path, kill: u64) -> (u64, u64) {
+    let after = moment(kill, Duration::from_micros(76_500));
+    let lines = kill_child("child_records_until_it_is_killed", &[(STATE, state)], "run ", after);
+    let number = |begin: &str| lines.iter().rev().find_map(|line| line.strip_prefix(begin)?.parse().ok());
+    (number("run ").unwrap(), number("safe ").unwrap_or(0))
 }
 
 #[test]
@@ -88,8 +80,7 @@ fn killed_at_random_moments_the_catalog_is_valid_and_keeps_what_was_written() {
     let state = tempfile::tempdir().unwrap();
     let mut all = 0;
     for kill in 0..KILLS {
-        let salt = u64::from(blake3::hash(&kill.to_le_bytes()).as_bytes()[0]);
-        let (run, safe) = killed_run(state.path(), Duration::from_micros(salt * 300));
+        let (run, safe) = killed_run(state.path(), kill);
         // The lock went with the process.
         let catalog = Catalog::open(state.path(), "check").unwrap();
         for number in 1..=safe {

@@ -2,12 +2,14 @@
 //! what it left beside them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
+#[path = "common/kill.rs"]
+mod kill;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kill::{kill_child, moment};
 use photofsck::model::{FileIdentity, RepairStatus, is_own_temporary};
 use photofsck::repair::store::{Area, DiskStore, FileStore};
 
@@ -76,23 +78,8 @@ fn killed_at_random_moments_no_half_file_is_left_at_a_final_name() {
     fs::create_dir(folder.join("thumbs")).unwrap();
     let (mut whole, mut cleared) = (0, 0);
     for kill in 0..KILLS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_repairs_until_it_is_killed", "--nocapture", "--test-threads=1"])
-            .env(FOLDER, folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let ready = BufReader::new(child.stdout.as_mut().unwrap())
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line == "repairing");
-        assert!(ready, "the child did not begin");
-        let salt = blake3::hash(&kill.to_le_bytes());
-        std::thread::sleep(Duration::from_micros(u64::from(salt.as_bytes()[0]) * 120));
-        child.kill().unwrap();
-        let status = child.wait().unwrap();
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "it ended by itself");
+        let after = moment(kill, Duration::from_micros(30_600));
+        kill_child("child_repairs_until_it_is_killed", &[(FOLDER, folder)], "repairing", after);
 
         let (temporaries, finals): (Vec<_>, Vec<_>) =
             files(folder).into_iter().partition(|path| is_own_temporary(path.file_name().unwrap()));

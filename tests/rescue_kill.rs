@@ -8,14 +8,17 @@
     reason = "tests"
 )]
 
+#[path = "common/kill.rs"]
+mod kill;
+
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kill::{kill_child, moment};
 use photofsck::model::{AssetId, FileIdentity, RepairEvent, RepairStatus, Role, is_own_temporary};
 use photofsck::repair::manifest::{MANIFEST, Manifest};
 use photofsck::repair::original::{Lost, Source, bring_back};
@@ -178,24 +181,9 @@ fn child_repairs_and_undoes_until_it_is_killed() {
 /// Kills a child and looks at what it left.
 fn kill_once(place: &Place, kill: u64) -> (usize, usize) {
     place.prepare();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_repairs_and_undoes_until_it_is_killed", "--nocapture", "--test-threads=1"])
-        .env(LIBRARY, &place.library)
-        .env(ASIDE, &place.aside)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let ready = BufReader::new(child.stdout.as_mut().unwrap())
-        .lines()
-        .map_while(Result::ok)
-        .any(|line| line == "repairing");
-    assert!(ready, "the child did not begin");
-    let salt = blake3::hash(&kill.to_le_bytes());
-    std::thread::sleep(Duration::from_micros(u64::from(salt.as_bytes()[0]) * 1500));
-    child.kill().unwrap();
-    let status = child.wait().unwrap();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "it ended by itself");
+    let variables = [(LIBRARY, place.library.as_path()), (ASIDE, place.aside.as_path())];
+    let after = moment(kill, Duration::from_micros(382_500));
+    kill_child("child_repairs_and_undoes_until_it_is_killed", &variables, "repairing", after);
 
     let (temporaries, finals): (Vec<_>, Vec<_>) =
         place.files().into_iter().partition(|path| is_own_temporary(path.file_name().unwrap()));
