@@ -39,7 +39,7 @@ function photofsck({ files, config }, out) {
 
 // The same pixels in a format that npm's sharp reads; undefined where there is no program for it.
 function readable({ root, name }, file, base) {
-  const twin = path.join(root, '.twins', name, `${path.basename(file)}.png`), png = `${base}_source.png`, tiff = `${base}_source.tiff`;
+  const twin = path.join(root, '.twins', name, `${path.basename(file)}.png`), png = `${base}_source.png`, tiff = `${base}_developed.tiff`, developed = `${base}_developed.png`;
   if (fs.existsSync(twin)) return twin;
   const made = (program, args, result) => {
     // Without what sharp sets for its own libvips.
@@ -50,7 +50,9 @@ function readable({ root, name }, file, base) {
     case '.heic': case '.heif': case '.hif': return made('vips', ['copy', file, png], png);
     case '.jxl': return made('djxl', [file, png], png);
     case '.bmp': case '.jp2': case '.j2k': case '.psd': return made('ffmpeg', ['-v', 'error', '-y', '-i', file, '-frames:v', '1', png], png);
-    case '.dng': case '.cr2': case '.crw': case '.nef': case '.arw': case '.raf': case '.rw2': case '.kdc': case '.mrw': return made('dcraw_emu', ['-w', '-6', '-T', '-Z', tiff, file], tiff);
+    case '.dng': case '.cr2': case '.crw': case '.nef': case '.arw': case '.raf': case '.rw2': case '.kdc': case '.mrw':
+      // libvips' own reader of raws attaches no profile to what LibRaw makes, so that sharp takes the samples as they are.
+      return made('dcraw_emu', ['-w', '-6', '-T', '-Z', tiff, file], tiff) && made('vips', ['copy', tiff, `${developed}[strip]`], developed);
     default: return file;
   }
 }
@@ -62,10 +64,10 @@ async function one(group, file, item, base) {
   try {
     const source = isFilm(file) ? file : readable(group, file, base);
     if (!source) return { ...result, refused: 'no program here to make the other side' };
-    const peer = isFilm(file) ? await immichFilm(source, config, base) : await immich(source, config, base);
+    const peer = isFilm(file) ? await immichFilm(source, config, base) : await immich(file, source, config, base);
     const ours = { preview: item.preview, thumbnail: item.thumbnail, thumbhash: Buffer.from(item.thumbhash, 'base64') };
     const sphere = group.name === 'panorama' ? panorama((await open(file).metadata()).xmp) : undefined;
-    return { ...result, film: isFilm(file), developed: source.endsWith('_source.tiff'), sphere, ...(await compare(peer, ours)) };
+    return { ...result, film: isFilm(file), developed: source.endsWith('_developed.png'), sphere, ...(await compare(peer, ours)) };
   } catch (error) {
     return { ...result, refused: `the other side: ${String(error.stderr || error.message).split('\n')[0].slice(0, 120)}` };
   }

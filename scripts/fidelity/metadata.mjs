@@ -14,8 +14,9 @@ export function profile(icc) {
   return { bytes: icc.length, name: '' };
 }
 
-// EXIF ColorSpace in ExifTool's words.
-export function exifColourSpace(block) {
+// What a TIFF structure (an EXIF block, or a raw file) notes of colours, as ExifTool tells it: ColorSpace in its words, and BitsPerSample,
+// of several pictures that of the one at full resolution (NewSubfileType 0).
+export function noted(block) {
   try {
     const tiff = block.toString('latin1', 0, 4) === 'Exif' ? block.subarray(6) : block, little = tiff[0] === 0x49;
     const short = (at) => (little ? tiff.readUInt16LE(at) : tiff.readUInt16BE(at)), long = (at) => (little ? tiff.readUInt32LE(at) : tiff.readUInt32BE(at));
@@ -23,10 +24,20 @@ export function exifColourSpace(block) {
       for (let i = 0, count = short(directory); i < count; i++) if (short(directory + 2 + 12 * i) === tag) return directory + 2 + 12 * i;
       return undefined;
     };
-    const inner = entry(long(4), 0x8769), found = inner === undefined ? undefined : entry(long(inner + 8), 0xa001);
-    return found === undefined ? undefined : ({ 1: 'sRGB', 2: 'Adobe RGB', 65535: 'Uncalibrated' }[short(found + 8)] ?? 'Unknown');
+    // Offsets, and numbers of which the first alone matters; those that do not fit lie elsewhere.
+    const list = (directory, tag) => {
+      const at = entry(directory, tag);
+      if (at === undefined) return [];
+      const width = short(at + 2) === 3 ? 2 : 4, count = long(at + 4), from = width * count <= 4 ? at + 8 : long(at + 8);
+      return Array.from({ length: count }, (_, i) => (width === 2 ? short(from + 2 * i) : long(from + 4 * i)));
+    };
+    const first = long(4), directories = [first, ...list(first, 0x14a)], [inner] = list(first, 0x8769);
+    const full = directories.filter((directory) => list(directory, 0xfe)[0] === 0);
+    const bits = [...full, ...directories].map((directory) => list(directory, 0x102)[0]).find((value) => value !== undefined);
+    const code = inner === undefined ? undefined : list(inner, 0xa001)[0];
+    return { space: code === undefined ? undefined : ({ 1: 'sRGB', 2: 'Adobe RGB', 65535: 'Uncalibrated' }[code] ?? 'Unknown'), bits };
   } catch {
-    return undefined; // Damaged EXIF says nothing.
+    return {}; // Damaged EXIF says nothing.
   }
 }
 

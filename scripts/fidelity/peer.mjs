@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { exifColourSpace, profile } from './metadata.mjs';
+import { noted, profile } from './metadata.mjs';
 
 const require = createRequire(path.join(process.env.PEER_MODULES, 'x.js'));
 export const sharp = require('sharp');
@@ -23,13 +23,17 @@ export function settings(given = {}) {
 
 export const open = (input, raw) => sharp(input, { failOn: raw ? 'error' : 'none', limitInputPixels: false, unlimited: true, raw });
 
-// A name decides where there is one, else the depth.
-async function space(file, wide) {
+const isRaw = (file) => /\.(dng|cr2|crw|nef|arw|raf|rw2|kdc|mrw)$/i.test(file);
+
+// Immich's rule, by what its database says of the original: a name decides where there is one, else the depth. Of a raw that is what the
+// raw notes (16 bits for most, so the wide space), whatever the picture is like that a developer makes of it.
+async function space(original, file, wide) {
   const found = await open(file).metadata();
-  const names = [found.exif && exifColourSpace(found.exif), profile(found.icc)?.name].filter(Boolean);
+  const own = isRaw(original) ? noted(fs.readFileSync(original)) : { space: found.exif && noted(found.exif).space };
+  const names = [own.space, !isRaw(original) && profile(found.icc)?.name].filter(Boolean);
   if (names.length > 0) return names.some((name) => /srgb/i.test(name)) ? 'srgb' : wide;
-  const bits = found.bitsPerSample ?? ({ uchar: 8, char: 8 }[found.depth] ?? 16);
-  return bits === 8 || found.paletteBitDepth ? 'srgb' : wide;
+  const bits = isRaw(original) ? own.bits : found.bitsPerSample ?? ({ uchar: 8, char: 8 }[found.depth] ?? 16);
+  return bits === undefined || bits === 8 || found.paletteBitDepth ? 'srgb' : wide;
 }
 
 const pipeline = (input, raw, colours) => {
@@ -40,8 +44,9 @@ const outside = (start, size) => start.resize(size, size, { fit: 'outside', with
 // Only the size of the buffer is handed on. With all that sharp says about it, half-transparent pixels come out too bright.
 const shape = ({ width, height, channels }) => ({ width, height, channels });
 
-export async function immich(file, config, base) {
-  const colours = await space(file, config.colorspace);
+// `file` holds the pixels of `original` in a format that sharp reads.
+export async function immich(original, file, config, base) {
+  const colours = await space(original, file, config.colorspace);
   const decode = pipeline(file, undefined, colours);
   const whole = config.linearLight ? decode : outside(decode, config.preview.size);
   const { data, info } = await whole.raw().toBuffer({ resolveWithObject: true });

@@ -47,7 +47,7 @@ pub fn read(block: &[u8]) -> Facts {
 }
 
 /// ExifTool's words for ColorSpace, which Immich looks into.
-fn colorspace_words(value: u32) -> String {
+pub fn colorspace_words(value: u32) -> String {
     match value {
         1 => "sRGB".into(),
         2 => "Adobe RGB".into(),

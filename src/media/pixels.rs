@@ -62,7 +62,7 @@ pub struct Pixels {
     pub icc: Option<Vec<u8>>,
     /// EXIF ColorSpace as ExifTool words it (`sRGB`, `Uncalibrated`, `Adobe RGB` ...), where the file has it.
     pub exif_colorspace: Option<String>,
-    /// Bits per sample in the file.
+    /// Bits per sample in the file, as ExifTool tells them; 0 if nothing is told.
     pub bits_per_sample: u8,
     /// What makes it a sphere to look around in, where it is one.
     pub panorama: Option<Panorama>,

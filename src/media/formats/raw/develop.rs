@@ -8,18 +8,14 @@ use rawler::imgop::sensor::SensorType;
 use rawler::rawimage::{BlackLevel, RawPhotometricInterpretation, WhiteLevel};
 use rawler::{RawImage, RawImageData};
 
-use crate::media::{ColorModel, Pixels, Samples, exif};
+use crate::media::{ColorModel, Pixels, Samples};
 use crate::model::{DecodeError, Orientation, PixelSize};
 
 use super::super::Target;
-use super::{crashed, embedded, shown, side};
+use super::noted::Noted;
+use super::{crashed, shown, side};
 
-pub(super) fn pixels(
-    image: RawImage,
-    target: Target,
-    orientation: Orientation,
-    facts: &exif::Facts,
-) -> Result<Pixels, DecodeError> {
+pub(super) fn pixels(image: RawImage, target: Target, noted: Noted) -> Result<Pixels, DecodeError> {
     let full = shown(&image);
     let full_size = PixelSize::new(side(full.d.w), side(full.d.h));
     let small_enough = matches!(target, Target::AtLeast(wanted) if full_size.short_side() / 2 >= wanted);
@@ -47,10 +43,10 @@ pub(super) fn pixels(
         full_size,
         model,
         samples: Samples::U16(samples),
-        orientation,
+        orientation: noted.orientation.unwrap_or(Orientation::UPRIGHT),
         icc: None,
-        exif_colorspace: facts.colorspace.clone(),
-        bits_per_sample: embedded::bits(facts),
+        exif_colorspace: noted.colorspace,
+        bits_per_sample: noted.bits,
         panorama: None,
         video_frame: false,
     })

@@ -3,12 +3,13 @@
 use crate::media::retag::retag;
 use crate::media::structure::bmff;
 use crate::media::structure::raw::{self, Tiff};
-use crate::media::{Limits, Pixels, Source, exif};
+use crate::media::{Limits, Pixels, Source};
 use crate::model::{Depth, MediaFormat, Orientation, PixelSize};
 
 use super::super::jpeg::Jpeg;
 use super::super::{Format, Target};
-use super::{Family, described, family};
+use super::noted::Noted;
+use super::{Family, family};
 
 /// The camera's own picture inside a raw, decoded, if its shorter side is at least `min_short_side`.
 ///
@@ -25,13 +26,10 @@ pub fn embedded_picture(
     let inside = Source::new(source.file(), jpeg.len() as u64, Some(jpeg), "jpg");
     let mut examined = Jpeg.examine(MediaFormat::Jpeg, &inside, Depth::Full, target, limits);
     let mut pixels = examined.pixels.take().filter(|_| examined.problem.is_none())?;
-    let described = described(found, source, &bytes);
-    if let Some(orientation) = described.as_deref().and_then(Tiff::new).as_ref().and_then(Tiff::orientation) {
-        pixels.orientation = orientation;
-    }
-    let facts = described.as_deref().map(exif::read).unwrap_or_default();
-    pixels.bits_per_sample = bits(&facts);
-    pixels.exif_colorspace = facts.colorspace;
+    let noted = Noted::of(found, source, &bytes);
+    pixels.orientation = noted.orientation.unwrap_or(pixels.orientation);
+    pixels.bits_per_sample = noted.bits;
+    pixels.exif_colorspace = noted.colorspace;
     Some(pixels)
 }
 
@@ -45,12 +43,10 @@ pub fn embedded_file(
     let bytes = source.load(limits).ok()?;
     let found = family(&bytes)?;
     let jpeg = embedded_jpeg(found, source, &bytes, min_short_side)?;
-    let described = described(found, source, &bytes);
-    let orientation = described.as_deref().and_then(Tiff::new).as_ref().and_then(Tiff::orientation);
-    let facts = described.as_deref().map(exif::read).unwrap_or_default();
-    let file = retag(jpeg, orientation, facts.colorspace.as_deref())?;
+    let noted = Noted::of(found, source, &bytes);
+    let file = retag(jpeg, noted.orientation, noted.colorspace.as_deref())?;
     let size = jpeg_size(jpeg)?;
-    let turned = orientation.is_some_and(Orientation::transposes);
+    let turned = noted.orientation.is_some_and(Orientation::transposes);
     Some((file, if turned { size.transposed() } else { size }))
 }
 
@@ -84,11 +80,6 @@ pub(super) fn candidates<'b>(found: Family, source: &Source<'_>, bytes: &'b [u8]
     }
 }
 
-/// Bits of a sample as the raw notes them.
-pub(super) fn bits(facts: &exif::Facts) -> u8 {
-    facts.bits_per_sample.and_then(|bits| u8::try_from(bits).ok()).unwrap_or(16)
-}
-
 /// Size from the frame header; lossless frames (sensor data) do not count.
 pub(super) fn jpeg_size(jpeg: &[u8]) -> Option<PixelSize> {
     let mut at = 2usize;
@@ -108,6 +99,7 @@ pub(super) fn jpeg_size(jpeg: &[u8]) -> Option<PixelSize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::exif;
 
     #[test]
     fn the_cameras_own_picture_is_taken_as_it_is_and_turned_as_the_raw_says() {

@@ -6,6 +6,7 @@
 mod develop;
 mod embedded;
 mod likeness;
+mod noted;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,10 +20,11 @@ use rawler::{RawImage, RawlerError};
 use crate::media::structure::jpeg_walk::Flaw;
 use crate::media::structure::raw::{self, Tiff};
 use crate::media::structure::{bmff, mp4};
-use crate::media::{Limits, Source, exif, magic};
+use crate::media::{Limits, Source, magic};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
 use likeness::Likeness;
+use noted::Noted;
 
 use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
 
@@ -183,11 +185,10 @@ fn examine(
         examined.accuser = Some(own_check("raw walk"));
         return Err(problem);
     }
-    let described = described(found, source, &bytes);
-    let tiff = described.as_deref().and_then(Tiff::new);
-    examined.orientation = tiff.as_ref().and_then(Tiff::orientation).unwrap_or(Orientation::UPRIGHT);
+    let noted = Noted::of(found, source, &bytes);
+    examined.orientation = noted.orientation.unwrap_or(Orientation::UPRIGHT);
     if depth == Depth::Structure && target == Target::None {
-        let size = tiff.as_ref().map(Tiff::largest).filter(|size| size.pixels() > 0);
+        let size = Some(noted.largest).filter(|size| size.pixels() > 0);
         examined.size =
             size.map(|size| if examined.orientation.transposes() { size.transposed() } else { size });
         return Ok(());
@@ -211,8 +212,7 @@ fn examine(
     }
     let verdict = hold_against_previews(found, source, &bytes, &image, limits, examined);
     if target != Target::None {
-        let facts = described.as_deref().map(exif::read).unwrap_or_default();
-        examined.pixels = Some(develop::pixels(image, target, examined.orientation, &facts)?);
+        examined.pixels = Some(develop::pixels(image, target, noted)?);
     }
     verdict
 }
@@ -276,25 +276,6 @@ fn check_data(found: Family, bytes: &[u8]) -> Result<(), Flaw> {
         Family::Mrw => raw::check_mrw_data(bytes),
         Family::Crw => raw::check_crw_data(bytes),
         Family::Cr3 | Family::X3f | Family::Arri => Ok(()),
-    }
-}
-
-/// The TIFF structure that holds orientation and EXIF.
-fn described<'b>(found: Family, source: &Source<'_>, bytes: &'b [u8]) -> Option<Cow<'b, [u8]>> {
-    match found {
-        Family::Tiff => Some(Cow::Borrowed(bytes)),
-        Family::Mrw => raw::mrw_tiff(bytes).map(Cow::Borrowed),
-        Family::Raf => {
-            let jpeg = raw::raf_jpeg(bytes)?;
-            let start = memchr::memmem::find(jpeg.get(..64)?, b"Exif\0\0")? + 6;
-            jpeg.get(start..).map(Cow::Borrowed)
-        }
-        Family::Cr3 => {
-            let moov = bmff::top_level(source).flatten().find(|found| &found.kind == b"moov")?;
-            let canon = moov.child(source, 0, *b"uuid")?;
-            canon.child(source, 16, *b"CMT1")?.read(source, 16 << 20).map(Cow::Owned)
-        }
-        Family::Crw | Family::X3f | Family::Arri => None,
     }
 }
 

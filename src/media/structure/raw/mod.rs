@@ -41,6 +41,7 @@ pub struct Directory {
 
 /// Tags of TIFF 6.0, TIFF/EP, DNG and the makers.
 mod tag {
+    pub const SUBFILE_TYPE: u16 = 0xFE;
     pub const WIDTH: u16 = 0x100;
     pub const HEIGHT: u16 = 0x101;
     pub const BITS: u16 = 0x102;
@@ -57,6 +58,7 @@ mod tag {
     pub const JPEG_OFFSET: u16 = 0x201;
     pub const JPEG_BYTES: u16 = 0x202;
     pub const EXIF: u16 = 0x8769;
+    pub const COLOR_SPACE: u16 = 0xA001;
     pub const DNG_VERSION: u16 = 0xC612;
     pub const CANON_SLICES: u16 = 0xC640;
     /// Panasonic: where the sensor data begins.
@@ -243,6 +245,20 @@ impl<'b> Tiff<'b> {
         Orientation::from_exif(u32::try_from(self.number(&first, tag::ORIENTATION)?).ok()?)
     }
 
+    /// EXIF ColorSpace.
+    pub fn color_space(&self) -> Option<u32> {
+        let noted = self.directories().ok()?.iter().find_map(|found| self.number(found, tag::COLOR_SPACE));
+        u32::try_from(noted?).ok()
+    }
+
+    /// Bits of a sample as ExifTool tells them, and so Immich: of the picture at full resolution (NewSubfileType 0, which
+    /// previews have not), else of the first that notes any.
+    pub fn bits_per_sample(&self) -> Option<usize> {
+        let directories = self.directories().ok()?;
+        let full = directories.iter().filter(|found| self.number(found, tag::SUBFILE_TYPE) == Some(0));
+        full.chain(&directories).find_map(|found| self.number(found, tag::BITS))
+    }
+
     /// The largest picture of all directories.
     pub fn largest(&self) -> PixelSize {
         let sizes = self.directories().unwrap_or_default().into_iter().filter_map(|directory| {
@@ -395,6 +411,36 @@ mod tests {
             check(&tiff(&beyond)),
             Err(DecodeError::Truncated { expected: Some(123), found: Some(122), .. })
         ));
+    }
+
+    #[test]
+    fn depth_is_that_of_the_picture_at_full_resolution() {
+        // The first directory holds a preview, the one at 8 + 2 + 4 * 12 + 4 the sensor data.
+        let both = |first, second| {
+            let directory = |entries: &[(u16, u32)]| {
+                tiff(entries).get(8..2 + 8 + 12 * entries.len() + 4).unwrap().to_vec()
+            };
+            let chain = [
+                (tag::SUBFILE_TYPE, first),
+                (tag::BITS, 8),
+                (tag::COLOR_SPACE, 1),
+                (tag::SUB_DIRECTORIES, 62),
+            ];
+            let below = directory(&[(tag::SUBFILE_TYPE, second), (tag::BITS, 14)]);
+            [&b"II*\0\x08\0\0\0"[..], &directory(&chain), &below].concat()
+        };
+        for (first, second, bits) in [(1, 0, 14), (0, 1, 8), (1, 1, 8)] {
+            let bytes = both(first, second);
+            let tiff = Tiff::new(&bytes).unwrap();
+            assert_eq!(
+                (tiff.bits_per_sample(), tiff.color_space()),
+                (Some(bits), Some(1)),
+                "{first} {second}"
+            );
+        }
+        let bytes = tiff(&[(tag::WIDTH, 1)]);
+        assert_eq!(Tiff::new(&bytes).unwrap().bits_per_sample(), None);
+        assert_eq!(Tiff::new(&bytes).unwrap().color_space(), None);
     }
 
     #[test]
