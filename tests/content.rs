@@ -44,7 +44,7 @@ fn pixels(number: u8, size: PixelSize) -> Pixels {
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     }
 }
 

@@ -16,6 +16,6 @@ pub mod structure;
 
 pub use formats::{Examined, Format, FormatSpec, REGISTRY, Target, VideoDepth};
 pub use hash::{Digests, Hasher};
-pub use pixels::{ColorModel, Pixels, Samples};
+pub use pixels::{ColorModel, Curve, Light, Pixels, Samples};
 pub use probe::probe;
 pub use source::{Limits, Source};

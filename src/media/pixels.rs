@@ -45,6 +45,29 @@ pub enum Samples {
     U16(Vec<u16>),
 }
 
+/// How the samples of a video stand for light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Light {
+    /// As in ordinary pictures.
+    Ordinary,
+    /// For a high dynamic range.
+    Hdr {
+        /// From codes to light.
+        curve: Curve,
+        /// The primaries are those of ITU-R BT.2020, not of BT.709.
+        wide_primaries: bool,
+    },
+}
+
+/// A transfer curve for a high dynamic range (ITU-R BT.2100).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// SMPTE ST 2084.
+    Pq,
+    /// ARIB STD-B67.
+    Hlg,
+}
+
 /// One decoded picture, stored as the file stores it: `orientation` is still to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pixels {
@@ -66,8 +89,8 @@ pub struct Pixels {
     pub bits_per_sample: u8,
     /// What makes it a sphere to look around in, where it is one.
     pub panorama: Option<Panorama>,
-    /// A video frame: Immich sizes those by other rules (even sides).
-    pub video_frame: bool,
+    /// Of a frame of a video, how its light is coded: Immich makes such pictures by other rules.
+    pub video_frame: Option<Light>,
 }
 
 impl Pixels {

@@ -2,7 +2,8 @@
 //!
 //! Everything comes from one buffer, as in Immich: the decoded picture is brought to preview size, into the colour space of the
 //! output and upright; preview, thumbnail and thumbhash are made from that. When a full-size picture is wanted too, the
-//! buffer is the whole picture. Video frames are scaled for each output on their own and carry no profile.
+//! buffer is the whole picture. Video frames are scaled for each output on their own, tone mapped after that if they are of a high
+//! dynamic range, and carry no profile.
 //!
 //! Edited sets and faces are parts of the picture at full resolution: cut out, converted, turned upright, and only then scaled.
 
@@ -16,13 +17,16 @@ mod profile;
 mod raster;
 mod resize;
 mod thumbhash;
+mod tone;
 
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::media::Pixels;
+use crate::media::{Light, Pixels};
 use crate::model::{
     Colorspace, Edits, FaceBox, ImageFormat, ImageSettings, Orientation, OutputSettings, PixelSize, Role,
 };
@@ -241,8 +245,9 @@ impl Renderer {
         output: &mut RenderOutput,
     ) -> Result<(), RenderError> {
         let upright = pixels.oriented_full_size();
-        let has_alpha = pixels.model.has_alpha() && !pixels.video_frame;
-        let video = pixels.video_frame;
+        let film = pixels.video_frame;
+        let video = film.is_some();
+        let has_alpha = pixels.model.has_alpha() && !video;
         let space = profile::output_space(&pixels, job.colorspace);
         let specs = || job.outputs.iter().filter(|spec| spec.view == View::Whole);
         let panorama = pixels.panorama.take();
@@ -263,25 +268,39 @@ impl Renderer {
             let chroma = if video { Chroma::Quarter } else { Chroma::of_quality(spec.output.quality) };
             let panorama = panorama.as_ref().filter(|_| spec.role != Role::Thumbnail);
             let attached = Attached { icc, panorama };
-            let bytes = if size == base.size {
-                encode::encode(&base, spec.output, chroma, attached)?
-            } else if job.linear_light && !video {
-                let small = linear::resize(&mut self.resizer, &base, size, fit)?;
-                encode::encode(&small, spec.output, chroma, attached)?
-            } else {
-                encode::encode(&self.resizer.picture(&base, size, fit)?, spec.output, chroma, attached)?
-            };
+            let picture = self.sized(&base, size, fit, job.linear_light && !video)?;
+            let picture = shown(picture, film);
+            let bytes = encode::encode(&picture, spec.output, chroma, attached)?;
             output.pictures.push(Rendered { role: spec.role, view: spec.view, size, bytes });
         }
         if job.thumbhash {
+            let base = shown(Cow::Owned(base), film);
             output.thumbhash = Some(thumbhash::thumbhash(&base, &mut self.resizer)?);
         }
         Ok(())
     }
 
+    /// A picture at another size, or itself.
+    fn sized<'a>(
+        &mut self,
+        picture: &'a Picture,
+        size: PixelSize,
+        fit: Fit,
+        linear_light: bool,
+    ) -> Result<Cow<'a, Picture>, RenderError> {
+        Ok(if size == picture.size {
+            Cow::Borrowed(picture)
+        } else if linear_light {
+            Cow::Owned(linear::resize(&mut self.resizer, picture, size, fit)?)
+        } else {
+            Cow::Owned(self.resizer.picture(picture, size, fit)?)
+        })
+    }
+
     /// The buffer that everything is made from: upright, of the given size, 8-bit RGB or RGBA in the output's colours.
     fn base(&mut self, pixels: Pixels, size: PixelSize, space: Colorspace) -> Result<Picture, RenderError> {
-        let (orientation, video, icc) = (pixels.orientation, pixels.video_frame, pixels.icc.clone());
+        let (orientation, video, icc) =
+            (pixels.orientation, pixels.video_frame.is_some(), pixels.icc.clone());
         let reduced = pixels.size != pixels.full_size;
         let stored = if orientation.transposes() { size.transposed() } else { size };
         let mut raster = Raster::try_from(pixels)?;
@@ -301,6 +320,14 @@ impl Renderer {
         let picture = if video { picture.without_alpha() } else { picture };
         Ok(upright(picture, orientation))
     }
+}
+
+/// A frame of a high dynamic range made fit for ordinary screens; everything else as it is.
+fn shown(picture: Cow<'_, Picture>, film: Option<Light>) -> Cow<'_, Picture> {
+    let Some(Light::Hdr { curve, wide_primaries }) = film else { return picture };
+    let mut picture = picture.into_owned();
+    tone::map(&mut picture, curve, wide_primaries);
+    Cow::Owned(picture)
 }
 
 /// Turns a picture by its orientation.

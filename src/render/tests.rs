@@ -34,7 +34,7 @@ fn picture(size: PixelSize, model: ColorModel, samples: Samples, bits_per_sample
         exif_colorspace: None,
         bits_per_sample,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     }
 }
 
@@ -410,7 +410,7 @@ fn fullsize_is_the_whole_picture() {
 #[test]
 fn video_frames_have_even_sides_and_no_profile() {
     let mut frame = gradient(1279, 719);
-    frame.video_frame = true;
+    frame.video_frame = Some(Light::Ordinary);
     let made = render(frame, &usual_job()).unwrap();
     let [preview, thumbnail] = made.pictures.as_slice() else { panic!("two pictures") };
     assert_eq!(preview.size, PixelSize::new(2562, 1440));
@@ -418,7 +418,7 @@ fn video_frames_have_even_sides_and_no_profile() {
     assert!(segments(&preview.bytes).iter().all(|s| !(0xe0..=0xef).contains(&s.0)));
     assert_eq!(&thumbnail.bytes[12..16], b"VP8 ");
     let mut transparent = flat(ColorModel::Rgba, &[255, 255, 255, 0]);
-    transparent.video_frame = true;
+    transparent.video_frame = Some(Light::Ordinary);
     let made = render(transparent, &usual_job()).unwrap();
     assert!(!made.transparent);
     assert_eq!(middle(&decode_jpeg(&made.pictures[0].bytes).1), [255; 3]);
@@ -445,7 +445,7 @@ fn what_cannot_be_made_is_said() {
     assert_eq!(fails(empty, ImageFormat::Jpeg, 80), "input: a picture of 0x5 pixels");
     // a tall GIF with an odd side would be blown up without end
     let mut strip = gradient(1, 60000);
-    strip.video_frame = true;
+    strip.video_frame = Some(Light::Ordinary);
     assert!(fails(strip, ImageFormat::Jpeg, 80).starts_with("jpeg: 1440x86400000 is larger"));
 }
 

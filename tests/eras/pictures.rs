@@ -42,7 +42,7 @@ fn pixels(seed: u8) -> Pixels {
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     }
 }
 

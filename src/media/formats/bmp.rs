@@ -199,7 +199,7 @@ fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
         // Of a palette's colours or of one channel.
         bits_per_sample: if bits == 16 { 5 } else { 8 },
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     })
 }
 

@@ -5,7 +5,7 @@
 //! first frame only stands in where FFmpeg cannot choose one.
 
 use crate::media::structure::gif::{self as structure, Frame, Outline};
-use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
+use crate::media::{ColorModel, Light, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
 use super::{Examined, Format, FormatSpec, Target, decoder_id, video, within_limits};
@@ -175,7 +175,7 @@ fn compose(bytes: &[u8], outline: &Outline, frame: &Frame, indices: &[u8]) -> Pi
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,
-        video_frame: true,
+        video_frame: Some(Light::Ordinary),
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
         let pixels = examine_bytes(&Gif, &bytes, Target::Full).unwrap();
         let expected: Vec<u8> = noise(40 * 30).iter().flat_map(|&n| [n, 255 - n, n / 2]).collect();
         assert_eq!((pixels.model, &pixels.samples), (ColorModel::Rgb, &Samples::U8(expected)));
-        assert!(pixels.video_frame);
+        assert_eq!(pixels.video_frame, Some(Light::Ordinary));
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn examine(
         // An image sequence without a still picture is a film in all but name.
         *examined = Video.examine(format, source, depth, target, limits);
         if let Some(pixels) = examined.pixels.as_mut() {
-            pixels.video_frame = false;
+            pixels.video_frame = None;
         }
         return examined.problem.take().map_or(Ok(()), Err);
     }
@@ -327,7 +327,7 @@ fn pixels(image: &Image, handle: &ImageHandle) -> Result<Pixels, DecodeError> {
         exif_colorspace: facts.colorspace,
         bits_per_sample: handle.luma_bits_per_pixel(),
         panorama: panorama(handle),
-        video_frame: false,
+        video_frame: None,
     })
 }
 

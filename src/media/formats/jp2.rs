@@ -194,7 +194,7 @@ fn pixels(image: &Image<'_>, decoded: &DecodedImage<'_>, header: Header) -> Resu
         exif_colorspace: None,
         bits_per_sample: header.bits,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     })
 }
 

@@ -257,6 +257,6 @@ fn pixels(image: &JxlImage, render: &Render) -> Result<Pixels, DecodeError> {
         exif_colorspace: facts.and_then(|facts| facts.colorspace),
         bits_per_sample: u8::try_from(bits).unwrap_or(u8::MAX),
         panorama,
-        video_frame: false,
+        video_frame: None,
     })
 }

@@ -167,7 +167,7 @@ fn decode(
         exif_colorspace,
         bits_per_sample,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     })
 }
 

@@ -436,7 +436,7 @@ impl Merged {
             exif_colorspace: resources.facts.colorspace,
             bits_per_sample: u8::try_from(header.depth).unwrap_or(8),
             panorama: None,
-            video_frame: false,
+            video_frame: None,
         }
     }
 

@@ -293,6 +293,6 @@ fn draw(tree: &Tree, full_size: PixelSize, size: PixelSize) -> Result<Pixels, De
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     })
 }

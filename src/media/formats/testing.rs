@@ -73,6 +73,6 @@ fn empty() -> Pixels {
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     }
 }

@@ -143,7 +143,7 @@ fn examine(
         exif_colorspace: facts.colorspace,
         bits_per_sample: u8::try_from(page.first_bits()).unwrap_or(u8::MAX),
         panorama: page.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),
-        video_frame: false,
+        video_frame: None,
     });
     Ok(())
 }

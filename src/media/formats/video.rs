@@ -3,7 +3,6 @@
 mod frame;
 pub(super) mod input;
 mod messages;
-mod tone;
 mod verify;
 
 use crate::media::structure::{bmff, ebml, mp4, streams};

@@ -115,7 +115,7 @@ fn examine(
                     exif_colorspace: facts.colorspace.clone(),
                     bits_per_sample: 8,
                     panorama: outline.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),
-                    video_frame: false,
+                    video_frame: None,
                 });
             }
         }

@@ -48,7 +48,7 @@ pub fn decode(
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     };
     Ok((pixels, complaint))
 }

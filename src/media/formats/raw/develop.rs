@@ -48,7 +48,7 @@ pub(super) fn pixels(image: RawImage, target: Target, noted: Noted) -> Result<Pi
         exif_colorspace: noted.colorspace,
         bits_per_sample: noted.bits,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     })
 }
 

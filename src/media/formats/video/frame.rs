@@ -5,18 +5,19 @@
 //! by themselves are looked at, except in MPEG transport streams.
 //!
 //! Colours are those that Immich's pictures show: FFmpeg hands luma and colour differences to the encoder as they are, of
-//! whatever matrix, and every reader of JPEG and WebP takes them for those of ITU-R BT.601. HDR is tone mapped (`tone`).
+//! whatever matrix, and every reader of JPEG and WebP takes them for those of ITU-R BT.601. HDR comes as RGB in its own codes, by
+//! its own matrix, for the renderer to map (`render/tone.rs`); 8 bits of them, since Immich's filters choose frames of 8 bits too.
 
 #![allow(unsafe_code, reason = "two fields of a filter graph have no safe accessor")]
 
 use ffmpeg_next::codec::discard::Discard;
+use ffmpeg_next::color::{Primaries, TransferCharacteristic};
 use ffmpeg_next::{Error, color, decoder, ffi, filter, frame};
 
-use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
+use crate::media::{ColorModel, Curve, Light, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, MediaFormat, Orientation, PixelSize};
 
 use super::input::{Clock, Deadline, Session};
-use super::tone::Hdr;
 
 const FILTERS: &str = "fps=fps=12:start_time=0:eof_action=pass:round=down,\
     thumbnail=12,\
@@ -57,8 +58,15 @@ fn choose(
     let clock = session.clock().ok_or_else(|| DecodeError::unsupported("no video stream"))?;
     let orientation = session.shape().map_or(Orientation::UPRIGHT, |shape| shape.orientation);
     let decoder = session.decoder(decoder::Check::empty(), skip, limits)?;
-    let mut chooser =
-        Chooser { decoder, graph: None, filters, clock, size: PixelSize::default(), hdr: None, end: 0 };
+    let mut chooser = Chooser {
+        decoder,
+        graph: None,
+        filters,
+        clock,
+        size: PixelSize::default(),
+        light: Light::Ordinary,
+        end: 0,
+    };
     let chosen = loop {
         match session.packet() {
             Ok(Some(packet)) => {
@@ -73,7 +81,7 @@ fn choose(
             Err(error) => return Err(error),
         }
     };
-    Ok(chosen.and_then(|frame| pixels(&frame, orientation, chooser.hdr)))
+    Ok(chosen.and_then(|frame| pixels(&frame, orientation, chooser.light)))
 }
 
 struct Chooser {
@@ -83,8 +91,8 @@ struct Chooser {
     clock: Clock,
     /// Size of the frames that the graph was made for.
     size: PixelSize,
-    /// How they are coded, if for HDR.
-    hdr: Option<Hdr>,
+    /// How they are coded.
+    light: Light,
     /// When the last frame seen ends, in units of the clock.
     end: i64,
 }
@@ -119,12 +127,12 @@ impl Chooser {
                 self.graph =
                     Some(graph(&frame, self.clock, self.filters).map_err(|error| session.words(error))?);
                 self.size = size;
-                self.hdr = Hdr::of(&frame);
+                self.light = light(&frame);
             }
             if size != self.size {
                 continue;
             }
-            if self.hdr.is_none() && frame.color_space() != color::Space::RGB {
+            if self.light == Light::Ordinary && frame.color_space() != color::Space::RGB {
                 frame.set_color_space(color::Space::SMPTE170M);
             }
             if let Some(chosen) = self.push(Some(&frame)) {
@@ -183,8 +191,18 @@ fn graph(frame: &frame::Video, clock: Clock, filters: &str) -> Result<filter::Gr
     Ok(graph)
 }
 
+/// How a frame says that its samples stand for light.
+fn light(frame: &frame::Video) -> Light {
+    let curve = match frame.color_transfer_characteristic() {
+        TransferCharacteristic::SMPTE2084 => Curve::Pq,
+        TransferCharacteristic::ARIB_STD_B67 => Curve::Hlg,
+        _ => return Light::Ordinary,
+    };
+    Light::Hdr { curve, wide_primaries: frame.color_primaries() != Primaries::BT709 }
+}
+
 /// The frame's samples, turned upright.
-fn pixels(frame: &frame::Video, orientation: Orientation, hdr: Option<Hdr>) -> Option<Pixels> {
+fn pixels(frame: &frame::Video, orientation: Orientation, light: Light) -> Option<Pixels> {
     let stored = PixelSize::new(frame.width(), frame.height());
     if frame.planes() != 1 || frame.format() != ffmpeg_next::format::Pixel::RGB24 {
         return None;
@@ -197,10 +215,7 @@ fn pixels(frame: &frame::Video, orientation: Orientation, hdr: Option<Hdr>) -> O
         .filter_map(|row| row.get(..stored.width as usize * 3))
         .collect();
     let size = if orientation.transposes() { stored.transposed() } else { stored };
-    let mut samples = upright(&rows, stored, size, orientation)?;
-    if let Some(hdr) = hdr {
-        hdr.map(&mut samples);
-    }
+    let samples = upright(&rows, stored, size, orientation)?;
     Some(Pixels {
         size,
         full_size: size,
@@ -211,7 +226,7 @@ fn pixels(frame: &frame::Video, orientation: Orientation, hdr: Option<Hdr>) -> O
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,
-        video_frame: true,
+        video_frame: Some(light),
     })
 }
 
