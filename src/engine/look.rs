@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::media::{Limits, quick};
 use crate::model::{DecodeError, Depth, FileIdentity, ItemReport, MediaFormat, Verdict};
-use crate::render::{RenderError, RenderJob, RenderOutput};
+use crate::render::{Refused, RenderError, RenderJob, RenderOutput, RenderSpec};
 use crate::worker::{HashWish, Job, MediaReport, MemoryGrant, Worker, WorkerFailure, wire};
 
 /// Files up to this length, bytes, are looked at several in one exchange with a worker: what generated pictures have.
@@ -181,6 +181,30 @@ impl<'a> Examiner<'a> {
             second.judgement.findings.push(told);
         }
         Ok(second)
+    }
+
+    /// Looks at an original while its pictures are made. Where full resolution takes more memory than there is, the pictures that
+    /// do without are made, and the original is judged as a check judges it.
+    pub fn look_and_make(&mut self, expected: &Expectation, job: &RenderJob) -> Result<Look, WorkerFailure> {
+        let look = self.look(expected, Some(job))?;
+        let problem = look.report.as_ref().and_then(|report| report.problem.as_ref());
+        let limit = problem.filter(|problem| matches!(problem, DecodeError::LimitExceeded { .. }));
+        let Some(limit) = limit.filter(|_| job.needs_full_size()) else { return Ok(look) };
+        let error = RenderError { step: "full resolution".to_owned(), what: limit.to_string() };
+        let (rest, large) = job.without_full_size();
+        if rest.needs_full_size() {
+            return Ok(look);
+        }
+        let light = (rest.thumbhash || !rest.outputs.is_empty()).then_some(&rest);
+        let mut look = self.look(expected, light)?;
+        if let Some(report) = look.report.as_mut().filter(|report| report.problem.is_none())
+            && let Ok(made) = report.rendered.get_or_insert_with(|| Ok(RenderOutput::default()))
+        {
+            let refused =
+                |spec: RenderSpec| Refused { role: spec.role, view: spec.view, error: error.clone() };
+            made.refused.extend(large.into_iter().map(refused));
+        }
+        Ok(look)
     }
 
     /// A second look, at bytes that come from the disk where that can be had.

@@ -321,7 +321,7 @@ impl Desk<'_> {
         let mut expected = self.expectation(unit, file, gallery);
         expected.depth = expected.depth.max(Depth::Keyframes);
         if let Some(job) = plan.render_job(Source::Original, &self.records.image) {
-            *look = Some(mend::look_and_make(turn, &expected, &job)?);
+            *look = Some(turn.examiner.look_and_make(&expected, &job)?);
         }
         Ok(())
     }
@@ -441,7 +441,7 @@ impl Desk<'_> {
             expected.depth = expected.depth.max(Depth::Keyframes);
         }
         let outcome = if let Some(job) = &job {
-            let told = mend::look_and_make(turn, &expected, job)?;
+            let told = turn.examiner.look_and_make(&expected, job)?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else if disputed || (needed && self.depth == Depth::Structure) {
             let told = turn.examiner.look(&expected, None)?;

@@ -90,12 +90,15 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
     let work = |examiner: &mut Examiner<'_>, (path, name): &(PathBuf, OsString)| -> Result<(), Halt> {
         let expected = Expectation::unrecorded(path, Role::Original, Depth::Keyframes);
         let job = if wants_fullsize(path, &config.settings) { &with_fullsize } else { &usual };
-        let mut look = examiner.look(&expected, Some(job)).inspect_err(|_| not_reached(sink))?;
+        let mut look = examiner.look_and_make(&expected, job).inspect_err(|_| not_reached(sink))?;
         let made = look.take_rendered();
         let mut item = if look.is_gone() { gone(path) } else { look.item(&expected) };
         let mut findings = std::mem::take(&mut look.judgement.findings);
         match made {
             Some(Ok(output)) => {
+                if let Some(refused) = output.refused.first() {
+                    item.reason = format!("no {} picture: {}", refused.role, refused.error);
+                }
                 write_out(&config.out, name, &config.settings, output, &mut item)
                     .inspect_err(|_| not_reached(sink))?;
             }

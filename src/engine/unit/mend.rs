@@ -8,8 +8,8 @@ use crate::engine::crew::Halt;
 use crate::engine::judge::Expectation;
 use crate::engine::look::Look;
 use crate::engine::reconcile::AssetUnit;
-use crate::model::{DecodeError, Depth, Event, RepairStatus, Role};
-use crate::render::{Refused, RenderError, RenderJob, RenderOutput, RenderSpec, Rendered};
+use crate::model::{Depth, Event, RepairStatus, Role};
+use crate::render::{RenderOutput, Rendered};
 use crate::repair::apply::{self, Applied};
 use crate::repair::plan::{self, AssetPlan, AssetState, PlannedRepair, Source};
 
@@ -125,33 +125,6 @@ impl Desk<'_> {
             Some(Halt::Cancelled) | None => Ok(done),
         }
     }
-}
-
-/// Looks at an original while its pictures are made. Where full resolution takes more memory than there is, the pictures that
-/// do without are made, and the original is judged as a check judges it.
-pub(super) fn look_and_make(
-    turn: &mut Turn<'_, '_>,
-    expected: &Expectation,
-    job: &RenderJob,
-) -> Result<Look, Halt> {
-    let look = turn.examiner.look(expected, Some(job))?;
-    let problem = look.report.as_ref().and_then(|report| report.problem.as_ref());
-    let limit = problem.filter(|problem| matches!(problem, DecodeError::LimitExceeded { .. }));
-    let Some(limit) = limit.filter(|_| job.needs_full_size()) else { return Ok(look) };
-    let error = RenderError { step: "full resolution".to_owned(), what: limit.to_string() };
-    let (rest, large) = job.without_full_size();
-    if rest.needs_full_size() {
-        return Ok(look);
-    }
-    let light = (rest.thumbhash || !rest.outputs.is_empty()).then_some(&rest);
-    let mut look = turn.examiner.look(expected, light)?;
-    if let Some(report) = look.report.as_mut().filter(|report| report.problem.is_none())
-        && let Ok(made) = report.rendered.get_or_insert_with(|| Ok(RenderOutput::default()))
-    {
-        let refused = |spec: RenderSpec| Refused { role: spec.role, view: spec.view, error: error.clone() };
-        made.refused.extend(large.into_iter().map(refused));
-    }
-    Ok(look)
 }
 
 /// What was made while a source was looked at, or why there is nothing.

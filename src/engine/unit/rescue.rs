@@ -70,7 +70,7 @@ impl Desk<'_> {
                 let mut expected = self.expectation(unit, file, gallery);
                 expected.depth = expected.depth.max(Depth::Keyframes);
                 let told = match hoped.render_job(Source::Original, &self.records.image) {
-                    Some(job) => super::mend::look_and_make(turn, &expected, &job)?,
+                    Some(job) => turn.examiner.look_and_make(&expected, &job)?,
                     None => turn.examiner.look(&expected, None)?,
                 };
                 let Outcome::Looked(told) = self.tell(turn, &expected, told, false, true)? else {
