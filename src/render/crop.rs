@@ -49,10 +49,10 @@ impl Renderer {
                 View::Face(face) => geometry::face_square(face, uncut.upright)
                     .ok_or_else(|| RenderError::new("crop", "nothing of the face is inside the picture"))
                     .and_then(|square| self.part(&uncut, square, job.colorspace))
-                    .and_then(|part| self.scaled(&part, spec, job.colorspace, Orientation::UPRIGHT)),
+                    .and_then(|part| self.scaled(&part, (job, spec), job.colorspace, Orientation::UPRIGHT)),
                 View::Edited(edits) => self
                     .edited(&mut edited, &uncut, edits, space)
-                    .and_then(|part| self.scaled(part, spec, space, edits.turn)),
+                    .and_then(|part| self.scaled(part, (job, spec), space, edits.turn)),
                 View::Whole => continue,
             };
             match made {
@@ -92,16 +92,14 @@ impl Renderer {
     fn scaled(
         &mut self,
         part: &Picture,
-        spec: &RenderSpec,
+        (job, spec): (&RenderJob, &RenderSpec),
         space: Colorspace,
         turn: Orientation,
     ) -> Result<Rendered, RenderError> {
         let side = if spec.role == Role::Fullsize { u32::MAX } else { spec.output.size };
         let size = geometry::outside(part.size, side);
         encode::check(size, spec.output)?;
-        let scaled =
-            if size == part.size { part.clone() } else { self.resizer.picture(part, size, Fit::Outside)? };
-        let picture = turned(scaled, turn);
+        let picture = turned(self.sized(part, size, Fit::Outside, job.linear_light)?.into_owned(), turn);
         let chroma = Chroma::of_quality(spec.output.quality);
         let attached = Attached { icc: Some(profile::icc(space)), panorama: None };
         let bytes = encode::encode(&picture, spec.output, chroma, attached)?;
@@ -179,8 +177,10 @@ fn late(samples: &mut [u8], by: usize, channels: usize) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
+    use super::super::tests::{decode_jpeg, picture};
     use super::*;
     use crate::media::ColorModel;
+    use crate::model::{FaceBox, ImageSettings, OutputSettings};
 
     fn turn(exif: u32) -> Orientation {
         Orientation::from_exif(exif).unwrap()
@@ -198,6 +198,33 @@ mod tests {
             assert_eq!(part.samples(), &Samples::U8(wanted.collect()), "{model:?}");
             assert!(cut(&raster, Area { left: 4, top: 2, size: PixelSize::new(2, 2) }).is_err());
             assert!(cut(&raster, Area { left: 4, top: 2, size: PixelSize::new(0, 2) }).is_err());
+        }
+    }
+
+    /// Black and white columns in turn: half of the light, which is 188, or the middle of the codes, which is 128.
+    #[test]
+    fn parts_are_reduced_in_linear_light_where_the_whole_is() {
+        let size = PixelSize::new(600, 600);
+        let board = (0..size.pixels()).flat_map(|at| [if at % 2 == 0 { 0 } else { u8::MAX }; 3]);
+        let board: Vec<u8> = board.collect();
+        let settings = ImageSettings::default();
+        let face = FaceBox::new((600, 600), (50, 50), (550, 550)).unwrap();
+        let area = Area { left: 20, top: 20, size: PixelSize::new(500, 400) };
+        let edits = Edits { crop: Some(area), turn: Orientation::UPRIGHT };
+        let output = OutputSettings { size: 100, ..settings.preview };
+        let edited = RenderSpec { role: Role::Preview, output, view: View::Edited(edits) };
+        for (linear_light, wanted) in [(true, 188), (false, 128)] {
+            let outputs = vec![RenderSpec::face(&settings, face), edited];
+            let job = RenderJob { outputs, linear_light, ..RenderJob::new(&settings, &[], false) };
+            let board = picture(size, ColorModel::Rgb, Samples::U8(board.clone()), 8);
+            let made = Renderer::new().render(board, &job).unwrap();
+            assert_eq!((made.pictures.len(), made.refused.len()), (2, 0));
+            for part in made.pictures {
+                let (size, rgb) = decode_jpeg(&part.bytes);
+                let middle = ((size.height / 2 * size.width + size.width / 2) * 3) as usize;
+                let middle = rgb.get(middle).copied().unwrap();
+                assert!(middle.abs_diff(wanted) <= 12, "{:?}: {middle}, wanted {wanted}", part.role);
+            }
         }
     }
 

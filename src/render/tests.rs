@@ -23,7 +23,7 @@ fn flat16(model: ColorModel, pixel: &[u16]) -> Pixels {
     picture(SQUARE, model, Samples::U16(pixel.repeat(SQUARE.pixels() as usize)), 16)
 }
 
-fn picture(size: PixelSize, model: ColorModel, samples: Samples, bits_per_sample: u8) -> Pixels {
+pub(super) fn picture(size: PixelSize, model: ColorModel, samples: Samples, bits_per_sample: u8) -> Pixels {
     Pixels {
         size,
         full_size: size,
@@ -64,7 +64,7 @@ fn jpeg(pixels: Pixels) -> Vec<u8> {
     render(pixels, &job).unwrap().pictures.remove(0).bytes
 }
 
-fn decode_jpeg(file: &[u8]) -> (PixelSize, Vec<u8>) {
+pub(super) fn decode_jpeg(file: &[u8]) -> (PixelSize, Vec<u8>) {
     use turbojpeg_sys as tj;
     unsafe {
         let handle = tj::tj3Init(tj::TJINIT_TJINIT_DECOMPRESS as i32);
