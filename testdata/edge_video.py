@@ -74,3 +74,7 @@ def draw(edges):
     edges.put("video-hdr", "pq.mp4", lambda: clip("pq.mp4", *hdr("smpte2084", "bt2020", 203)))
     edges.put("video-hdr", "pq-bright.mp4", lambda: clip("pq.mp4", *hdr("smpte2084", "bt2020", 1000)))
     edges.put("video-hdr", "hlg.mov", lambda: clip("hlg.mov", *hdr("arib-std-b67", "bt2020", 300)))
+    for word in ("mobius", "reinhard", "disabled"):
+        edges.put(f"video-hdr-{word}", "pq-bright.mp4", lambda: clip("pq.mp4", *hdr("smpte2084", "bt2020", 1000)))
+        edges.put(f"video-hdr-{word}", "hlg.mov", lambda: clip("hlg.mov", *hdr("arib-std-b67", "bt2020", 300)))
+        edges.configure(f"video-hdr-{word}", {"ffmpeg": {"tonemap": word}})

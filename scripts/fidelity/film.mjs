@@ -6,7 +6,7 @@ const CHOOSE = ['fps=fps=12:start_time=0:eof_action=pass:round=down', 'thumbnail
   "select='gt(scene,0.1)-eq(prev_selected_n,n)+isnan(prev_selected_n)+gt(n,20)'", 'trim=end_frame=2', 'reverse'];
 // Immich's own tone mapping filter (tonemapx of jellyfin-ffmpeg, with peak=100) is not in stock ffmpeg; these make the same of it: light in units
 // of 203 (PQ) or 200 (HLG) cd/m2, a peak of 10 of them, and integers, which cut off what lies outside of BT.709, before luma is computed.
-const toneMap = (transfer) => [`zscale=t=linear:npl=${transfer === 'smpte2084' ? 203 : 200}`, 'format=gbrpf32le', 'tonemap=tonemap=hable:desat=0:peak=10',
+const toneMap = (transfer, curve) => [`zscale=t=linear:npl=${transfer === 'smpte2084' ? 203 : 200}`, 'format=gbrpf32le', `tonemap=tonemap=${curve}:desat=0:peak=10`,
   'zscale=p=bt709:t=bt709:r=pc', 'format=gbrp16le', 'zscale=m=bt709:r=pc', 'format=yuv420p'];
 const isHdr = (stream) => ['smpte2084', 'arib-std-b67'].includes(stream.color_transfer);
 
@@ -29,14 +29,14 @@ function probe(file) {
   return { ...stream, rotation, container: found.format.format_name };
 }
 
-function filters(stream, size, chosen) {
+function filters(stream, size, chosen, curve) {
   const { width, height } = stream, side = size - (size % 2);
   const chain = [...chosen];
   if (Math.min(width, height) > side || width % 2 === 1 || height % 2 === 1) {
     const vertical = height > width || Math.abs(stream.rotation) === 90;
     chain.push(`scale=${vertical ? `${side}:-2` : `-2:${side}`}:flags=lanczos+accurate_rnd+full_chroma_int:out_range=pc`);
   }
-  if (isHdr(stream)) chain.push(...toneMap(stream.color_transfer));
+  if (isHdr(stream) && curve !== 'disabled') chain.push(...toneMap(stream.color_transfer, curve));
   else if (!stream.pix_fmt.endsWith('420p')) chain.push('format=yuv420p');
   return chain;
 }
@@ -50,7 +50,7 @@ export async function immichFilm(file, config, base) {
     made[role] = `${base}_${role}.${format}`;
     // WebP holds limited range; ffmpeg before 7.1 forgets to convert to it.
     const last = format === 'webp' ? ['scale=out_range=tv', 'format=yuv420p'] : [];
-    const chain = [...filters(stream, size, chosen), ...last].join(',');
+    const chain = [...filters(stream, size, chosen, config.tonemap), ...last].join(',');
     const make = (more, target) => run('ffmpeg', ['-v', 'error', '-y', ...input, '-vf', chain, '-fps_mode', 'vfr', '-frames:v', '1', '-update', '1', ...more, target]);
     make([], made[role]);
     if (role !== 'preview') continue;

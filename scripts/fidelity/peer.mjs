@@ -14,11 +14,13 @@ const DEFAULTS = {
   preview: { format: 'jpeg', size: 1440, quality: 80, progressive: false },
   thumbnail: { format: 'webp', size: 250, quality: 80, progressive: false },
   colorspace: 'p3',
+  tonemap: 'hable',
 };
 
+// From the object that `--image-config` takes: the image settings alone, or those and `ffmpeg`.
 export function settings(given = {}) {
-  const { preview, thumbnail, ...others } = given;
-  return { ...DEFAULTS, ...others, preview: { ...DEFAULTS.preview, ...preview }, thumbnail: { ...DEFAULTS.thumbnail, ...thumbnail } };
+  const { preview, thumbnail, ...others } = given.image ?? (given.ffmpeg ? {} : given);
+  return { ...DEFAULTS, ...given.ffmpeg, ...others, preview: { ...DEFAULTS.preview, ...preview }, thumbnail: { ...DEFAULTS.thumbnail, ...thumbnail } };
 }
 
 export const open = (input, raw) => sharp(input, { failOn: raw ? 'error' : 'none', limitInputPixels: false, unlimited: true, raw });

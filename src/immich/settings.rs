@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{Colorspace, ImageFormat, ImageSettings, OutputSettings};
+use crate::model::{Colorspace, ImageFormat, ImageSettings, OutputSettings, ToneMap};
 
 /// An image configuration that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ use crate::model::{Colorspace, ImageFormat, ImageSettings, OutputSettings};
 pub struct SettingsError(String);
 
 /// Reads a JSON object like Immich's `image` configuration, with only the keys that differ from the defaults.
-/// A whole configuration with an `image` key is taken as well. Wrong or unknown values are errors.
+/// A whole configuration with a key `image` or `ffmpeg` is taken as well. Wrong or unknown values are errors.
 pub fn parse_image_config(json: &str) -> Result<ImageSettings, SettingsError> {
     let value: Value = serde_json::from_str(json)
         .map_err(|error| SettingsError(format!("the image configuration is not JSON: {error}")))?;
@@ -25,10 +25,10 @@ pub fn parse_image_config(json: &str) -> Result<ImageSettings, SettingsError> {
         )));
     };
     let mut reader = Reader::default();
-    match object.get("image") {
-        Some(Value::Object(image)) => reader.image(image),
-        Some(other) => reader.wrong("image", other, "an object"),
-        None => reader.image(object),
+    if object.contains_key("image") || object.contains_key("ffmpeg") {
+        reader.whole(&value);
+    } else {
+        reader.image(object);
     }
     match reader.notes.into_iter().next() {
         Some(note) => Err(SettingsError(note)),
@@ -44,11 +44,7 @@ pub fn from_system_config(config: &Value) -> (ImageSettings, Vec<String>) {
         Some(other) => reader.wrong("thumbnail", other, "an object"),
         None => {}
     }
-    match config.get("image") {
-        Some(Value::Object(image)) => reader.image(image),
-        Some(other) => reader.wrong("image", other, "an object"),
-        None => {}
-    }
+    reader.whole(config);
     let notes = reader.notes.into_iter().map(|note| format!("Immich's configuration: {note}")).collect();
     (reader.settings, notes)
 }
@@ -60,6 +56,29 @@ struct Reader {
 }
 
 impl Reader {
+    /// The sections that pictures depend on.
+    fn whole(&mut self, config: &Value) {
+        match config.get("image") {
+            Some(Value::Object(image)) => self.image(image),
+            Some(other) => self.wrong("image", other, "an object"),
+            None => {}
+        }
+        if let Some(value) = config.get("ffmpeg").and_then(|ffmpeg| ffmpeg.get("tonemap")) {
+            let known = word(
+                value,
+                &[
+                    ("hable", ToneMap::Hable),
+                    ("mobius", ToneMap::Mobius),
+                    ("reinhard", ToneMap::Reinhard),
+                    ("disabled", ToneMap::Disabled),
+                ],
+            );
+            set(&mut self.settings.tone_map, known);
+            let expected = "\"hable\", \"mobius\", \"reinhard\" or \"disabled\"";
+            self.check(known.is_some(), "ffmpeg.tonemap", value, expected);
+        }
+    }
+
     fn image(&mut self, image: &Map<String, Value>) {
         // One quality for all comes first, so that the newer keys win whatever their order.
         if let Some(quality) = image.get("quality").and_then(|value| self.quality("image.quality", value)) {
@@ -271,6 +290,10 @@ mod tests {
         assert_eq!(parse_image_config("{}").unwrap(), ImageSettings::default());
         let whole = parse_image_config(r#"{"ffmpeg":{},"image":{"colorspace":"srgb"}}"#).unwrap();
         assert_eq!(whole.colorspace, Colorspace::Srgb);
+        for (word, tone_map) in [("mobius", ToneMap::Mobius), ("disabled", ToneMap::Disabled)] {
+            let settings = parse_image_config(&format!(r#"{{"ffmpeg":{{"tonemap":"{word}","crf":30}}}}"#));
+            assert_eq!(settings.unwrap(), ImageSettings { tone_map, ..ImageSettings::default() });
+        }
     }
 
     #[test]
@@ -284,6 +307,7 @@ mod tests {
             (r#"{"extractEmbedded":"yes"}"#, "expected true or false"),
             (r#"{"prewiew":{}}"#, "image.prewiew is not known"),
             (r#"{"preview":7}"#, "expected an object"),
+            (r#"{"ffmpeg":{"tonemap":"clip"}}"#, "ffmpeg.tonemap is \"clip\", expected \"hable\""),
         ] {
             let error = parse_image_config(json).unwrap_err().to_string();
             assert!(error.contains(words), "{json}: {error}");
@@ -295,8 +319,9 @@ mod tests {
         let (settings, notes) = from_system_config(&json!({
             "thumbnail": {"webpSize": 200, "jpegSize": 1080, "quality": 70},
             "image": {"previewSize": 2160, "thumbnailFormat": "jpeg", "quality": 90, "preview": {"quality": "best"}},
-            "trash": {"days": 3}
+            "trash": {"days": 3}, "ffmpeg": {"tonemap": "reinhard", "crf": 23}
         }));
+        assert_eq!(settings.tone_map, ToneMap::Reinhard);
         assert_eq!(settings.preview.size, 2160);
         assert_eq!(settings.thumbnail.size, 200);
         assert_eq!(settings.thumbnail.format, ImageFormat::Jpeg);

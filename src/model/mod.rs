@@ -22,4 +22,4 @@ pub use repair::{RepairAction, RepairEvent, RepairStatus};
 pub use report::{
     CheckedCount, Event, EventSink, ItemReport, MapEntry, RecordsInfo, RunInfo, SkipReason, Stage, Tally,
 };
-pub use settings::{Colorspace, ImageFormat, ImageSettings, OutputSettings};
+pub use settings::{Colorspace, ImageFormat, ImageSettings, OutputSettings, ToneMap};

@@ -32,6 +32,21 @@ pub enum Colorspace {
     P3,
 }
 
+/// How HDR films are made fit for ordinary screens: Immich's `ffmpeg.tonemap`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToneMap {
+    /// Much of the dark, little of the bright.
+    #[default]
+    Hable,
+    /// Dark parts as they are, the bright ones rolled off.
+    Mobius,
+    /// Everything darker, evenly.
+    Reinhard,
+    /// Codes are shown as they are.
+    Disabled,
+}
+
 /// Settings of one kind of generated picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputSettings {
@@ -45,7 +60,7 @@ pub struct OutputSettings {
     pub progressive: bool,
 }
 
-/// Immich's `image` configuration with its defaults filled in (`immich.md` 4.8).
+/// Immich's `image` configuration, and what its `ffmpeg` says of pictures of films, with its defaults filled in (`immich.md` 4.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageSettings {
@@ -63,6 +78,8 @@ pub struct ImageSettings {
     pub extract_embedded: bool,
     /// Whether pictures are reduced in linear light; no setting of Immich's, but what servers newer than 3.1 do.
     pub linear_light: bool,
+    /// How HDR films are shown.
+    pub tone_map: ToneMap,
 }
 
 impl Default for ImageSettings {
@@ -76,6 +93,7 @@ impl Default for ImageSettings {
             colorspace: Colorspace::P3,
             extract_embedded: false,
             linear_light: false,
+            tone_map: ToneMap::Hable,
         }
     }
 }

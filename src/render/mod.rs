@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::media::{Light, Pixels};
 use crate::model::{
     Colorspace, Edits, FaceBox, ImageFormat, ImageSettings, Orientation, OutputSettings, PixelSize, Role,
+    ToneMap,
 };
 
 pub use thumbhash::Impression;
@@ -91,6 +92,8 @@ pub struct RenderJob {
     pub linear_light: bool,
     /// Of raws, whether the camera's own picture inside is taken where it is not smaller than the preview.
     pub prefer_embedded: bool,
+    /// How HDR films are shown.
+    pub tone_map: ToneMap,
 }
 
 impl RenderJob {
@@ -115,6 +118,7 @@ impl RenderJob {
             thumbhash,
             linear_light: settings.linear_light,
             prefer_embedded: settings.extract_embedded,
+            tone_map: settings.tone_map,
         }
     }
 }
@@ -141,6 +145,7 @@ impl RenderJob {
             thumbhash: true,
             linear_light: false,
             prefer_embedded: false,
+            tone_map: ToneMap::default(),
         }
     }
 
@@ -269,12 +274,12 @@ impl Renderer {
             let panorama = panorama.as_ref().filter(|_| spec.role != Role::Thumbnail);
             let attached = Attached { icc, panorama };
             let picture = self.sized(&base, size, fit, job.linear_light && !video)?;
-            let picture = shown(picture, film);
+            let picture = shown(picture, film, job.tone_map);
             let bytes = encode::encode(&picture, spec.output, chroma, attached)?;
             output.pictures.push(Rendered { role: spec.role, view: spec.view, size, bytes });
         }
         if job.thumbhash {
-            let base = shown(Cow::Owned(base), film);
+            let base = shown(Cow::Owned(base), film, job.tone_map);
             output.thumbhash = Some(thumbhash::thumbhash(&base, &mut self.resizer)?);
         }
         Ok(())
@@ -323,10 +328,10 @@ impl Renderer {
 }
 
 /// A frame of a high dynamic range made fit for ordinary screens; everything else as it is.
-fn shown(picture: Cow<'_, Picture>, film: Option<Light>) -> Cow<'_, Picture> {
+fn shown(picture: Cow<'_, Picture>, film: Option<Light>, tone_map: ToneMap) -> Cow<'_, Picture> {
     let Some(Light::Hdr { curve, wide_primaries }) = film else { return picture };
     let mut picture = picture.into_owned();
-    tone::map(&mut picture, curve, wide_primaries);
+    tone::map(&mut picture, tone_map, curve, wide_primaries);
     Cow::Owned(picture)
 }
 

@@ -51,6 +51,7 @@ fn job(role: Role, output: OutputSettings) -> RenderJob {
         thumbhash: false,
         linear_light: false,
         prefer_embedded: false,
+        tone_map: ToneMap::Hable,
     }
 }
 

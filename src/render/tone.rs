@@ -1,7 +1,8 @@
 //! High dynamic range frames made fit for ordinary screens.
 //!
 //! Immich has its own build of FFmpeg do this (jellyfin-ffmpeg, 7.1.4 in Immich 3.1) with
-//! `tonemapx=tonemap=hable:desat=0:p=bt709:t=bt709:m=bt709:r=pc:peak=100`. That filter, from its published parts:
+//! `tonemapx=tonemap=hable:desat=0:p=bt709:t=bt709:m=bt709:r=pc:peak=100`, or another curve by its setting `ffmpeg.tonemap`. That
+//! filter, from its published parts:
 //!
 //! 1. codes to linear light: PQ (ITU-R BT.2100) with 1 = 203 cd/m², or HLG with the system gamma of a 1000 cd/m² screen,
 //!    per channel, and 1 = 200 cd/m²;
@@ -11,12 +12,22 @@
 //! 4. the inverse of the BT.1886 curve (gamma 2.4), full range;
 //! 5. luma and colour differences of BT.709, which readers of JPEG take for those of BT.601: Immich's pictures show it so.
 //!
+//! The curves, `p` being that peak, and each 1 at it:
+//!
+//! - hable, of John Hable's "Uncharted 2": `h(x) / h(p)`, `h(x) = (x (0.15 x + 0.05) + 0.004) / (x (0.15 x + 0.5) + 0.06) - 1/15`;
+//! - mobius: `x` up to `j = 0.3`, then `(b + j)² / (b - a) · (x + a) / (x + b)`, which goes on from there without a bend, where
+//!   `a = -j² (p - 1) / (j² - 2 j + p)` and `b = (j² - 2 j p + p) / (p - 1)`;
+//! - reinhard: `x / (x + 1) · (p + 1) / p`.
+//!
+//! With `disabled` none of this is done: codes are shown as they are, dull, by luma and colour differences of BT.2020.
+//!
 //! Pictures are reduced before that, as codes. Two things are not copied: some builds of the filter compute the second and third
 //! channel of step 3 with the results of the first and second instead of their light (at most a few per cent, in saturated
 //! colours), and all of them average colour over 2x2 pixels on the way.
 
 use super::raster::Picture;
 use crate::media::Curve;
+use crate::model::ToneMap;
 
 /// The light that is shown as white, in units of step 1.
 const PEAK: f32 = 10.0;
@@ -31,10 +42,18 @@ const TO_BT709: Matrix = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083]
 /// RGB to luma and differences by BT.709 (3.2), and back by BT.601 (2.5).
 const THROUGH_JPEG: Matrix = [[0.9136, 0.0785, 0.0079], [-0.1050, 1.1722, -0.0671], [0.0096, 0.0322, 0.9582]];
 
+/// The same, from BT.2020.
+const BT2020_THROUGH_JPEG: Matrix =
+    [[0.9637, 0.0334, 0.0029], [-0.0463, 1.1304, -0.084], [0.0153, 0.0394, 0.9453]];
+
 /// Makes codes of PQ or HLG those of an ordinary picture.
-pub fn map(picture: &mut Picture, curve: Curve, wide_primaries: bool) {
+pub fn map(picture: &mut Picture, tone_map: ToneMap, curve: Curve, wide_primaries: bool) {
+    if tone_map == ToneMap::Disabled {
+        let matrix = if wide_primaries { BT2020_THROUGH_JPEG } else { THROUGH_JPEG };
+        return each_pixel(picture, |codes| mix(&matrix, codes.map(f32::from)));
+    }
     let light: Vec<f32> = (0..=255u8).map(|code| self::light(curve, f32::from(code) / 255.0)).collect();
-    let scale: Vec<f32> = light.iter().map(|&light| gain(light)).collect();
+    let scale: Vec<f32> = light.iter().map(|&light| gain(tone_map, light)).collect();
     let codes: Vec<f32> = (0..=STEPS).map(|step| code(f32::from(step) / f32::from(STEPS))).collect();
     let at = |table: &[f32], sample: u8| table.get(usize::from(sample)).copied().unwrap_or(0.0);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
@@ -84,10 +103,29 @@ fn light(curve: Curve, code: f32) -> f32 {
     }
 }
 
-/// By what light is multiplied so that the curve of John Hable's "Uncharted 2" keeps all of it in range.
-fn gain(light: f32) -> f32 {
-    let hable = |x: f32| (x * (0.15 * x + 0.05) + 0.004) / (x * (0.15 * x + 0.5) + 0.06) - 0.02 / 0.3;
-    if light > 1e-6 { hable(light) / hable(PEAK) / light } else { 0.0 }
+/// By what light is multiplied so that all of it up to the peak comes into range.
+fn gain(tone_map: ToneMap, light: f32) -> f32 {
+    let mapped = match tone_map {
+        ToneMap::Hable => hable(light) / hable(PEAK),
+        ToneMap::Mobius => mobius(light),
+        ToneMap::Reinhard => light / (light + 1.0) * (PEAK + 1.0) / PEAK,
+        ToneMap::Disabled => light,
+    };
+    if light > 1e-6 { mapped / light } else { 0.0 }
+}
+
+fn hable(x: f32) -> f32 {
+    (x * (0.15 * x + 0.05) + 0.004) / (x * (0.15 * x + 0.5) + 0.06) - 0.02 / 0.3
+}
+
+fn mobius(x: f32) -> f32 {
+    const J: f32 = 0.3;
+    if x <= J {
+        return x;
+    }
+    let a = -J * J * (PEAK - 1.0) / (J * J - 2.0 * J + PEAK);
+    let b = (J * J - 2.0 * J * PEAK + PEAK) / (PEAK - 1.0);
+    (b + J) * (b + J) / (b - a) * (x + a) / (x + b)
 }
 
 /// The code, 0 to 255, of linear light from 0 to 1.
@@ -104,7 +142,7 @@ mod tests {
 
     fn mapped(curve: Curve, codes: [u8; 3]) -> [u8; 3] {
         let mut picture = Picture { size: PixelSize::new(1, 1), alpha: false, samples: codes.to_vec() };
-        map(&mut picture, curve, true);
+        map(&mut picture, ToneMap::Hable, curve, true);
         [picture.samples[0], picture.samples[1], picture.samples[2]]
     }
 
@@ -124,6 +162,49 @@ mod tests {
             let found = self::light(curve, code);
             assert!(near(found, light), "{curve:?} {code}: {found} {light}");
         }
+    }
+
+    /// Computed by hand, to four digits.
+    #[test]
+    fn curves_have_the_values_of_their_formulas() {
+        for (tone_map, values) in [
+            (ToneMap::Hable, [(0.2, 0.0762), (1.0, 0.3125), (4.0, 0.7323), (10.0, 1.0)]),
+            (ToneMap::Mobius, [(0.2, 0.2), (1.0, 0.6631), (4.0, 0.9267), (10.0, 1.0)]),
+            (ToneMap::Reinhard, [(0.2, 0.1833), (1.0, 0.55), (4.0, 0.88), (10.0, 1.0)]),
+        ] {
+            for (light, wanted) in values {
+                let found = light * gain(tone_map, light);
+                assert!((found - wanted).abs() < 2e-4, "{tone_map:?} {light}: {found}, wanted {wanted}");
+            }
+            assert!((gain(tone_map, 0.0)).abs() < 1e-9);
+        }
+    }
+
+    /// 203 cd/m² (code 148 of PQ is 0.998 of it): 255 times the power 1/2.4 of what the curves make of that.
+    #[test]
+    fn white_of_a_film_is_as_bright_as_the_setting_says() {
+        for (tone_map, wanted) in [
+            (ToneMap::Hable, 157),
+            (ToneMap::Mobius, 215),
+            (ToneMap::Reinhard, 199),
+            (ToneMap::Disabled, 148),
+        ] {
+            let mut picture = Picture { size: PixelSize::new(1, 1), alpha: false, samples: vec![148; 3] };
+            map(&mut picture, tone_map, Curve::Pq, true);
+            for found in picture.samples {
+                assert!(found.abs_diff(wanted) <= 1, "{tone_map:?}: {found}, wanted {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_curve_colours_are_those_of_the_samples() {
+        // Y = 0.2627 R + 0.678 G + 0.0593 B = 111.5, Cb = (B - Y) / 1.8814 = -16.8, Cr = (R - Y) / 1.4746 = 60;
+        // by BT.601 R = Y + 1.402 Cr, G = Y - 0.3441 Cb - 0.7141 Cr, B = Y + 1.772 Cb.
+        let mut picture = Picture { size: PixelSize::new(1, 1), alpha: false, samples: vec![200, 80, 80] };
+        map(&mut picture, ToneMap::Disabled, Curve::Hlg, true);
+        let near = |(found, wanted): (&u8, u8)| found.abs_diff(wanted) <= 1;
+        assert!(picture.samples.iter().zip([196, 74, 82]).all(near), "{:?}", picture.samples);
     }
 
     #[test]
@@ -146,10 +227,13 @@ mod tests {
 
     #[test]
     fn hues_stay_and_colours_outside_are_cut() {
-        // Red of 150, grey of 60: far outside of BT.709, so that green and blue are 0 before step 5.
-        let [red, green, blue] = mapped(Curve::Pq, [150, 60, 60]);
-        assert!(red > 150 && green == 0 && blue < 5, "{red} {green} {blue}");
-        let [red, green, _] = mapped(Curve::Hlg, [0, 200, 0]);
-        assert!(red < 20 && green > 150);
+        // Computed apart, in floating point; the negative light of green and red is cut before step 5.
+        for (curve, codes, wanted) in
+            [(Curve::Pq, [150, 60, 60], [181, 0, 11]), (Curve::Hlg, [0, 200, 0], [14, 208, 6])]
+        {
+            let found = mapped(curve, codes);
+            let near = found.iter().zip(wanted).all(|(found, wanted)| found.abs_diff(wanted) <= 1);
+            assert!(near, "{curve:?} {codes:?}: {found:?}, wanted {wanted:?}");
+        }
     }
 }
