@@ -21,9 +21,9 @@
 //!
 //! With `disabled` none of this is done: codes are shown as they are, dull, by luma and colour differences of BT.2020.
 //!
-//! Pictures are reduced before that, as codes. Two things are not copied: some builds of the filter compute the second and third
+//! Pictures are reduced before that, as codes. Three things are not copied: some builds of the filter compute the second and third
 //! channel of step 3 with the results of the first and second instead of their light (at most a few per cent, in saturated
-//! colours), and all of them average colour over 2x2 pixels on the way.
+//! colours), all of them average colour over 2x2 pixels on the way, and FFmpeg dithers frames to 8 bits before one is chosen.
 
 use super::raster::Picture;
 use crate::media::Curve;

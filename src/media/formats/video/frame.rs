@@ -19,16 +19,23 @@ use crate::model::{DecodeError, MediaFormat, Orientation, PixelSize};
 
 use super::input::{Clock, Deadline, Session};
 
-const FILTERS: &str = "fps=fps=12:start_time=0:eof_action=pass:round=down,\
-    thumbnail=12,\
+/// Frames as they are shown, 12 a second.
+const TIMES: &str = "fps=fps=12:start_time=0:eof_action=pass:round=down,";
+/// The one to show.
+const CHOICE: &str = "thumbnail=12,\
     select='gt(scene,0.1)-eq(prev_selected_n,n)+isnan(prev_selected_n)+gt(n,20)',\
     trim=end_frame=2,\
-    reverse,\
-    scale=flags=accurate_rnd+full_chroma_int,\
-    format=rgb24";
+    reverse,";
+/// When none of the filters above lets anything through, the first frame; and of any frame the colours.
+const COLOURS: &str = "scale=flags=accurate_rnd+full_chroma_int,format=rgb24";
+/// Frames are chosen among such of 8 bits. FFmpeg would dither HDR for that, and tone mapping makes the noise loud.
+const ROUNDED: &str = "scale=flags=accurate_rnd+full_chroma_int:sws_dither=none,";
 
-/// When none of the filters above lets anything through: the first frame.
-const FIRST: &str = "scale=flags=accurate_rnd+full_chroma_int,format=rgb24";
+/// The filters for frames of this kind; without choice those for the first frame.
+fn filters(choose: bool, light: Light) -> String {
+    let rounded = if light == Light::Ordinary { "" } else { ROUNDED };
+    if choose { format!("{TIMES}{rounded}{CHOICE}{COLOURS}") } else { format!("{rounded}{COLOURS}") }
+}
 
 /// Decodes the frame at its native size, upright, as RGB.
 pub fn preview_frame(
@@ -39,8 +46,8 @@ pub fn preview_frame(
     let deadline = Deadline::of(limits);
     let skip = if format == MediaFormat::MpegTs { Discard::Default } else { Discard::NonIntra };
     // Where no frame is coded by itself (or none is marked so), any frame is better than none.
-    for (skip, filters) in [(skip, FILTERS), (Discard::Default, FILTERS), (Discard::Default, FIRST)] {
-        if let Some(pixels) = choose(source, format, (skip, filters), deadline, limits)? {
+    for (skip, choice) in [(skip, true), (Discard::Default, true), (Discard::Default, false)] {
+        if let Some(pixels) = choose(source, format, (skip, choice), deadline, limits)? {
             return Ok(pixels);
         }
     }
@@ -50,7 +57,7 @@ pub fn preview_frame(
 fn choose(
     source: &Source<'_>,
     format: MediaFormat,
-    (skip, filters): (Discard, &'static str),
+    (skip, choice): (Discard, bool),
     deadline: Deadline,
     limits: &Limits,
 ) -> Result<Option<Pixels>, DecodeError> {
@@ -61,7 +68,7 @@ fn choose(
     let mut chooser = Chooser {
         decoder,
         graph: None,
-        filters,
+        choice,
         clock,
         size: PixelSize::default(),
         light: Light::Ordinary,
@@ -87,7 +94,8 @@ fn choose(
 struct Chooser {
     decoder: decoder::Video,
     graph: Option<filter::Graph>,
-    filters: &'static str,
+    /// Whether one of the frames is chosen, else the first is taken.
+    choice: bool,
     clock: Clock,
     /// Size of the frames that the graph was made for.
     size: PixelSize,
@@ -124,10 +132,11 @@ impl Chooser {
             self.end = self.end.max(shown.unwrap_or(0).saturating_add(lasts));
             let size = PixelSize::new(frame.width(), frame.height());
             if self.graph.is_none() {
-                self.graph =
-                    Some(graph(&frame, self.clock, self.filters).map_err(|error| session.words(error))?);
-                self.size = size;
                 self.light = light(&frame);
+                let filters = filters(self.choice, self.light);
+                let made = graph(&frame, self.clock, &filters);
+                self.graph = Some(made.map_err(|error| session.words(error))?);
+                self.size = size;
             }
             if size != self.size {
                 continue;
