@@ -11,7 +11,7 @@
 //! | agree, farther apart than 8 and not quite alike | any | one is nearer to R than 4 | P: hint, partly another picture |
 //! | agree | differs, its checksum matches or was not compared | any | fits (a checksum is better evidence) |
 //! | agree | differs, no checksum | any | **original: wrong content**: it is not what Immich took in; nothing is made from it |
-//! | differ | agrees with P | any | original: hint, the thumbhash in the records is out of date |
+//! | differ | agrees with P | any | original: hint, the thumbhash in the records is out of date (`--register sql` writes it) |
 //! | differ | agrees with R | any | **P: wrong content** |
 //! | differ | differs from both | one agrees with R | **P: wrong content**; O too if it has no checksum |
 //! | differ | differs from both | none, one agrees with P | P: hint, cannot be told who is right |

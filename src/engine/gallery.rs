@@ -142,6 +142,11 @@ impl<'a> Gallery<'a> {
         self.original.as_ref().map(|(expected, _)| expected).zip(look).into_iter()
     }
 
+    /// Whether the thumbhash in the records is of another picture, while the original and its pictures agree.
+    pub fn outdates_records(&self) -> bool {
+        matches!(self.scene.opinions().original, Opinion::Stale(_))
+    }
+
     /// Everything that is wrong with what the files show.
     pub fn contents(&self) -> Vec<Told> {
         let opinions = self.scene.opinions();
@@ -225,8 +230,7 @@ fn picture_finding(expected: &Expectation, opinion: Opinion) -> Option<Finding> 
     Some(finding(expected, What::WrongContent, severity, evidence, advice))
 }
 
-const STALE_ADVICE: &str =
-    "nothing is lost: only the placeholder is of another picture, until Immich makes the thumbnails again";
+const STALE_ADVICE: &str = "nothing is lost: only the placeholder is of another picture; photofsck repair --register sql mends it, as does Immich's job for all thumbnails";
 
 fn original_finding(expected: &Expectation, opinion: Opinion) -> Option<Finding> {
     let (severity, evidence, advice) = match opinion {

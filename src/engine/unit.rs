@@ -238,6 +238,7 @@ impl Desk<'_> {
             hidden: view.hidden,
             still: still_of(unit, view),
             edited: known::is_edited(unit, view.edited),
+            outdated: false,
             fullsize: self.reconciler.fullsize_is_made(view),
             metadata: view.has_exif,
             original: OriginalState::Sound,
@@ -289,6 +290,7 @@ impl Desk<'_> {
                 ledger.distrust(expected, look, WHY)?;
             }
         }
+        state.outdated = gallery.outdates_records();
         for Told { number, finding, wrong } in contents.into_iter().chain(gallery.sizes()) {
             let file = number.and_then(|number| state.files.get_mut(number));
             if let Some(wrong) = wrong

@@ -92,6 +92,8 @@ pub struct AssetState {
     pub still: Option<PathBuf>,
     /// An edited picture: what people see, and the thumbhash, is of its edited set.
     pub edited: bool,
+    /// The thumbhash in the records is of another picture, while the original and the pictures agree.
+    pub outdated: bool,
     /// Immich makes a full-size picture of it.
     pub fullsize: bool,
     /// Immich has metadata of it, without which its own jobs make nothing.
@@ -163,6 +165,8 @@ pub struct AssetPlan {
     pub asks: Vec<PlannedAsk>,
     /// Whether the thumbhash of the original is needed, to be registered.
     pub thumbhash: bool,
+    /// A sound picture, named by a row, to which the thumbhash in the records does not belong.
+    pub unlike: Option<PlannedRow>,
     /// What is wrong and stays so, with the reason.
     pub skipped: Vec<RepairEvent>,
 }
@@ -235,8 +239,21 @@ pub fn plan(state: &AssetState, settings: &ImageSettings, way: Way) -> AssetPlan
     };
     let replaces = |repair: &PlannedRepair| repair.because != What::Missing && hashed(repair);
     let new = |repair: &PlannedRepair| !repair.named || replaces(repair);
-    plan.thumbhash = way == Way::Sql && (!plan.rows.is_empty() || plan.repairs.iter().any(new));
+    plan.unlike = unlike(state).filter(|_| way == Way::Sql);
+    let known = !plan.rows.is_empty() || plan.unlike.is_some() || plan.repairs.iter().any(new);
+    plan.thumbhash = way == Way::Sql && known;
     plan
+}
+
+/// The picture that the records' thumbhash should be of: what a run leaves that was killed after it had made the picture again.
+fn unlike(state: &AssetState) -> Option<PlannedRow> {
+    let whole = |file: &&GeneratedState| {
+        let picture = matches!(file.role, Role::Preview | Role::Thumbnail);
+        picture && !file.edited && file.row == Row::Names && file.wrong.is_none()
+    };
+    let wanted = state.outdated && !state.edited && !state.hidden && state.original == OriginalState::Sound;
+    let file = state.files.iter().find(whole).filter(|_| wanted)?;
+    Some(PlannedRow { role: file.role, path: file.path.clone() })
 }
 
 /// What is to be told of a person's thumbnail that is wrong while the records hold no face for it.

@@ -132,14 +132,16 @@ impl Desk<'_> {
         };
         let replaced = made.iter().filter(|repair| repair.named && hashed(repair)).find(was_broken);
         let new = made.iter().any(|repair| !repair.named) || view.thumbhash.is_none();
-        if replaced.is_some() || (new && !rows.files.is_empty() && !edited) {
+        if replaced.is_some() || plan.unlike.is_some() || (new && !rows.files.is_empty() && !edited) {
             rows.thumbhash = seen.thumbhash.clone().filter(|new| view.thumbhash != Some(new.as_slice()));
         }
         if rows.files.is_empty() {
             if rows.thumbhash.is_none() {
                 return;
             }
-            events.extend(replaced.map(|repair| event(unit.id, repair.spec.role, &repair.path)));
+            let replaced = replaced.map(|repair| event(unit.id, repair.spec.role, &repair.path));
+            let unlike = plan.unlike.iter().map(|row| event(unit.id, row.role, &row.path));
+            events.extend(replaced.into_iter().chain(unlike).take(1));
         }
         rows.before = Before::of(&self.records.index, unit.asset);
         let request = Request { id: unit.id, owner: unit.owner, wish: Wish::Rows(rows) };

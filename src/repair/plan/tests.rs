@@ -16,6 +16,7 @@ fn asset(original: OriginalState, files: Vec<GeneratedState>) -> AssetState {
         hidden: false,
         still: None,
         edited: false,
+        outdated: false,
         fullsize: false,
         metadata: true,
         original,
@@ -201,6 +202,26 @@ fn the_thumbhash_follows_only_pixels_that_were_in_sight() {
     assert!(!by(Way::Api, &state).thumbhash && !by(Way::None, &state).thumbhash);
     state.edited = true;
     assert!(!by(Way::Sql, &state).thumbhash);
+}
+
+#[test]
+fn a_thumbhash_of_another_picture_is_registered_for_a_whole_one() {
+    let whole = GeneratedState { wrong: None, ..file(Role::Preview, "a_preview.jpeg", What::Empty) };
+    let mut state = asset(OriginalState::Sound, vec![whole]);
+    assert!(!by(Way::Sql, &state).thumbhash);
+    state.outdated = true;
+    let plan = by(Way::Sql, &state);
+    assert!(plan.thumbhash && plan.unlike.is_some() && plan.repairs.is_empty() && plan.rows.is_empty());
+    assert!(!by(Way::None, &state).thumbhash && !by(Way::Api, &state).thumbhash);
+    for spoil in [
+        |state: &mut AssetState| state.edited = true,
+        |state: &mut AssetState| state.original = OriginalState::Missing,
+        |state: &mut AssetState| state.files.clear(),
+    ] {
+        let mut state = state.clone();
+        spoil(&mut state);
+        assert!(!by(Way::Sql, &state).thumbhash);
+    }
 }
 
 #[test]
