@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use photofsck::immich::schema::Era;
@@ -152,69 +152,121 @@ fn a_recent_dump_and_an_address_from_compose_are_enough() {
     assert!(told.text.contains("a dump to go back to"), "{}", told.text);
 }
 
-/// Starts a repair, waits until it waits for a lock on the table of files, and kills it there.
-fn killed_while_it_writes(library: &EraLibrary, run: &Run<'_>) {
-    let database = library.url.rsplit_once('/').unwrap().1.to_owned();
-    runtime().block_on(async {
-        let mut locking = PgConnection::connect(&library.url).await.unwrap();
-        let mut watching = PgConnection::connect(&library.url).await.unwrap();
-        let mut command = run.command("repair", &NO_BACKUP);
-        let mut child =
-            command.args(["--db", &library.url]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // Once the records are read: a lock that later writers meet and readers do not.
-        locking.execute("BEGIN; LOCK TABLE asset_job_status IN SHARE MODE").await.unwrap();
-        let waits = format!(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'"
-        );
-        let end = Instant::now() + Duration::from_mins(4);
-        loop {
-            let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(waits.clone()))
-                .fetch_one(&mut watching)
-                .await
-                .unwrap();
-            if count > 0 {
-                break;
+/// Counts the rows that are written, and holds the session at the one whose number is in the database's setting; of new rows of
+/// files once more when they are committed.
+const HOLD: &str = "CREATE SCHEMA killing; CREATE SEQUENCE killing.rows; \
+    CREATE FUNCTION killing.hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+        IF nextval('killing.rows') = coalesce(nullif(current_setting('killing.row', true), ''), '0')::int THEN \
+            PERFORM pg_sleep(25); END IF; RETURN NULL; END $$; \
+    CREATE TRIGGER hold AFTER INSERT OR UPDATE ON asset FOR EACH ROW EXECUTE FUNCTION killing.hold(); \
+    CREATE TRIGGER hold AFTER INSERT OR UPDATE ON asset_job_status FOR EACH ROW EXECUTE FUNCTION killing.hold(); \
+    CREATE TRIGGER hold AFTER INSERT OR UPDATE ON person FOR EACH ROW EXECUTE FUNCTION killing.hold(); \
+    CREATE TRIGGER hold AFTER INSERT OR UPDATE ON asset_file FOR EACH ROW EXECUTE FUNCTION killing.hold(); \
+    CREATE CONSTRAINT TRIGGER hold_commit AFTER INSERT OR UPDATE ON asset_file DEFERRABLE INITIALLY DEFERRED \
+        FOR EACH ROW EXECUTE FUNCTION killing.hold()";
+/// Points at which a run is killed; the first and the last are among them.
+const KILLS: i64 = 6;
+/// A thumbhash of none of the pictures here.
+const STRANGE: &str = "d507121d0467878f77578748878797875878909508";
+
+/// One number out of a database.
+async fn number(connection: &mut PgConnection, query: &str) -> i64 {
+    sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned())).fetch_one(connection).await.unwrap()
+}
+
+/// Another library with the same files and rows.
+fn copy(library: &EraLibrary, server: &str, name: &str) -> EraLibrary {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-a").arg(library.at(".")).arg(folder.path()).status().unwrap();
+    assert!(copied.success());
+    let admin = format!("{server}/postgres");
+    let from = library.url.rsplit_once('/').unwrap().1;
+    sql(&admin, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+    sql(&admin, &format!("CREATE DATABASE {name} TEMPLATE {from}"));
+    EraLibrary { folder, url: format!("{server}/{name}") }
+}
+
+/// All rows without what is another with every run.
+fn settled(url: &str) -> Vec<String> {
+    let mut rows = Vec::new();
+    for (table, found) in everything(url) {
+        for mut row in found.into_values() {
+            row.retain(|column, _| !matches!(column.as_str(), "createdAt" | "updatedAt" | "updateId"));
+            if table == "asset_file" {
+                row.remove("id");
             }
-            assert!(child.try_wait().unwrap().is_none(), "it ended before it wrote");
-            assert!(Instant::now() < end, "it never came to its rows");
+            rows.push(format!("{table} {}", serde_json::Value::Object(row)));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// Starts a repair, kills it where it writes its `point`th row, and has the server notice that.
+fn killed_at(library: &EraLibrary, run: &Run<'_>, point: i64) {
+    let name = library.url.rsplit_once('/').unwrap().1.to_owned();
+    let here = format!("FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()");
+    sql(&library.url, &format!("ALTER DATABASE {name} SET killing.row = '{point}'"));
+    let mut command = run.command("repair", &NO_BACKUP);
+    command.args(["--db", &library.url]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    runtime().block_on(async {
+        let mut watching = PgConnection::connect(&library.url).await.unwrap();
+        let end = Instant::now() + Duration::from_mins(4);
+        while number(&mut watching, &format!("SELECT count(*) {here} AND wait_event = 'PgSleep'")).await == 0
+        {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before it wrote row {point}");
+            assert!(Instant::now() < end, "it never came to row {point}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        locking.execute("ROLLBACK").await.unwrap();
+        number(&mut watching, &format!("SELECT count(pg_terminate_backend(pid)) {here}")).await;
+        while number(&mut watching, &format!("SELECT count(*) {here}")).await > 0 {
+            assert!(Instant::now() < end, "the session does not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     });
+    sql(&library.url, &format!("ALTER DATABASE {name} RESET killing.row"));
 }
 
 #[test]
-fn killed_in_the_middle_of_a_batch_the_next_run_ends_clean() {
+fn killed_at_any_row_nothing_is_lost_and_the_next_run_ends_clean() {
     let Some(server) = server() else { return };
     let library = library(&server, "killed", Era::E6);
-    let run = Run::new(&library, &password(&server));
+    sql(&library.url, HOLD);
+    // Of these the broken preview is in sight: its row stays as it is, and a kill leaves the old thumbhash beside the new file.
+    let broken = format!("'{}', '{}'", id(3), id(4));
+    sql(&library.url, &format!("UPDATE asset SET thumbhash = '\\x{STRANGE}' WHERE id IN ({broken})"));
+    sql(&library.url, "ALTER SEQUENCE killing.rows RESTART");
     let before = everything(&library.url);
-    let files_before = originals(&library);
-    killed_while_it_writes(&library, &run);
-    // The server notices that nobody is there when it answers.
-    let end = Instant::now() + Duration::from_secs(30);
-    while everything(&library.url) != before {
-        assert!(
-            Instant::now() < end,
-            "half a batch is in the database: {:#?}",
-            changes(&before, &everything(&library.url))
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(pictures(&library, 1).len(), 2, "files come first");
-    let told = run.go("repair", &library.url, &NO_BACKUP);
+
+    let whole = copy(&library, &server, "unkilled");
+    let told = Run::new(&whole, &password(&server)).go("repair", &whole.url, &NO_BACKUP);
     assert_eq!(registered(&told, "failed"), 0, "{}", told.text);
-    let new = changes(&before, &everything(&library.url));
-    assert_eq!(
-        new.iter().filter(|change| change.is_new() && change.table == "asset_file").count(),
-        3,
-        "{new:#?}"
-    );
-    assert_eq!(originals(&library), files_before);
-    let again = run.go("repair", &library.url, &[&NO_BACKUP[..], &["--max-age", "0"]].concat());
-    assert_eq!(again.repairs("done"), Vec::<String>::new());
+    let wanted = settled(&whole.url);
+    assert!(!wanted.join("").contains(STRANGE));
+    let written = runtime().block_on(async {
+        let mut connection = PgConnection::connect(&whole.url).await.unwrap();
+        number(&mut connection, "SELECT last_value FROM killing.rows").await
+    });
+    assert!(written >= KILLS, "only {written} rows");
+
+    for kill in 0..KILLS {
+        let point = 1 + kill * (written - 1) / (KILLS - 1);
+        let library = copy(&library, &server, "killedthere");
+        let files_before = originals(&library);
+        let run = Run::new(&library, &password(&server));
+        killed_at(&library, &run, point);
+        assert_eq!(everything(&library.url), before, "row {point}: half a batch is in the database");
+        assert_eq!(pictures(&library, 1).len(), 2, "row {point}: files come first");
+        let told = run.go("repair", &library.url, &NO_BACKUP);
+        assert_eq!(registered(&told, "failed"), 0, "row {point}: {}", told.text);
+        assert_eq!(settled(&library.url), wanted, "row {point}");
+        assert_eq!(originals(&library), files_before, "row {point}");
+        let again = run.go("repair", &library.url, &[&NO_BACKUP[..], &["--max-age", "0"]].concat());
+        assert_eq!(again.repairs("done"), Vec::<String>::new(), "row {point}");
+    }
 }
 
 #[test]
