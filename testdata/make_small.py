@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import heif
 from edge_video import clip
+from make_demo import dng
 from make_edges import GPANO, jpeg, with_xmp
 from PIL import Image
 
@@ -53,6 +54,7 @@ def main():
                           "irot-1-imir-0": {"irot": 1, "imir": 0}, "ten-bits": {"bits": 10}}.items():
         (OUT / f"{name}.heic").write_bytes(heif.encode(quarters(64, 48), **options))
     (OUT / "sphere.jpg").write_bytes(with_xmp(jpeg(quarters(64, 32)), GPANO))
+    (OUT / "camera.dng").write_bytes(dng(quarters(64, 48), orientation=6, preview=jpeg(quarters(40, 30))))
     x264 = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "8", "-pix_fmt", "yuv420p"]
     film("plain.mp4", quarters(64, 48), *x264)
     film("full-range.mp4", quarters(64, 48), *x264[:-1], "yuvj420p", "-color_range", "pc", filters="scale=out_range=pc,format=yuvj420p")

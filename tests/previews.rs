@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 
 use photofsck::media::{Limits, Samples, Source, Target, probe};
-use photofsck::model::{Depth, ImageFormat, ImageSettings, Role};
+use photofsck::model::{Depth, ImageFormat, ImageSettings, PixelSize, Role};
 use photofsck::render::{RenderJob, RenderOutput, render};
 
 /// A picture: width, height, and RGB.
@@ -201,5 +201,35 @@ fn the_settings_of_immich_are_obeyed() {
     for item in items {
         let heic = item["path"].as_str().unwrap().ends_with("heic");
         assert_eq!(item.get("fullsize").is_some(), heic, "{item}");
+    }
+}
+
+/// Where the camera's own picture is shown, its file is the full-size picture: not encoded anew, only turned as the raw says.
+#[test]
+fn the_cameras_own_picture_is_the_full_size_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("image.json");
+    let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/edges/camera.dng");
+    let raw = std::fs::read(&original).unwrap();
+    let made = |settings: &str| {
+        std::fs::write(&config, settings).unwrap();
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_photofsck"));
+        run.arg("render").arg(&original).arg("--image-config").arg(&config).arg("--out").arg(folder.path());
+        let output = run.args(["--progress", "never", "--jobs", "1"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read(folder.path().join("camera.dng_fullsize.jpeg")).unwrap()
+    };
+    let copied = |file: &[u8]| raw.windows(400).any(|part| file.ends_with(part));
+    let own = made(r#"{"preview":{"size":30},"fullsize":{"enabled":true},"extractEmbedded":true}"#);
+    assert!(copied(&own));
+    assert_eq!(decode(&own, "jpeg", Target::Full).oriented_full_size(), PixelSize::new(30, 40));
+    // Too small for a preview, or not asked for: developed.
+    for settings in [
+        r#"{"preview":{"size":31},"fullsize":{"enabled":true},"extractEmbedded":true}"#,
+        r#"{"preview":{"size":30},"fullsize":{"enabled":true}}"#,
+    ] {
+        let developed = made(settings);
+        assert!(!copied(&developed));
+        assert_eq!(decode(&developed, "jpeg", Target::Full).size, PixelSize::new(48, 64));
     }
 }
