@@ -88,7 +88,8 @@ const LIMITS = `- sharp from npm reads no HEVC, JPEG XL, JPEG 2000, PSD or BMP. 
   twin is drawn; sharp does the rest.
 - Raws are developed by rawler and not by LibRaw: sizes and orientation are held, colours are only near.
 - Immich's own ffmpeg has a filter for tone mapping that stock ffmpeg lacks: \`tonemapx\` of jellyfin-ffmpeg. HDR is held against stock filters set to that one's figures
-  (\`scripts/fidelity/film.mjs\`), in full depth, where Immich's choice of a frame leaves 8 bits, and dithers them. Immich's pictures differ in saturated colours by a few per cent where its build computes
+  (\`scripts/fidelity/film.mjs\`), in full depth. Immich chooses among frames of 8 bits, dithered; photofsck rounds to 8 bits, which moves saturated colours by
+  a step or two of a thumbhash. Immich's pictures differ in saturated colours by a few per cent where its build computes
   primaries one after the other. Dolby Vision without a compatible base layer is not made.
 - Thumbnails of videos: ffmpeg before 7.1 writes full-range samples into WebP, which has none, so that they come out with too much contrast; the comparison converts them as newer ones do.
 - Where pixels are half transparent, some versions of Immich show them too bright; photofsck shows them right, and the comparison is with the right ones.
