@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` describes the rooms and what each must not know.
 
+pub mod bench;
 pub mod catalog;
 pub mod cli;
 pub mod engine;

@@ -16,7 +16,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("repair", &["render"]),
     ("report", &[]),
     ("engine", &["immich", "worker", "repair", "catalog", "report", "render", "media"]),
-    ("cli", &["engine", "report", "catalog", "immich"]),
+    ("bench", &["engine", "immich", "worker", "render", "media"]),
+    ("cli", &["bench", "engine", "report", "catalog", "immich"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -40,6 +40,7 @@ pub enum Command {
     /// Say why previews are broken: mounts, permissions, space, database, server, proxy
     Doctor(DoctorArgs),
     /// Measure this machine and estimate a full run
+    #[command(after_long_help = help::after_command(help::BENCH))]
     Bench(BenchArgs),
     /// Show a finished run again
     Report(ReportArgs),
@@ -359,12 +360,15 @@ pub struct DoctorArgs {
 /// `photofsck bench`
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Immich's media location on this host
+    /// Immich's media location on this host, or any folder of pictures; without it only the machine is measured
     #[arg(long, value_name = "DIR")]
     pub media: Option<PathBuf>,
     /// Write the result here
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Compare with an earlier result
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// What the machine may give.
     #[command(flatten)]
     pub resources: ResourceArgs,

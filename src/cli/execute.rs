@@ -77,7 +77,7 @@ fn engine(
 
 /// The first SIGINT or SIGTERM asks for an orderly end, the second ends the program at once. Nothing is left
 /// half written either way.
-fn listen(cancel: &Cancel) -> std::io::Result<()> {
+pub fn listen(cancel: &Cancel) -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         // Handlers are called in this order, so that the first signal finds the flag not yet set.
         let at_once = i32::from(ExitStatus::CANCELLED.code());

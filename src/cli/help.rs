@@ -50,6 +50,13 @@ pub const REPAIR: &str = "\
   photofsck repair --media /mnt/photos --originals-from /mnt/backup --quarantine /mnt/damaged
 ";
 
+/// Examples of `bench`.
+pub const BENCH: &str = "\
+  photofsck bench
+  photofsck bench --media /mnt/photos --out before.ndjson
+  photofsck bench --media /mnt/photos --against before.ndjson
+";
+
 /// Examples of `verify`.
 pub const VERIFY: &str = "\
   photofsck verify ~/Pictures

@@ -1,6 +1,7 @@
 //! The command line: what was asked for, and who does it.
 
 pub mod args;
+mod bench;
 mod execute;
 mod help;
 mod later;
@@ -34,6 +35,7 @@ pub fn run(argv: Vec<OsString>) -> ExitStatus {
     match resolve::resolve(parsed.cli, &environment) {
         Err(message) => usage(&message),
         Ok(Action::Run(run)) => execute::run(*run),
+        Ok(Action::Bench(action)) => bench::run(&action),
         Ok(Action::Report(action)) => stored::report(&action),
         Ok(Action::State(action)) => stored::state(&action),
         Ok(Action::Completions(shell)) => pages::completions(shell),

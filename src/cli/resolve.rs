@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{
-    CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, LogFormat, OnlyArg, OutputArgs, RenderArgs,
+    BenchArgs, CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, LogFormat, OnlyArg, OutputArgs, RenderArgs,
     RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg, StateCommand, UndoArgs, VerifyArgs,
     VideoArg, WhenArg,
 };
+use super::bench::BenchAction;
 use super::layers::Environment;
 use super::{later, register};
+use crate::bench::BenchConfig;
 use crate::catalog;
 use crate::engine::{
     CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
@@ -27,6 +29,8 @@ use crate::report::{Baseline, Options, Policy, Target, Verbosity, When};
 pub enum Action {
     /// Run the engine.
     Run(Box<Run>),
+    /// Measure this machine.
+    Bench(Box<BenchAction>),
     /// Show an earlier run.
     Report(ReportAction),
     /// Look after the catalog.
@@ -108,8 +112,8 @@ pub fn resolve(cli: Cli, environment: &Environment) -> Result<Action, String> {
         Command::State(args) => Action::State(state(args.command, environment)?),
         Command::Completions { shell } => Action::Completions(shell),
         Command::Man { command } => Action::Man(command),
-        Command::Doctor(_) => return Err(later::command("doctor")),
-        Command::Bench(_) => return Err(later::command("bench")),
+        Command::Doctor(_) => return Err(later::doctor()),
+        Command::Bench(args) => Action::Bench(Box::new(bench(&args)?)),
         Command::Undo(args) => run(undo(args)),
     })
 }
@@ -219,6 +223,15 @@ fn library(
     options.policy.clone_from(&config.policy);
     let rest = General { notify: reports.notify_command, log: general.log_format.unwrap_or(LogFormat::Text) };
     Ok((config, options, rest))
+}
+
+fn bench(args: &BenchArgs) -> Result<BenchAction, String> {
+    Ok(BenchAction {
+        config: BenchConfig { media: args.media.clone(), resources: machine(&args.resources)? },
+        out: args.out.clone(),
+        against: args.against.clone(),
+        options: options("bench", &args.output, &args.general),
+    })
 }
 
 fn verify(args: VerifyArgs) -> Result<Run, String> {

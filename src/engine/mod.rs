@@ -39,5 +39,7 @@ pub use config::{
     UndoConfig, VerifyConfig,
 };
 pub use end::{RunEnd, RunError, RunErrorKind, StoppedBy};
+pub use machine::Machine;
+pub use setup::{Station, now, run_id};
 pub use undo::undo;
 pub use verify::{render, verify};

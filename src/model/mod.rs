@@ -3,6 +3,7 @@
 mod asset;
 mod file;
 mod finding;
+mod measure;
 mod media;
 mod part;
 mod path;
@@ -13,6 +14,7 @@ mod settings;
 pub use asset::{AssetId, Role};
 pub use file::FileIdentity;
 pub use finding::{Code, Evidence, Finding, RunCode, Severity, What};
+pub use measure::Measure;
 pub use media::{
     DamageClass, DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize, Verdict,
 };

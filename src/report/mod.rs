@@ -4,6 +4,7 @@
 
 pub mod advice;
 pub mod baseline;
+pub mod bench;
 mod collect;
 pub mod csv;
 pub mod exit;

@@ -340,17 +340,3 @@ pub struct Answer {
     /// What to do; empty when there is nothing to do.
     pub remedy: String,
 }
-
-/// A `measure` line of `bench`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename = "measure")]
-pub struct Measure {
-    /// What was measured.
-    pub name: String,
-    /// The figure.
-    pub value: f64,
-    /// Its unit.
-    pub unit: String,
-    /// How, on what.
-    pub detail: Map<String, Value>,
-}

@@ -12,8 +12,9 @@ use super::ndjson::{FindingLine, ItemLine, Ndjson, RepairLine, RunLine, SummaryL
 use super::text::Page;
 use super::*;
 use crate::model::{
-    AssetId, CheckedCount, Code, Event, Evidence, Finding, ItemReport, MapEntry, MediaFormat, PixelSize,
-    RecordsInfo, RepairAction, RepairEvent, RepairStatus, Role, RunInfo, SkipReason, Verdict, What,
+    AssetId, CheckedCount, Code, Event, Evidence, Finding, ItemReport, MapEntry, Measure, MediaFormat,
+    PixelSize, RecordsInfo, RepairAction, RepairEvent, RepairStatus, Role, RunInfo, SkipReason, Verdict,
+    What,
 };
 
 const HOSTILE: &[u8] = b"/media/upload/a\x1b]52;c;x\x07\n\xff.jpg";
@@ -220,12 +221,7 @@ fn the_lines_of_a_report() {
             evidence: "no Docker socket".into(),
             remedy: String::new(),
         }),
-        to_text(&ndjson::Measure {
-            name: "hash".into(),
-            value: 1.5,
-            unit: "GB/s".into(),
-            detail: serde_json::Map::new(),
-        }),
+        to_text(&Measure::new("hash", 1.5, "GB/s")),
     ];
     for line in &lines {
         assert!(line.starts_with("{\"type\":\""), "type comes first: {line}");
