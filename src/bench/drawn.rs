@@ -33,7 +33,7 @@ pub fn pixels(size: PixelSize) -> Pixels {
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,
-        video_frame: false,
+        video_frame: None,
     }
 }
 
