@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the small pictures and clips in fuzz/seeds from which fuzzing starts. They are kept, so this is run
-only to add some: a name that is there already is left as it is. Needs Pillow, ffmpeg, cjpeg, heif-enc, avifenc
-and cwebp.
+only to add some: a name that is there already is left as it is. Needs Pillow, ffmpeg, cjpeg, heif-enc, avifenc,
+cwebp and opj_compress.
 """
 import struct
 import sys
@@ -88,6 +88,19 @@ def others():
     keep("jp2/codestream.j2k", lambda: saved(SMALL.convert("L"), format="JPEG2000", no_jp2=True))
 
 
+def codestreams():
+    """JPEG 2000 in many of its ways; the walker's own tests read them too."""
+    picture = scene(7, 120, 80)
+    opj = lambda *options: through_png(picture, ".j2k", lambda a, b: ("opj_compress", "-i", a, "-o", b, *options))
+    put = lambda name, *options: keep(f"../../testdata/jp2/{name}.j2k", lambda: opj(*options))
+    put("layers", "-I", "-r", "60,20,6", "-SOP", "-EPH", "-p", "RPCL", "-c", "[32,32],[16,64]", "-b", "16,8", "-n", "4")
+    put("tiles", "-I", "-r", "8", "-p", "PCRL", "-t", "50,37", "-T", "3,5", "-d", "7,9", "-TP", "R", "-n", "3")
+    put("apart", "-r", "12,4", "-p", "CPRL", "-s", "2,2", "-n", "4")
+    put("resolutions", "-r", "10,5", "-p", "RLCP", "-b", "64,4", "-TP", "L")
+    put("modes", "-r", "4", "-M", "63", "-b", "32,32")
+    put("bypass", "-r", "3", "-M", "9", "-b", "32,32")
+
+
 def containers():
     keep("heif/hevc.heic", lambda: through_png(scene(5, 64, 64), ".heic", lambda a, b: ("heif-enc", "-q", "30", a, "-o", b)))
     keep("heif/thumbnail.heic", lambda: through_png(scene(5, 128, 64), ".heic", lambda a, b: ("heif-enc", "-q", "20", "-t", "64", a, "-o", b)))
@@ -119,4 +132,5 @@ if __name__ == "__main__":
     jpegs()
     pngs()
     others()
+    codestreams()
     containers()

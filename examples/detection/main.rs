@@ -16,6 +16,8 @@
 
 #[path = "../../tests/damage/mod.rs"]
 mod damage;
+#[path = "../../tests/common/mislabelled.rs"]
+mod mislabelled;
 
 mod cases;
 mod draw;

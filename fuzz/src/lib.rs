@@ -52,6 +52,7 @@ impl Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target::new("bmp", structure::bmp, &[]).made(structure::bmp_seeds),
     // Frames of films are walked as those of `hevc` and `h264`.
     Target::new("ebml", structure::ebml, &["matroska"]).memory(64, 64 << 20),
     // Decoders of others panic and crash: nothing that a test should stand or fall by.
@@ -63,7 +64,11 @@ pub const TARGETS: &[Target] = &[
     Target::new("heif", structure::heif, &["heif"]).memory(64, 64 << 20),
     // A few bits may name the largest picture there is.
     Target::new("hevc", structure::hevc, &[]).made(structure::hevc_seeds).memory(64, 64 << 20),
-    Target::new("jp2", structure::jp2, &["jp2"]),
+    // Passes cost far more than their bits.
+    Target::new("jp2", structure::jp2, &["jp2"])
+        .made(structure::jp2_seeds)
+        .memory(512, 4 << 20)
+        .rounds(3_000),
     // A bit may stand for a block, of which eight bytes are remembered, for each component.
     Target::new("jpeg", structure::jpeg, &["jpeg"]).memory(512, 4 << 20),
     // Decodes too, up to the limit of the oracle.

@@ -148,7 +148,7 @@ macro_rules! smoke_tests {
 }
 
 smoke_tests! {
-    compose configuration dump ebml examine exif gif h264 heif hevc jp2 jpeg jpeg_walk layout manifest map_rule mp4 panorama
+    bmp compose configuration dump ebml examine exif gif h264 heif hevc jp2 jpeg jpeg_walk layout manifest map_rule mp4 panorama
     png probe quick raw settings streams tiff vp8 webp webp_walk wire_reply wire_request xml
 }
 

@@ -6,12 +6,13 @@ use std::sync::LazyLock;
 
 use photofsck::media::panorama::{self, Panorama};
 use photofsck::media::retag::retag;
+use photofsck::media::structure::bmp::{Rows, Runs};
 use photofsck::media::structure::{
     av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
     xml,
 };
 use photofsck::media::{Source, exif, quick};
-use photofsck::model::{DecodeError, Orientation};
+use photofsck::model::{DecodeError, Orientation, PixelSize};
 
 /// What a source reads from when a walker goes past the bytes that it was given: nothing.
 pub static NOWHERE: LazyLock<File> = LazyLock::new(|| File::open("/dev/null").expect("/dev/null opens"));
@@ -148,8 +149,45 @@ pub fn hevc_seeds() -> Vec<Vec<u8>> {
 }
 
 pub fn jp2(data: &[u8]) {
-    answer(jp2::walk(&source(data)));
+    let range = answer(jp2::walk(&source(data))).map(|header| header.codestream);
     answer(jp2::header(&source(data)));
+    // Packets are looked at where tile-parts are all there; here also where they are not.
+    let place = |at: u64| usize::try_from(at).unwrap();
+    let range = range.map_or(0..data.len(), |range| place(range.start)..place(range.end));
+    if let Some(found) = jp2::inspect(data, range) {
+        answer(Err::<(), _>(found.error));
+    }
+}
+
+/// Codestreams in all ways that code-blocks and packets come in.
+pub fn jp2_seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../../testdata/jp2/layers.j2k").to_vec(),
+        include_bytes!("../../../testdata/jp2/tiles.j2k").to_vec(),
+        include_bytes!("../../../testdata/jp2/apart.j2k").to_vec(),
+        include_bytes!("../../../testdata/jp2/resolutions.j2k").to_vec(),
+        include_bytes!("../../../testdata/jp2/modes.j2k").to_vec(),
+        include_bytes!("../../../testdata/jp2/bypass.j2k").to_vec(),
+    ]
+}
+
+/// Run lengths and rows, after four bytes of size, kind and length.
+pub fn bmp(data: &[u8]) {
+    let Some((&[width, height, kind, stored], bytes)) = data.split_first_chunk() else { return };
+    let size = PixelSize::new(width.into(), height.into());
+    let (nibbles, unit) = (kind & 1 == 1, usize::from(kind >> 1 & 7));
+    answer(
+        Runs { bytes, start: usize::from(kind >> 4), stored: usize::from(stored) * 8, nibbles, size }.check(),
+    );
+    let row = usize::from(width) * unit;
+    let _ = Rows { bytes, range: 0..row * usize::from(height), row, unit }.lost_tail();
+}
+
+/// Rows of a few run lengths, and flat rows that end in zeros.
+pub fn bmp_seeds() -> Vec<Vec<u8>> {
+    let rows: Vec<u8> = (0..20).flat_map(|y| [8, y, 0, 5, y, 1, 2, 3, 4, 0, 7, 9, 0, 0]).collect();
+    let flat = [vec![7; 2_010], vec![0; 4_990]].concat();
+    vec![[&[20, 20, 0, 36], &rows[..], &[0, 2, 0, 0, 0, 1]].concat(), [&[70, 100, 2, 0], &flat[..]].concat()]
 }
 
 pub fn jpeg(data: &[u8]) {

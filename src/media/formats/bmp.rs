@@ -8,6 +8,7 @@ use image::codecs::bmp::BmpDecoder;
 use image::error::ImageError;
 use image::{ColorType, ImageDecoder};
 
+use crate::media::structure::bmp::{Rows, Runs};
 use crate::media::structure::holes::{Field, Hole, Sample};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
@@ -22,8 +23,8 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "BMP",
     extensions: &["bmp", "dib"],
     recognised_by: "BM and a header of a known length",
-    proves: "header legal; all rows inside the file; run-length data decodes; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits",
-    blind_to: "other wrong samples: uncompressed rows have nothing to check",
+    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits, no lost end one of fewer",
+    blind_to: "other wrong samples: uncompressed rows have nothing to check, and colour tables may have any colour",
     preview: true,
 }];
 
@@ -75,23 +76,46 @@ impl Header {
                 let row = (u64::from(self.size.width) * u64::from(self.bits)).div_ceil(32) * 4;
                 row.checked_mul(u64::from(self.size.height))
             }
-            // Run lengths: only the header's own word is there.
-            1 | 2 if self.stored > 0 => Some(self.stored),
+            // Run lengths: what is there must be told by themselves.
             _ => None,
         }
     }
 
-    /// A block of other content in rows of whole bytes for each colour.
+    /// The run lengths, if the rows are made of them.
+    fn runs(self, bytes: &[u8]) -> Option<Runs<'_>> {
+        let nibbles = match (self.compression, self.bits) {
+            (1, 8) => false,
+            (2, 4) => true,
+            _ => return None,
+        };
+        let start = usize::try_from(self.offset).ok()?;
+        let stored = usize::try_from(self.stored).unwrap_or(usize::MAX);
+        Some(Runs { bytes, start, stored, nibbles, size: self.size })
+    }
+
+    /// A block of other content in uncompressed rows: anywhere where each colour has whole bytes, else at their end.
     fn hole(self, bytes: &[u8]) -> Option<Hole> {
-        if !matches!((self.bits, self.compression), (24, 0) | (32, 0 | 3 | 6)) {
-            return None;
-        }
         let start = usize::try_from(self.offset).ok()?;
         let end = start.checked_add(usize::try_from(self.rows()?).ok()?)?;
         let row = (end - start).checked_div(self.size.height as usize)?;
-        let left = usize::from(self.bits / 8);
-        let (range, sample) = (start..end, Sample::High(8));
-        Field { bytes, range, above: row, row, unit: 1, left, sample, phase: 0 }.hole()
+        let range = start..end;
+        let unit = usize::from(self.bits.div_ceil(8));
+        let whole_bytes = matches!((self.bits, self.compression), (24, 0) | (32, 0 | 3 | 6));
+        let sample = Sample::High(8);
+        let field =
+            Field { bytes, range: range.clone(), above: row, row, unit: 1, left: unit, sample, phase: 0 };
+        let hole = if whole_bytes { field.hole() } else { None };
+        hole.or_else(|| {
+            let at = Rows { bytes, range, row, unit }.lost_tail()?;
+            Some(Hole { at, what: "nothing but one value up to the end" })
+        })
+    }
+
+    /// Where an embedded colour profile ends (BITMAPV5HEADER), for those who count from the begin of the file.
+    fn profile_end(head: &[u8]) -> Option<u64> {
+        let u32_at = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
+        let embedded = u32_at(14)? == 124 && u32_at(70)? == 0x4D42_4544;
+        embedded.then_some(u64::from(u32_at(126)?) + u64::from(u32_at(130)?))
     }
 }
 
@@ -149,14 +173,19 @@ fn examine(
         return Err(DecodeError::malformed(what, 18));
     }
     examined.size = Some(header.size);
-    let end = header.rows().map(|rows| rows.saturating_add(header.offset));
-    if let Some(end) = end.filter(|&end| end > bytes.len() as u64) {
-        return Err(DecodeError::Truncated {
-            what: "the rows".into(),
-            offset: Some(bytes.len() as u64),
-            expected: Some(end),
-            found: Some(bytes.len() as u64),
-        });
+    let rows = header.rows().map(|rows| rows.saturating_add(header.offset));
+    for (what, end) in [("the rows", rows), ("the colour profile", Header::profile_end(bytes))] {
+        if let Some(end) = end.filter(|&end| end > bytes.len() as u64) {
+            return Err(DecodeError::Truncated {
+                what: what.into(),
+                offset: Some(bytes.len() as u64),
+                expected: Some(end),
+                found: Some(bytes.len() as u64),
+            });
+        }
+    }
+    if let Some(runs) = header.runs(bytes) {
+        runs.check().inspect_err(|_| examined.accuser = Some(own_check("walk over run lengths")))?;
     }
     if depth == Depth::Structure {
         return Ok(());

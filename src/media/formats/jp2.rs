@@ -5,11 +5,11 @@ use hayro_jpeg2000::{
     FormatError, Image, MarkerError, TileError, ValidationError,
 };
 
-use crate::media::structure::jp2::{self, Header};
+use crate::media::structure::jp2::{self, Found, Header};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
 
 /// JPEG 2000, bare or in JP2 and JPX boxes.
 pub struct Jp2;
@@ -19,8 +19,8 @@ static SPECS: [FormatSpec; 1] = [FormatSpec {
     name: "JPEG 2000",
     extensions: &["jp2", "j2k", "j2c", "jpx", "jpf", "jpc"],
     recognised_by: "the JP2 signature box, or the SOC and SIZ markers",
-    proves: "every box and tile-part lies inside the file, all tiles are there, all code-blocks decode",
-    blind_to: "wrong bytes in code-blocks without error resilience marks",
+    proves: "every box and tile-part lies inside the file, all tiles are there, every packet ends where the next begins, all code-blocks decode, and use up their bytes as those of encoders do",
+    blind_to: "wrong bytes in code-blocks that happen to fit; packed packet headers, changes of progression and other parts of the standard are only decoded",
     preview: true,
 }];
 
@@ -88,21 +88,38 @@ fn examine(
     let bytes = source.load(limits)?;
     let strict = DecodeSettings { strict: true, ..DecodeSettings::default() };
     let lenient = DecodeSettings::default();
-    let first = decode(&bytes, strict, target, header);
-    let decoded = match first {
-        // Boxes and tile-parts are sound by our own walk; strictness about them beyond that is an oddity.
-        Err(
-            error @ Failure::Hayro(
-                HayroError::Format(FormatError::InvalidBox) | HayroError::Tile(TileError::Invalid),
+    let found = inspect(&bytes, &header);
+    if let Some(Found { error, .. }) = found.as_ref().filter(|found| found.certain) {
+        examined.accuser = Some(own_check("walk over code-blocks"));
+        return Err(error.clone());
+    }
+    let first = decode(&bytes, strict, target, &header);
+    let decoded = match (first, found) {
+        (Err(Failure::Hayro(HayroError::Tile(TileError::Invalid))), Some(Found { error, .. })) => {
+            return Err(error);
+        }
+        // Boxes and packets are sound by our own walk; strictness about them beyond that is an oddity.
+        (
+            Err(
+                error @ Failure::Hayro(
+                    HayroError::Format(FormatError::InvalidBox) | HayroError::Tile(TileError::Invalid),
+                ),
             ),
+            _,
         ) => {
             examined.faults.push(Fault { error: error.into(), by: examined.decoder.clone() });
-            decode(&bytes, lenient, target, header)
+            decode(&bytes, lenient, target, &header)
         }
-        decoded => decoded,
+        (decoded, _) => decoded,
     };
     examined.pixels = decoded?;
     Ok(())
+}
+
+/// What our own walk over all packets says.
+fn inspect(bytes: &[u8], header: &Header) -> Option<Found> {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+    jp2::inspect(bytes, place(header.codestream.start)..place(header.codestream.end))
 }
 
 /// Why a decode ended.
@@ -130,7 +147,7 @@ fn decode(
     bytes: &[u8],
     settings: DecodeSettings,
     target: Target,
-    header: Header,
+    header: &Header,
 ) -> Result<Option<Pixels>, Failure> {
     let image = Image::new(bytes, &settings)?;
     let mut context = DecoderContext::default();
@@ -156,7 +173,7 @@ fn in_our_words(error: HayroError) -> DecodeError {
     }
 }
 
-fn pixels(image: &Image<'_>, decoded: &DecodedImage<'_>, header: Header) -> Result<Pixels, DecodeError> {
+fn pixels(image: &Image<'_>, decoded: &DecodedImage<'_>, header: &Header) -> Result<Pixels, DecodeError> {
     let components = decoded.components();
     let (colours, icc) = match image.color_space() {
         ColorSpace::Icc { profile, num_channels } => (*num_channels, Some(profile.clone())),

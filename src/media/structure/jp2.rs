@@ -1,4 +1,19 @@
-//! JPEG 2000 boxes and codestream markers (ISO/IEC 15444-1 annexes A and I): are all tile-parts there?
+//! JPEG 2000 boxes and codestream markers (ISO/IEC 15444-1 annexes A and I): are all tile-parts there? And [`inspect`]: do
+//! their packets and codewords fit?
+
+mod coding;
+mod header;
+mod inspect;
+mod mq;
+mod packets;
+mod passes;
+mod tile;
+
+pub use inspect::{Found, inspect};
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
 
 use crate::media::Source;
 use crate::model::{DecodeError, PixelSize};
@@ -11,9 +26,11 @@ const SOT: u16 = 0xFF90;
 const EOC: u16 = 0xFFD9;
 /// The standard allows 65535 tiles with 255 parts each.
 const MAX_TILE_PARTS: u32 = 65_535 * 255;
+/// Zeros before an end that is not marked.
+const ZEROS: usize = 1024;
 
 /// What the main header says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// Size of the picture.
     pub size: PixelSize,
@@ -25,12 +42,15 @@ pub struct Header {
     pub tiles: u64,
     /// All tiles are there, only the end marker is not.
     pub lacks_end: bool,
+    /// Where the codestream is, in bytes of the file.
+    pub codestream: Range<u64>,
 }
 
 /// Finds the codestream, reads its main header and follows the tile-parts to the end.
 pub fn walk(source: &Source<'_>) -> Result<Header, DecodeError> {
     let (start, end) = codestream(source)?;
     let (mut header, first) = main_header(source, start, end)?;
+    header.codestream = start..end;
     tile_parts(source, first, end, &mut header)?;
     Ok(header)
 }
@@ -124,7 +144,14 @@ fn read_siz(source: &Source<'_>, at: u64) -> Result<Header, DecodeError> {
     let bits = precisions.iter().step_by(3).map(|precision| (precision & 0x7F) + 1).max().unwrap_or(8);
     let tiles = u64::from(x - tile_x0).div_ceil(u64::from(tile_x))
         * u64::from(y - tile_y0).div_ceil(u64::from(tile_y));
-    Ok(Header { size: PixelSize::new(x - x0, y - y0), components, bits, tiles, lacks_end: false })
+    let size = PixelSize::new(x - x0, y - y0);
+    Ok(Header { size, components, bits, tiles, ..Header::default() })
+}
+
+/// Whether the tile-parts end in more zeros than there are packets without content at the end of a picture.
+fn ends_in_zeros(source: &Source<'_>, first: u64, end: u64) -> Result<bool, DecodeError> {
+    let Some(start) = end.checked_sub(ZEROS as u64).filter(|&start| start > first) else { return Ok(false) };
+    Ok(read::<ZEROS>(source, start)?.is_some_and(|tail| tail.iter().all(|&byte| byte == 0)))
 }
 
 fn tile_parts(source: &Source<'_>, first: u64, end: u64, header: &mut Header) -> Result<(), DecodeError> {
@@ -179,6 +206,9 @@ fn tile_parts(source: &Source<'_>, first: u64, end: u64, header: &mut Header) ->
             });
         }
         at += len;
+    }
+    if header.lacks_end && ends_in_zeros(source, first, at)? {
+        return Err(cut("nothing but zeros at the end of the last tile-part", at, end));
     }
     if first_parts < header.tiles {
         let what = format!("{first_parts} of {} tiles are there", header.tiles);

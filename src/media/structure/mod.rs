@@ -2,6 +2,7 @@
 
 pub mod av1;
 pub mod bmff;
+pub mod bmp;
 pub mod codec;
 mod coding;
 pub mod ebml;
