@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::ends::lost_end;
 use super::floats::foreign_numbers;
 use super::layout::Layout;
 use super::{Page, Wrong};
@@ -12,6 +13,10 @@ use crate::model::DecodeError;
 pub fn foreign_block(bytes: &[u8], page: &Page, big_endian: bool) -> Option<Wrong> {
     if page.compression == 1 && has_converted_line_ends(bytes) {
         return Some(Wrong { error: DecodeError::malformed(LINE_ENDS, None), row: None });
+    }
+    if let Some(at) = lost_end(bytes, page) {
+        let what = "nothing but zeros from inside the metadata up to the end";
+        return Some(Wrong { error: DecodeError::malformed(what, at as u64), row: None });
     }
     if let Some(Hole { at, what }) = foreign_numbers(bytes, page, big_endian) {
         return Some(Wrong { error: DecodeError::malformed(what, at as u64), row: None });
