@@ -87,7 +87,10 @@ fn accused(folder: &Path, reports: &BTreeMap<PathBuf, MediaReport>) -> (usize, V
     let column = |name: &str| header.iter().position(|cell| *cell == name).unwrap();
     let (path, expected) = (column("path"), column("expected"));
     let sound: Vec<_> = lines
-        .filter(|cells| mislabelled::expected(cells[path], cells[expected]) == "ok")
+        .filter(|cells| {
+            let (path, said) = (cells.get(path).unwrap_or(&""), cells.get(expected).unwrap_or(&""));
+            mislabelled::expected(path, said) == "ok"
+        })
         .filter_map(|cells| reports.get_key_value(&folder.join(cells.get(path)?)))
         .collect();
     let accused = sound.iter().filter_map(|(path, report)| {

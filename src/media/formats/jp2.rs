@@ -1,5 +1,7 @@
 //! JPEG 2000 through hayro-jpeg2000: boxes and tile-parts first, then a strict decode.
 
+use std::ops::Range;
+
 use hayro_jpeg2000::{
     ColorSpace, DecodeError as HayroError, DecodeSettings, DecodedImage, DecoderContext, DecodingError,
     FormatError, Image, MarkerError, TileError, ValidationError,
@@ -88,38 +90,44 @@ fn examine(
     let bytes = source.load(limits)?;
     let strict = DecodeSettings { strict: true, ..DecodeSettings::default() };
     let lenient = DecodeSettings::default();
-    let found = inspect(&bytes, &header);
+    let found = jp2::inspect(&bytes, codestream(&header));
     if let Some(Found { error, .. }) = found.as_ref().filter(|found| found.certain) {
         examined.accuser = Some(own_check("walk over code-blocks"));
         return Err(error.clone());
     }
-    let first = decode(&bytes, strict, target, &header);
-    let decoded = match (first, found) {
-        (Err(Failure::Hayro(HayroError::Tile(TileError::Invalid))), Some(Found { error, .. })) => {
-            return Err(error);
-        }
+    let decoded = match decode(&bytes, strict, target, &header) {
         // Boxes and packets are sound by our own walk; strictness about them beyond that is an oddity.
-        (
-            Err(
-                error @ Failure::Hayro(
-                    HayroError::Format(FormatError::InvalidBox) | HayroError::Tile(TileError::Invalid),
-                ),
+        Err(
+            error @ Failure::Hayro(
+                HayroError::Format(FormatError::InvalidBox) | HayroError::Tile(TileError::Invalid),
             ),
-            _,
         ) => {
+            if let Some(Found { error, .. }) = found.filter(|_| lacks_packets(&bytes, &header)) {
+                return Err(error);
+            }
             examined.faults.push(Fault { error: error.into(), by: examined.decoder.clone() });
             decode(&bytes, lenient, target, &header)
         }
-        (decoded, _) => decoded,
+        decoded => decoded,
     };
     examined.pixels = decoded?;
     Ok(())
 }
 
-/// What our own walk over all packets says.
-fn inspect(bytes: &[u8], header: &Header) -> Option<Found> {
+/// Where the codestream is.
+fn codestream(header: &Header) -> Range<usize> {
     let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-    jp2::inspect(bytes, place(header.codestream.start)..place(header.codestream.end))
+    place(header.codestream.start)..place(header.codestream.end)
+}
+
+/// Whether the decoder does not come to terms with the packets either, whatever the boxes around them are like.
+fn lacks_packets(bytes: &[u8], header: &Header) -> bool {
+    let strict = DecodeSettings { strict: true, ..DecodeSettings::default() };
+    let bare = bytes.get(codestream(header)).unwrap_or_default();
+    matches!(
+        decode(bare, strict, Target::None, header),
+        Err(Failure::Hayro(HayroError::Tile(TileError::Invalid)))
+    )
 }
 
 /// Why a decode ended.

@@ -173,7 +173,10 @@ impl Rows<'_> {
         let data = self.bytes.get(self.range.clone())?;
         let value = *data.last().filter(|&&value| matches!(value, 0 | 0xFF))?;
         let tail = data.iter().rev().take_while(|&&byte| byte == value).count();
-        if tail < TAIL || self.unit == 0 {
+        // What is lost at the end of a file takes what stands behind the rows with it.
+        let behind = self.bytes.get(self.range.end..).unwrap_or_default();
+        let run = tail + if behind.iter().all(|&byte| byte == value) { behind.len() } else { 0 };
+        if run < TAIL || self.unit == 0 {
             return None;
         }
         let start = data.len() - tail;
