@@ -28,7 +28,9 @@ pub fn lost_end(bytes: &[u8], page: &Page) -> Option<usize> {
 fn is_torn(bytes: &[u8], range: &Range<usize>, start: usize) -> bool {
     let text = bytes.get(range.start..start).unwrap_or_default();
     let has = |words: &[u8]| memchr::memmem::find(text, words).is_some();
-    range.end - start >= TEXT && has(b"<x:xmpmeta") && !has(b"</x:xmpmeta")
+    let open = |begin: &[u8], end: &[u8]| has(begin) && !has(end);
+    range.end - start >= TEXT
+        && (open(b"<x:xmpmeta", b"</x:xmpmeta") || open(b"<?xpacket begin", b"<?xpacket end"))
 }
 
 /// Whether a tag of a profile begins in the zeros.
@@ -95,6 +97,11 @@ mod tests {
 
     #[test]
     fn zeros_from_inside_metadata_to_the_end_are_found() {
+        let padding = format!("<?xpacket begin='' ?>{}{}", packet(), " ".repeat(200));
+        let (mut bytes, page) = file(&padding, &[]);
+        let length = bytes.len();
+        bytes[length - LONG - 100..].fill(0);
+        assert!(lost_end(&bytes, &page).is_some());
         let (mut bytes, page) = file(&packet(), &profile());
         let length = bytes.len();
         for lost in [LONG + 150, LONG + 500] {
