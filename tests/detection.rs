@@ -20,8 +20,6 @@ mod group;
 mod labels;
 #[path = "../examples/detection/made.rs"]
 mod made;
-#[path = "common/mislabelled.rs"]
-mod mislabelled;
 #[path = "../examples/detection/peers.rs"]
 mod peers;
 #[path = "../examples/detection/product.rs"]

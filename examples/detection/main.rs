@@ -16,8 +16,6 @@
 
 #[path = "../../tests/damage/mod.rs"]
 mod damage;
-#[path = "../../tests/common/mislabelled.rs"]
-mod mislabelled;
 
 mod cases;
 mod draw;

@@ -103,7 +103,7 @@ fn examine(
             ),
         ) => {
             if let Some(Found { error, .. }) = found.filter(|_| lacks_packets(&bytes, &header)) {
-                return Err(error);
+                return Err(misfit(error, decode(&bytes, lenient, Target::None, &header).is_ok()));
             }
             examined.faults.push(Fault { error: error.into(), by: examined.decoder.clone() });
             decode(&bytes, lenient, target, &header)
@@ -112,6 +112,15 @@ fn examine(
     };
     examined.pixels = decoded?;
     Ok(())
+}
+
+/// Packets that do not fit: damage where nobody can read them; doubt where decoders of everyday use show a picture without a word.
+fn misfit(error: DecodeError, shown: bool) -> DecodeError {
+    if shown {
+        DecodeError::unsupported(format!("packets that do not fit, though they decode: {error}"))
+    } else {
+        error
+    }
 }
 
 /// Where the codestream is.
