@@ -70,7 +70,7 @@ fn a_library_is_measured_and_the_result_compared() {
     ] {
         assert!(values.get(name).is_some_and(|value| *value > 0.0), "{name}: {values:?}");
     }
-    assert_eq!(values["library.original.png"], 2.0);
+    assert!((values["library.original.png"] - 2.0).abs() < 0.1);
     assert!(values.contains_key("estimate.check") && values.contains_key("estimate.repair"));
 
     let second = bench(&["--against", "first.ndjson"], folder.path());

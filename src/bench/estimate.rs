@@ -107,13 +107,13 @@ mod tests {
         let paces = Paces { verify: verify.collect(), render: render.collect(), speedup: Some((2.0, 2)) };
         let slow = Storage { sequential: Some((50e6, 1)), ..Storage::default() };
         let measures = estimate(&library, &slow, &paces, 2);
-        assert_eq!(value(&measures, "estimate.check"), 90.0);
-        assert_eq!(value(&measures, "estimate.repair"), 80.0);
+        assert_eq!(whole(value(&measures, "estimate.check")), 90);
+        assert_eq!(whole(value(&measures, "estimate.repair")), 80);
         let fast = Storage { sequential: Some((500e6, 1)), ..Storage::default() };
         let measures = estimate(&library, &fast, &paces, 2);
         assert!((value(&measures, "estimate.check") - 22.5).abs() <= 0.5);
-        assert_eq!(value(&measures, "estimate.repair"), 60.0);
-        assert_eq!(value(&measures, "recommend.jobs"), 2.0);
+        assert_eq!(whole(value(&measures, "estimate.repair")), 60);
+        assert_eq!(whole(value(&measures, "recommend.jobs")), 2);
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
         let library = library(&[("original", "heic", 10, 1000)]);
         let paces = Paces { verify: BTreeMap::new(), render: BTreeMap::new(), speedup: Some((1.4, 4)) };
         let measures = estimate(&library, &Storage::default(), &paces, 4);
-        assert_eq!(value(&measures, "recommend.jobs"), 1.0);
+        assert_eq!(whole(value(&measures, "recommend.jobs")), 1);
         assert!(value(&measures, "estimate.check").is_nan());
     }
 }

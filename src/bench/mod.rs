@@ -64,7 +64,9 @@ struct Sheet<'t> {
 
 impl Sheet<'_> {
     fn add(&mut self, measures: Vec<Measure>) {
-        measures.iter().for_each(|measure| (self.tell)(measure));
+        for measure in &measures {
+            (self.tell)(measure);
+        }
         self.measures.extend(measures);
     }
 }

@@ -106,7 +106,7 @@ fn pictures() -> RenderJob {
     RenderJob::new(&ImageSettings::default(), &[Role::Preview, Role::Thumbnail], true)
 }
 
-fn failed(failure: WorkerFailure) -> RunError {
+fn failed(failure: &WorkerFailure) -> RunError {
     RunError::io(failure.to_string())
 }
 
@@ -114,13 +114,16 @@ fn failed(failure: WorkerFailure) -> RunError {
 pub fn drawn(station: &Station, cancel: &Cancel) -> Result<Vec<Measure>, RunError> {
     let mut worker = station.pool.worker();
     let flag = cancel.flag();
-    worker.start(&flag).map_err(failed)?;
+    worker.start(&flag).map_err(|failure| failed(&failure))?;
     let bytes = stages::drawn_jpeg()?;
     let mut found = Vec::new();
     for (name, render) in [("verify.drawn", None), ("render.drawn", Some(pictures()))] {
         let job = job("jpg", Depth::Keyframes, render);
         let (seconds, turns) = clock::median(cancel, || {
-            worker.examine_bytes(&bytes, &job, &station.budget, &flag).map(drop).map_err(failed)
+            worker
+                .examine_bytes(&bytes, &job, &station.budget, &flag)
+                .map(drop)
+                .map_err(|failure| failed(&failure))
         })?;
         found
             .push(Measure::new(name, seconds * 1000.0, "ms").with("bytes", bytes.len()).with("turns", turns));
@@ -166,7 +169,7 @@ fn look(
     match worker.examine(&file, &job, &station.budget, &cancel.flag()) {
         Ok(report) => Ok(Some((identity.size, start.elapsed().as_secs_f64(), report))),
         Err(WorkerFailure::Cancelled) => Ok(None),
-        Err(failure) => Err(failed(failure)),
+        Err(failure) => Err(failed(&failure)),
     }
 }
 
@@ -210,7 +213,7 @@ fn together(library: &Library, station: &Station, cancel: &Cancel) -> Result<Opt
         let done = std::thread::scope(|scope| {
             let work = || -> Result<f64, RunError> {
                 let mut worker = station.pool.worker();
-                worker.start(&cancel.flag()).map_err(failed)?;
+                worker.start(&cancel.flag()).map_err(|failure| failed(&failure))?;
                 let mut bytes = 0.0;
                 while begin.elapsed() < TOGETHER && !cancel.is_requested() {
                     let number = next.fetch_add(1, Ordering::Relaxed);

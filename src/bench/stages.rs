@@ -11,11 +11,11 @@ use crate::model::{ImageFormat, ImageSettings, Measure, Role};
 use crate::render::{RenderError, RenderJob, Renderer, geometry};
 
 /// Bytes that are hashed in one turn.
-const HASHED: usize = 32 << 20;
+const HASHED: u32 = 32 << 20;
 
 /// The drawn picture as a JPEG of a phone's quality.
 pub fn drawn_jpeg() -> Result<Vec<u8>, RunError> {
-    encoded(drawn::pixels(drawn::SIZE), 92).map_err(failed)
+    encoded(drawn::pixels(drawn::SIZE), 92).map_err(|error| failed(&error))
 }
 
 fn encoded(pixels: Pixels, quality: u8) -> Result<Vec<u8>, RenderError> {
@@ -30,14 +30,14 @@ fn encoded(pixels: Pixels, quality: u8) -> Result<Vec<u8>, RenderError> {
         .ok_or(RenderError { step: "encode".into(), what: "no picture was made".into() })
 }
 
-fn failed(error: RenderError) -> RunError {
+fn failed(error: &RenderError) -> RunError {
     RunError::io(format!("the drawn picture: {error}"))
 }
 
 /// Measures each stage for about a second.
 pub fn measure(cancel: &Cancel) -> Result<Vec<Measure>, RunError> {
     let mut found = Vec::new();
-    let noise: Vec<u8> = (0..HASHED as u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    let noise: Vec<u8> = (0..HASHED).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
     for (name, sha1, blake3) in [("hash.sha1", true, false), ("hash.blake3", false, true)] {
         let (seconds, turns) = clock::median(cancel, || {
             let mut hasher = Hasher::new(sha1, blake3);
@@ -45,7 +45,7 @@ pub fn measure(cancel: &Cancel) -> Result<Vec<Measure>, RunError> {
             std::hint::black_box(hasher.finish());
             Ok::<(), RunError>(())
         })?;
-        found.push(rate(name, HASHED as f64 / 1e6, seconds, "MB/s", turns));
+        found.push(rate(name, f64::from(HASHED) / 1e6, seconds, "MB/s", turns));
     }
     drop(noise);
     let file = drawn_jpeg()?;
@@ -78,8 +78,8 @@ fn rendering(pixels: &Pixels, settings: &ImageSettings, cancel: &Cancel) -> Resu
     let mut time = |name: &str, pixels: &Pixels, roles: &[Role]| {
         // A job without pictures makes the thumbhash, which costs next to nothing beside the reduction to preview size.
         let job = RenderJob::new(settings, roles, roles.is_empty());
-        let (seconds, turns) =
-            clock::median(cancel, || renderer.render(pixels.clone(), &job).map(drop)).map_err(failed)?;
+        let (seconds, turns) = clock::median(cancel, || renderer.render(pixels.clone(), &job).map(drop))
+            .map_err(|error| failed(&error))?;
         Ok::<Measure, RunError>(
             Measure::new(name, seconds * 1000.0, "ms").with("from", size(pixels)).with("turns", turns),
         )

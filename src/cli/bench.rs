@@ -53,9 +53,8 @@ fn try_run(action: &BenchAction) -> Result<ExitStatus, String> {
         ..RunInfo::default()
     };
     let measures = bench(&action.config, &cancel, &mut progress).map_err(|error| error.to_string())?;
-    let lines: Vec<String> = std::iter::once(to_text(&RunLine(&started)))
-        .chain(measures.iter().map(|measure| to_text(measure)))
-        .collect();
+    let lines: Vec<String> =
+        std::iter::once(to_text(&RunLine(&started))).chain(measures.iter().map(to_text)).collect();
     for (option, target) in
         [("--json", options.json.clone()), ("--out", action.out.clone().map(Target::File))]
     {
