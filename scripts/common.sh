@@ -85,3 +85,15 @@ install_cargo_tool() {
   say "building $1 (once)"
   cargo install --quiet --locked "$1"
 }
+
+# sharp and thumbhash, which Immich makes its pictures with, from npm into a folder of the user's cache. Sets PEER_MODULES.
+install_peers() {
+  command -v node >/dev/null && command -v npm >/dev/null || install_packages nodejs npm
+  export PEER_MODULES=${XDG_CACHE_HOME:-$HOME/.cache}/photofsck/peers
+  local wanted=$top/scripts/fidelity/package.json
+  if cmp -s "$wanted" "$PEER_MODULES/package.json" && [ -d "$PEER_MODULES/node_modules/sharp" ]; then return 0; fi
+  say "installing sharp and thumbhash into $PEER_MODULES"
+  mkdir -p "$PEER_MODULES"
+  cp "$wanted" "$PEER_MODULES/"
+  (cd "$PEER_MODULES" && npm install --no-audit --no-fund --silent)
+}

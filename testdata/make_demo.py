@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import uuid
+from array import array
 from pathlib import Path
 
 from PIL import Image, ImageCms, ImageDraw, ImageOps
@@ -104,15 +105,16 @@ def psd(image):
 def dng(image, orientation=1, preview=None):
     """Uncompressed 16-bit RGGB sensor data (DNG 1.4), developed with a neutral matrix; a JPEG preview in a directory of its own."""
     width, height = image.size
-    red, green, blue = (band.load() for band in image.split())
+    red, green, blue = (band.tobytes() for band in image.split())
     linear = [int(4095 * (value / 255) ** 2.2) for value in range(256)]
     raw = bytearray()
     for y in range(height):
-        row = []
-        for x in range(width):
-            plane = (red if x % 2 == 0 else green) if y % 2 == 0 else (green if x % 2 == 0 else blue)
-            row.append(linear[plane[x, y]])
-        raw += struct.pack(f"<{width}H", *row)
+        row = array("H", bytes(2 * width))
+        for x, plane in enumerate((red, green) if y % 2 == 0 else (green, blue)):
+            row[x::2] = array("H", map(linear.__getitem__, plane[y * width + x:(y + 1) * width:2]))
+        if sys.byteorder == "big":
+            row.byteswap()
+        raw += row.tobytes()
     srgb_from_xyz = [3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570]
     text = lambda value: (2, value.encode() + b"\0")
     short = lambda *values: (3, struct.pack(f"<{len(values)}H", *values))

@@ -29,7 +29,7 @@ const isRaw = (file) => /\.(dng|cr2|crw|nef|arw|raf|rw2|kdc|mrw)$/i.test(file);
 
 // Immich's rule, by what its database says of the original: a name decides where there is one, else the depth. Of a raw that is what the
 // raw notes (16 bits for most, so the wide space), whatever the picture is like that a developer makes of it.
-async function space(original, file, wide) {
+export async function space(original, file, wide) {
   const found = await open(file).metadata();
   const own = isRaw(original) ? noted(fs.readFileSync(original)) : { space: found.exif && noted(found.exif).space };
   const names = [own.space, !isRaw(original) && profile(found.icc)?.name].filter(Boolean);
@@ -46,27 +46,39 @@ const outside = (start, size) => start.resize(size, size, { fit: 'outside', with
 // Only the size of the buffer is handed on. With all that sharp says about it, half-transparent pixels come out too bright.
 const shape = ({ width, height, channels }) => ({ width, height, channels });
 
-// `file` holds the pixels of `original` in a format that sharp reads.
-export async function immich(original, file, config, base) {
-  const colours = await space(original, file, config.colorspace);
+async function picture(role, data, raw, colours, config, base) {
+  const { format, size, quality, progressive } = config[role];
+  const options = { quality, progressive, chromaSubsampling: quality >= 80 ? '4:4:4' : '4:2:0' };
+  let small = pipeline(data, raw, colours);
+  if (config.linearLight) {
+    const linear = outside(sharp(data, { raw }).pipelineColorspace('scrgb'), size).raw();
+    const { data: pixels, info: after } = await linear.toBuffer({ resolveWithObject: true });
+    small = pipeline(pixels, shape(after), colours);
+  } else small = outside(small, size);
+  const target = `${base}_${role}.${format}`;
+  await small.toFormat(format, format === 'jpeg' ? options : { quality }).toFile(target);
+  return target;
+}
+
+async function thumbhash(data, raw) {
+  const tiny = await sharp(data, { raw }).resize(100, 100, { fit: 'inside', withoutEnlargement: true }).raw().ensureAlpha().toBuffer({ resolveWithObject: true });
+  return Buffer.from(rgbaToThumbHash(tiny.info.width, tiny.info.height, tiny.data));
+}
+
+// What Immich makes, and nothing else: this is what is timed. Immich knows the colour space before it begins.
+export async function pictures(file, config, base, colours) {
   const decode = pipeline(file, undefined, colours);
   const whole = config.linearLight ? decode : outside(decode, config.preview.size);
   const { data, info } = await whole.raw().toBuffer({ resolveWithObject: true });
-  const raw = shape(info), made = {};
-  for (const role of ['preview', 'thumbnail']) {
-    const { format, size, quality, progressive } = config[role];
-    const options = { quality, progressive, chromaSubsampling: quality >= 80 ? '4:4:4' : '4:2:0' };
-    made[role] = `${base}_${role}.${format}`;
-    let small = pipeline(data, raw, colours);
-    if (config.linearLight) {
-      const linear = outside(sharp(data, { raw }).pipelineColorspace('scrgb'), size).raw();
-      const { data: pixels, info: after } = await linear.toBuffer({ resolveWithObject: true });
-      small = pipeline(pixels, shape(after), colours);
-    } else small = outside(small, size);
-    await small.toFormat(format, format === 'jpeg' ? options : { quality }).toFile(made[role]);
-  }
-  const tiny = await sharp(data, { raw }).resize(100, 100, { fit: 'inside', withoutEnlargement: true }).raw().ensureAlpha().toBuffer({ resolveWithObject: true });
-  made.thumbhash = Buffer.from(rgbaToThumbHash(tiny.info.width, tiny.info.height, tiny.data));
+  const raw = shape(info), make = (role) => picture(role, data, raw, colours, config, base);
+  const [preview, thumbnail, hash] = await Promise.all([make('preview'), make('thumbnail'), thumbhash(data, raw)]);
+  return { preview, thumbnail, thumbhash: hash };
+}
+
+// The same, and a thumbnail made without loss from the whole picture, which both sides are held against. `file` holds the pixels of
+// `original` in a format that sharp reads.
+export async function immich(original, file, config, base) {
+  const made = await pictures(file, config, base, await space(original, file, config.colorspace));
   made.lossless = `${base}_lossless.png`;
   const { width, height } = await open(made.thumbnail).metadata();
   const full = await open(file).rotate().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
