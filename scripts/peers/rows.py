@@ -176,7 +176,7 @@ ROWS = [
     Versus("verify-png", "verify: PNG", "pngcheck -q", ("png",), _share(1.5, 1.0), tool(programs.pngcheck), verify),
     Versus("verify-heic", "verify: HEIC", "vips avg", ("heic",), _share(0.5, 0.35), tool(programs.vips_average), verify),
     Versus("verify-video", "verify, structure and keyframes: video", "ffmpeg, all frames to null", ("video",), _share(0.35, 0.25),
-           tool(programs.ffmpeg_decode), verify),
+           tool(programs.ffmpeg_decode), verify, files=4),
     Versus("verify-previews", "verify: previews (JPEG), files per second", "jpeginfo -c", ("previews",),
            (Asked("CPU", 2, 5), Asked("wall", 2, 5)), tool(programs.jpeginfo), verify, files=400),
     Versus("verify-thumbnails", "verify: thumbnails (WebP), files per second", "webpinfo and dwebp", ("thumbnails",),
