@@ -1,6 +1,7 @@
 """The table for people, and the page below docs/benchmarks."""
 import os
 import platform
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -66,9 +67,11 @@ def versions(program):
     """The versions of both sides."""
     first = lambda *command: text_of(*command).split("\n")[0].strip()
     commit = first("git", "-C", TOP, "describe", "--always", "--dirty")
-    tools = [first("vips", "--version"), first("jpeginfo", "--version").split(" Copyright")[0], first("pngcheck", "-h").removeprefix("PNGcheck, ").rstrip("."),
-             "webpinfo " + first("webpinfo", "-version").removeprefix("WebP Decoder version: "), first("ffmpeg", "-version").split(" Copyright")[0]]
-    return [f"{first(program, '--version')} (commit {commit})", text_of("node", BATCH, "versions"), *filter(None, tools), f"Linux {platform.release()}"]
+    number = lambda *command: next(iter(re.findall(r"\d+(?:\.\d+)+", first(*command))), "")
+    tools = [("libvips-tools", "vips", "--version"), ("jpeginfo", "jpeginfo", "--version"), ("pngcheck", "pngcheck", "-h"),
+             ("libwebp's tools", "webpinfo", "-version"), ("ffmpeg", "ffmpeg", "-version"), ("Linux", "uname", "-r")]
+    named = [f"{name} {number(*command)}" for name, *command in tools if number(*command)]
+    return [f"{first(program, '--version')} (commit {commit})", text_of("node", BATCH, "versions"), *named]
 
 
 def likeness_table(measured):
