@@ -79,22 +79,22 @@ def gather(given, program, scratch):
 
 
 def measure(rows, bench):
-    """All rows; (measured, names of rows without files)."""
-    measured, missing = [], []
+    """All rows; (measured, names of rows without files, rows that failed and why)."""
+    measured, absent, failed = [], [], []
     for row in rows:
         if not bench.library.of(*row.kinds):
-            missing.append(row.name)
+            absent.append(row.name)
             print(f"{row.name}: no files of its kind", flush=True)
             continue
         try:
             result = row.measure(bench)
         except Failed as error:
-            missing.append(f"{row.name} ({error})")
+            failed.append(f"{row.name}: {error}")
             print(f"{row.name}: {error}", flush=True)
             continue
         measured.append((row, result))
         print(" | ".join(page.cells(row, result)), flush=True)
-    return measured, missing
+    return measured, absent, failed
 
 
 def main():
@@ -111,21 +111,21 @@ def main():
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         bench = Bench(program, gather(given, program, scratch), scratch, given.runs)
-        measured, missing = measure(given.rows, bench)
+        measured, absent, failed = measure(given.rows, bench)
         print("\n" + page.table(page.HEAD, [page.cells(row, result) for row, result in measured]))
         if given.write:
             target = TOP / f"docs/benchmarks/{platform.machine()}.md"
-            page.write(target, measured, missing, bench, load)
+            page.write(target, measured, absent + failed, bench, load)
             print(f"wrote {target.relative_to(TOP)}", file=sys.stderr)
     except Failed as error:
         sys.exit(f"bench-peers: {error}")
     finally:
         if not kept:
             shutil.rmtree(scratch, ignore_errors=True)
-    short = [miss for row, result in measured for miss in page.misses(row, result)]
+    short = [miss for row, result in measured for miss in page.misses(row, result)] + failed
     for miss in short:
         print(f"MISSED {miss}")
-    return 1 if given.check and (short or missing) else 0
+    return 1 if given.check and short else 0
 
 
 if __name__ == "__main__":

@@ -124,4 +124,4 @@ scripts/bench-peers --rows render,verify-jpeg FOLDER
 def _shortfalls(short, missing):
     lines = [f"- {miss}" for miss in short] or ["- nothing"]
     text = "Below what is asked:\n\n" + "\n".join(lines)
-    return text + (f"\n\nNot measured, no files: {', '.join(missing)}." if missing else "")
+    return text + (f"\n\nNot measured: {', '.join(missing)}." if missing else "")

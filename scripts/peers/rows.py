@@ -40,6 +40,23 @@ class Result:
     likeness: tuple = ()
 
 
+def done(files, work):
+    """The files that the work can be done for: where a side refuses one, as it does a damaged one, there is nothing to compare."""
+    if _succeeds(work, files):
+        return files
+    kept = [file for file in files if _succeeds(work, [file])]
+    if not kept:
+        raise Failed(f"none of {len(files)} files is done")
+    return kept
+
+
+def _succeeds(work, files):
+    try:
+        return bool(work(files))
+    except Failed:
+        return False
+
+
 @dataclass(frozen=True)
 class Versus:
     """A peer's work and ours in turn over the same files."""
@@ -57,7 +74,7 @@ class Versus:
     def measure(self, bench):
         """Both sides once to see that they do their work and how long it takes, then in turn."""
         found = bench.library.of(*self.kinds)
-        distinct = self._agreed(bench, found)
+        distinct = done(found, lambda files: self._both(bench, files))
         cost = self.theirs(bench, distinct)
         likeness = tuple(self.alike(bench, distinct)) if self.alike else ()
         times = max(math.ceil(self.files / len(distinct)), math.ceil(SECONDS / max(cost.cpu, 1e-3)))
@@ -68,21 +85,9 @@ class Versus:
         words = bench.describe(distinct, len(files), len(found) - len(distinct))
         return Result(figures, words, each(paired.theirs), each(paired.ours), likeness)
 
-    def _agreed(self, bench, files):
-        """The files that both sides do: where one of them refuses, there is nothing to compare."""
-        if self._done(bench, files):
-            return files
-        kept = [file for file in files if self._done(bench, [file])]
-        if not kept:
-            raise Failed(f"none of {len(files)} files is done by both sides")
-        return kept
-
-    def _done(self, bench, files):
-        try:
-            self.ours(bench, files)
-            return self.theirs(bench, files).status == 0
-        except Failed:
-            return False
+    def _both(self, bench, files):
+        self.ours(bench, files)
+        return self.theirs(bench, files).status == 0
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,13 @@ class Memory:
 
     def measure(self, bench):
         """The higher of two runs."""
-        distinct = bench.library.of(*self.kinds)
+        found = bench.library.of(*self.kinds)
+        distinct = done(found, lambda files: bench.program.render(files, bench.scratch))
         # As many at once of the largest as there are workers.
         files = bench.library.copies(distinct, self.jobs, bench.scratch / "copies")
         files.sort(key=lambda file: -bench.library.facts[file].megapixels)
         peaks = [bench.program.render(files, bench.scratch, self.jobs, memory=True)[0].peak for _ in range(2)]
-        return Result({"peak": max(peaks)}, bench.describe(distinct, len(files)))
+        return Result({"peak": max(peaks)}, bench.describe(distinct, len(files), len(found) - len(distinct)))
 
 
 def sharp(jobs, threads):
