@@ -103,17 +103,20 @@ impl CatalogError {
         }
     }
 
-    /// By SQLite's primary result codes (<https://sqlite.org/rescode.html>).
     pub(super) fn from_sql(path: &Path, error: &sqlx::Error) -> Self {
-        let path = path.to_owned();
         let code = match error {
             sqlx::Error::Database(database) => {
-                database.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0) & 0xff
+                database.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0)
             }
             _ => 0,
         };
-        let what = error.to_string();
-        match code {
+        Self::from_code(path, code, error.to_string())
+    }
+
+    /// By SQLite's primary result codes (<https://sqlite.org/rescode.html>).
+    pub(super) fn from_code(path: &Path, code: u32, what: String) -> Self {
+        let path = path.to_owned();
+        match code & 0xff {
             // CORRUPT, NOTADB
             11 | 26 => Self::Damaged { path, what },
             // FULL

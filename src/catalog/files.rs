@@ -277,11 +277,11 @@ fn knowledge(row: &SqliteRow) -> Option<Knowledge> {
 }
 
 /// Reads one of the model's words.
-fn word<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
+pub(super) fn word<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
     T::deserialize(IntoDeserializer::<WordError>::into_deserializer(text)).ok()
 }
 
-const fn depth_word(depth: Depth) -> &'static str {
+pub(super) const fn depth_word(depth: Depth) -> &'static str {
     match depth {
         Depth::Structure => "structure",
         Depth::Samples => "samples",

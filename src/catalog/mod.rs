@@ -10,14 +10,17 @@
 //! leaves a valid file, since SQLite writes ahead. The database syncs at checkpoints only: a power cut may
 //! take back the last transactions, never tear one.
 
+mod bulk;
 mod error;
 mod files;
 mod knowledge;
 mod lock;
+mod raw;
 mod recent;
 mod runs;
 mod schema;
 mod state;
+mod trusted;
 mod writer;
 
 use std::ffi::{OsStr, OsString};
@@ -25,7 +28,8 @@ use std::fs::DirBuilder;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::FileIdentity;
 
@@ -33,10 +37,11 @@ pub use error::CatalogError;
 pub use knowledge::{Folder, Knowledge, Wish};
 pub use runs::{LineKind, RETAINED_RUNS, RunEnd, RunLine, RunRecord, RunStart};
 pub use state::{Overview, Pruned};
+pub use trusted::{Remembered, Trusted};
 
 use lock::RunLock;
 use recent::{Answer, Recent};
-use writer::{Access, Db, Writer};
+use writer::{Access, Asked, Db, Writer};
 
 /// The database's file name in the state folder.
 pub const FILE_NAME: &str = "catalog.sqlite";
@@ -52,6 +57,25 @@ pub fn default_state_dir(variable: impl Fn(&str) -> Option<OsString>, root: bool
         return Some(PathBuf::from("/var/lib/photofsck"));
     }
     folder("HOME").map(|home| home.join(".local/state/photofsck"))
+}
+
+/// What a run may trust, while it is being read.
+pub struct Reading<'a> {
+    asked: Asked<'a, Trusted>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Reading<'_> {
+    /// Waits until all of it is there.
+    pub fn wait(self) -> Result<Trusted, CatalogError> {
+        self.asked.wait()
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 /// An open catalog. Shared by reference between threads.
@@ -123,6 +147,15 @@ impl Catalog {
         wish: &Wish,
     ) -> Result<Option<Knowledge>, CatalogError> {
         Ok(self.previous(path)?.filter(|known| known.holds(identity, wish)))
+    }
+
+    /// Begins to read everything that fulfils the wish, for a run that will ask about most of its files. Dropping what
+    /// is returned ends that.
+    pub fn read_trusted(&self, wish: &Wish) -> Result<Reading<'_>, CatalogError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (wish, stopped) = (wish.clone(), Arc::clone(&stop));
+        let asked = self.writer.begin(move |db| db.flush().and_then(|()| db.trusted(&wish, &stopped)))?;
+        Ok(Reading { asked, stop })
     }
 
     /// What is known about all files of one folder, in one question.

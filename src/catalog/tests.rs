@@ -111,6 +111,134 @@ fn only_sound_unchanged_young_and_thorough_knowledge_holds() {
     assert!(Knowledge { decoder: None, ..known }.holds(&identity, &Wish { decoders: vec![], ..wish() }));
 }
 
+/// Knowledge of every kind that decides, by the name of its file.
+fn all_kinds() -> Vec<(String, Knowledge)> {
+    let known = knowledge(1);
+    let mut kinds = Vec::new();
+    for verdict in Verdict::ALL {
+        for depth in Depth::ALL {
+            kinds.push(Knowledge { verdict, depth, ..known.clone() });
+        }
+    }
+    for verified_at in [NOW + 1, NOW, NOW - 999, NOW - 1000, NOW - 1001] {
+        kinds.push(Knowledge { verified_at, ..known.clone() });
+    }
+    let other = DecoderId { name: "libwebp".into(), version: "3.1.0".into() };
+    for decoder in [None, Some(decoder("3.2.0")), Some(other)] {
+        kinds.push(Knowledge { decoder, ..known.clone() });
+    }
+    kinds.push(Knowledge { sha1: None, size: None, ..known.clone() });
+    kinds.push(Knowledge { size: Some(PixelSize::new(65_535, 1)), ..known });
+    kinds.into_iter().enumerate().map(|(number, known)| (format!("{number}.jpg"), known)).collect()
+}
+
+#[test]
+fn what_is_read_at_once_is_what_holds_file_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(folder.path(), "check").unwrap();
+    let media = Path::new("/media/upload");
+    let kinds = all_kinds();
+    for (name, known) in &kinds {
+        catalog.record(&media.join(name), known.clone()).unwrap();
+    }
+    let wishes = [
+        wish(),
+        Wish { depth: Depth::Full, ..wish() },
+        Wish { depth: Depth::Structure, ..wish() },
+        Wish { max_age: 0, ..wish() },
+        Wish { max_age: u64::MAX, ..wish() },
+        Wish { now: i64::MIN, ..wish() },
+        Wish { decoders: vec![], ..wish() },
+        Wish { decoders: vec![decoder("3.2.0"), decoder("3.1.0")], ..wish() },
+    ];
+    let mut held = Vec::new();
+    for wish in &wishes {
+        let trusted = catalog.read_trusted(wish).unwrap().wait().unwrap();
+        for (name, known) in &kinds {
+            let found = trusted.find(media, OsStr::new(name), &known.identity);
+            assert_eq!(found.is_some(), known.holds(&known.identity, wish), "{known:?} {wish:?}");
+            let Some(found) = found else { continue };
+            assert_eq!(found.size, known.size);
+            assert_eq!(found.had(&[1; 20]), known.sha1.is_some());
+            assert!(!found.had(&[2; 20]) && !found.had(&[0; 20]));
+        }
+        held.push(trusted.len());
+    }
+    let some = |number: usize| held[number] > 0;
+    assert!(
+        some(0) && some(1) && some(2) && !some(3) && some(4) && !some(5) && some(6) && some(7),
+        "{held:?}"
+    );
+}
+
+#[test]
+fn what_has_changed_is_not_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(folder.path(), "check").unwrap();
+    let wide = Knowledge { size: Some(PixelSize::new(65_536, 1)), ..knowledge(2) };
+    for number in 0..1000u32 {
+        let identity = FileIdentity { inode: number.into(), ..knowledge(1).identity };
+        let path = PathBuf::from(format!("/m/{}/{number}.jpg", number % 7));
+        catalog.record(&path, Knowledge { identity, ..knowledge(1) }).unwrap();
+    }
+    catalog.record(&odd_path(), knowledge(1)).unwrap();
+    catalog.record(&odd_path().with_file_name("wide.jpg"), wide.clone()).unwrap();
+    let trusted = catalog.read_trusted(&wish()).unwrap().wait().unwrap();
+    assert_eq!(trusted.len(), 1001, "all but the wide one");
+    let (at, name) = (odd_path(), odd_path());
+    let (at, name) = (at.parent().unwrap(), name.file_name().unwrap());
+    let identity = knowledge(1).identity;
+    assert!(trusted.find(at, name, &identity).is_some());
+    assert!(
+        trusted.find(at, name, &FileIdentity { device: 1, ..identity }).is_some(),
+        "devices are renumbered"
+    );
+    for changed in [
+        FileIdentity { inode: 1, ..identity },
+        FileIdentity { size: 1, ..identity },
+        FileIdentity { mtime_ns: 1, ..identity },
+        FileIdentity { ctime_ns: 1, ..identity },
+    ] {
+        assert_eq!(trusted.find(at, name, &changed), None, "{changed:?}");
+    }
+    assert_eq!(trusted.find(at, OsStr::new("wide.jpg"), &wide.identity), None);
+    assert_eq!(trusted.find(at, OsStr::new("other.jpg"), &identity), None);
+    assert_eq!(trusted.find(Path::new("/elsewhere"), name, &identity), None);
+    for number in 0..1000u32 {
+        let identity = FileIdentity { inode: number.into(), ..identity };
+        let folder = PathBuf::from(format!("/m/{}", number % 7));
+        let found = trusted.find(&folder, OsStr::new(&format!("{number}.jpg")), &identity);
+        assert!(found.is_some(), "{number}");
+    }
+    assert_eq!(Trusted::default().find(at, name, &identity), None);
+}
+
+#[test]
+fn rows_of_a_newer_program_are_as_good_as_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(folder.path(), "check").unwrap();
+    let columns = ["format", "verdict", "depth", "damage"];
+    for column in columns {
+        catalog.record(&Path::new("/m").join(column), knowledge(1)).unwrap();
+    }
+    for column in columns {
+        let sql = format!("UPDATE file SET {column} = 'unheard of' WHERE name = CAST('{column}' AS BLOB)");
+        let change = async move |connection: &mut sqlx::SqliteConnection| {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.map(|done| done.rows_affected())
+        };
+        assert_eq!(catalog.writer.ask(move |db| db.query(change)).unwrap(), 1);
+    }
+    let trusted = catalog.read_trusted(&wish()).unwrap().wait().unwrap();
+    for column in columns {
+        assert_eq!(catalog.previous(&Path::new("/m").join(column)).unwrap(), None, "{column}");
+        assert_eq!(
+            trusted.find(Path::new("/m"), OsStr::new(column), &knowledge(1).identity),
+            None,
+            "{column}"
+        );
+    }
+}
+
 #[test]
 fn other_bytes_under_the_same_size_and_time_are_noticed() {
     let known = knowledge(1);

@@ -94,6 +94,14 @@ impl Writer {
         &self,
         what: impl FnOnce(&mut Db) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
+        self.begin(what)?.wait()
+    }
+
+    /// The same without waiting yet.
+    pub(super) fn begin<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut Db) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<Asked<'_, T>, CatalogError> {
         if let Some(failure) = self.failure.get() {
             return Err(failure.clone());
         }
@@ -102,7 +110,7 @@ impl Writer {
             // Fails when nobody waits any more: the asking thread is gone.
             let _ = reply.send(what(db));
         }))?;
-        answer.recv().unwrap_or_else(|_| Err(self.gone()))
+        Ok(Asked { writer: self, answer })
     }
 
     fn send(&self, request: Request) -> Result<(), CatalogError> {
@@ -116,6 +124,19 @@ impl Writer {
             path: self.path.clone(),
             what: "the thread of the catalog has ended unexpectedly".to_owned(),
         })
+    }
+}
+
+/// A question that is being answered.
+pub(super) struct Asked<'a, T> {
+    writer: &'a Writer,
+    answer: Receiver<Result<T, CatalogError>>,
+}
+
+impl<T> Asked<'_, T> {
+    /// Waits for the answer.
+    pub(super) fn wait(&self) -> Result<T, CatalogError> {
+        self.answer.recv().unwrap_or_else(|_| Err(self.writer.gone()))
     }
 }
 

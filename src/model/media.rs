@@ -172,6 +172,11 @@ pub enum Depth {
     Full,
 }
 
+impl Depth {
+    /// All of them, the least thorough first.
+    pub const ALL: [Self; 4] = [Self::Structure, Self::Samples, Self::Keyframes, Self::Full];
+}
+
 /// Which decoder or check spoke, with its version: verdicts of another version are not taken over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DecoderId {
