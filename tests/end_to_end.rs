@@ -162,6 +162,18 @@ fn every_planted_fault_is_found_and_nothing_else_is_accused() {
 }
 
 #[test]
+fn a_second_check_says_the_same_of_what_it_need_not_look_at() {
+    let Some(library) = Library::new() else { return };
+    let first = library.run("check", &[]);
+    let second = library.run("check", &[]);
+    second.assert_accounts();
+    assert_eq!(second.codes(), first.codes());
+    let checked = |told: &Told| told.summary()["checked"].as_u64().unwrap();
+    let (first, second) = (checked(&first), checked(&second));
+    assert!(second < first / 2, "{second} of {first} looked at again");
+}
+
+#[test]
 fn repair_makes_again_what_can_be_made_and_touches_no_original() {
     let Some(library) = Library::new() else { return };
     let before = library.originals();

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Reading};
 use crate::immich::compose::{self, Compose, Secret};
 use crate::immich::layout::Folder;
 use crate::immich::mounts::{self, GuardError};
 use crate::immich::paths::PathMap;
-use crate::immich::records::{Home, Records};
+use crate::immich::records::{AssetIdx, Home, Records};
 use crate::immich::register::{ApiRegistrar, Registrar, SqlRegistrar};
 use crate::model::{Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage, display_path};
 use crate::repair::plan::Way;
@@ -27,13 +27,13 @@ use super::choice::Choice;
 use super::config::{CheckConfig, Register, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
 use super::inventory::{self, Census, Holdings, Inventory, Presence};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, unusable};
 use super::reconcile::Reconciler;
 use super::roots::Roots;
 use super::scan::{self, Entry, Walked};
 use super::setup::{self, Station};
 use super::sources::{self, Loaded, Refused};
-use super::unit::{Desk, Known, Repairs, Work};
+use super::unit::{self, Desk, Known, Repairs, Work};
 use super::untracked::Untracked;
 use super::whereabouts::Whereabouts;
 
@@ -84,8 +84,16 @@ impl Run<'_> {
         let media = self.media(compose.as_ref())?;
         let station = Station::new(self.config.resources)?;
         let asked_at = Timestamp::now();
+        let notes = if self.config.quick && self.repair.is_none() {
+            Vec::new()
+        } else {
+            station.notes(self.cancel)?
+        };
+        let ledger = self.ledger(&station);
+        // The catalog's thread reads while this one loads the records.
+        let reading = ledger.as_ref().map(Ledger::read_trusted).transpose()?;
         let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
-        let Loaded { mut records, notes, database } = match loaded {
+        let Loaded { mut records, notes: passed_over, database } = match loaded {
             Ok(loaded) => loaded,
             Err(refused) => return Err(self.without_records(command, &media, refused)),
         };
@@ -94,7 +102,11 @@ impl Run<'_> {
             .map_err(|error| RunError::usage(error.to_string()))?;
         records.index.resolve(|record| map.to_host(record));
         let address = compose.as_ref().and_then(|compose| compose.database.clone());
-        self.sink.send(Event::Run(self.info(command, &media, &records, &map, &station, compose, notes)?));
+        let mut all = passed_over;
+        all.extend(compose.map(|compose| compose.notes).unwrap_or_default());
+        all.extend(records.notes.iter().cloned());
+        all.extend(notes);
+        self.sink.send(Event::Run(info(command, &media, &records, &map, all)));
         let location = records.media_location.as_deref();
         let mut violations = mounts::check_mounts(&media, &map, location, &records.mount_flags);
         if !self.config.allow_mass_missing {
@@ -115,7 +127,18 @@ impl Run<'_> {
             None => Beside::default(),
         };
         let library = Library { media, records: Arc::new(records), map, address, beside, asked_at, deadline };
-        self.look_at_library(&library, &station, registrar)
+        self.look_at_library(&library, &station, (ledger.as_ref(), reading), registrar)
+    }
+
+    /// What earlier runs know, and a later one will; a quick run neither asks nor tells.
+    fn ledger(&self, station: &Station) -> Option<Ledger<'_>> {
+        let decoders = station.pool.stats().decoders;
+        let (depth, max_age) = (self.depth(), self.config.max_age);
+        (!self.config.quick).then(|| Ledger::new(self.catalog, depth, max_age, decoders))
+    }
+
+    fn depth(&self) -> Depth {
+        if self.config.quick { Depth::Structure } else { self.config.video }
     }
 
     /// The way in which new files are made known, ready to be used; refused before anything is written.
@@ -201,38 +224,11 @@ impl Run<'_> {
         RunError::guard(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "everything that the first line tells")]
-    fn info(
-        &self,
-        command: &str,
-        media: &Path,
-        records: &Records,
-        map: &PathMap,
-        station: &Station,
-        compose: Option<Compose>,
-        notes: Vec<String>,
-    ) -> Result<RunInfo, RunError> {
-        let mut all = notes;
-        all.extend(compose.map(|compose| compose.notes).unwrap_or_default());
-        all.extend(records.notes.iter().cloned());
-        if !self.config.quick || self.repair.is_some() {
-            all.extend(station.notes(self.cancel)?);
-        }
-        Ok(RunInfo {
-            run_id: setup::run_id(),
-            started_at: setup::now(),
-            command: command.to_owned(),
-            media: Some(media.to_owned()),
-            records: Some(records.info.clone()),
-            map: map.entries(),
-            notes: all,
-        })
-    }
-
     fn look_at_library(
         &self,
         library: &Library,
         station: &Station,
+        (ledger, reading): (Option<&Ledger<'_>>, Option<Reading<'_>>),
         registrar: Option<Box<dyn Registrar>>,
     ) -> Result<RunEnd, RunError> {
         let Library { media, records, map, .. } = library;
@@ -240,7 +236,7 @@ impl Run<'_> {
         for note in &roots.notes {
             self.sink.send(Event::Note(note.clone()));
         }
-        let (holdings, census, walked, temporaries) = self.walk(records, &roots, map, station)?;
+        let (holdings, census, walked, temporaries) = self.walk((records, map), &roots, reading, station)?;
         if walked.cancelled {
             self.not_reached(walked.files);
             return Ok(RunEnd { stopped_by: StoppedBy::Signal });
@@ -256,10 +252,12 @@ impl Run<'_> {
         for (reason, count) in reconciler.left_out() {
             self.sink.send(Event::Skipped { reason, count });
         }
+        let (items, bytes) = (Some(walked.files), Some(holdings.due_bytes()));
+        self.sink.send(Event::Stage { stage: Stage::Verify, items, bytes });
         let whereabouts = Whereabouts::new(&reconciler, &holdings, &library.beside.trees, self.cancel);
         let store = self.store(library)?;
         let Some(store) = store.as_deref() else {
-            return self.work_on_units(library, (&reconciler, &whereabouts), &walked, None, station);
+            return self.work_on_units(library, (&reconciler, &whereabouts), None, (station, ledger));
         };
         self.clear(store, &library.beside, &temporaries);
         self.tell_low_space(media, records, &holdings, map);
@@ -273,7 +271,7 @@ impl Run<'_> {
             announcer: announcer.as_ref(),
         };
         let writing = Some((store, &rescue, known));
-        let end = self.work_on_units(library, (&reconciler, &whereabouts), &walked, writing, station);
+        let end = self.work_on_units(library, (&reconciler, &whereabouts), writing, (station, ledger));
         if let Some(announcer) = &announcer {
             announcer.finish();
         }
@@ -322,13 +320,14 @@ impl Run<'_> {
     /// Walks everything and holds it against the records. Entries that are no files are told at once.
     fn walk<'r>(
         &self,
-        records: &'r Records,
+        (records, map): (&'r Records, &'r PathMap),
         roots: &Roots,
-        map: &'r PathMap,
+        reading: Option<Reading<'_>>,
         station: &Station,
     ) -> Result<(Holdings<'r>, Census, Walked, Vec<PathBuf>), RunError> {
         self.sink.send(Event::Stage { stage: Stage::Walk, items: None, bytes: None });
-        let inventory = Inventory::new(records, map);
+        let trusted = reading.map(|reading| reading.wait().map_err(|error| unusable(&error))).transpose()?;
+        let inventory = Inventory::new(records, map).trusting(trusted);
         let temporaries = Mutex::new(Vec::new());
         let take = |entry: Entry<'_>| {
             inventory.take(&entry);
@@ -410,21 +409,16 @@ impl Run<'_> {
         &self,
         library: &Library,
         (reconciler, whereabouts): (&Reconciler<'_>, &Whereabouts<'_>),
-        walked: &Walked,
         writing: Option<(&dyn FileStore, &Rescue<'_>, Known<'_>)>,
-        station: &Station,
+        (station, ledger): (&Station, Option<&Ledger<'_>>),
     ) -> Result<RunEnd, RunError> {
         let stopped = OnceLock::new();
-        let depth = if self.config.quick { Depth::Structure } else { self.config.video };
-        let decoders = station.pool.stats().decoders;
-        let ledger =
-            (!self.config.quick).then(|| Ledger::new(self.catalog, depth, self.config.max_age, decoders));
         let desk = Desk {
             records: &library.records,
             reconciler,
             ledger,
             whereabouts,
-            depth,
+            depth: self.depth(),
             repair: writing.map(|(store, rescue, known)| Repairs {
                 store,
                 dry_run: self.is_dry_run(),
@@ -434,9 +428,7 @@ impl Run<'_> {
             }),
             sink: self.sink,
         };
-        let (items, bytes) = (Some(walked.files), Some(walked.bytes));
-        self.sink.send(Event::Stage { stage: Stage::Verify, items, bytes });
-        let units = reconciler.assets().map(Work::Asset);
+        let units = self.due(reconciler).into_iter().map(Work::Asset);
         let singles = reconciler.singles().map(|single| Work::Single(Box::new(single)));
         let loose = reconciler.loose().map(|loose| Work::Loose(Box::new(loose)));
         station.crew(self.cancel, library.deadline, setup::BOTH_HASHES).run(
@@ -445,6 +437,22 @@ impl Run<'_> {
             |examiner, work| desk.work(examiner, work),
             |work| desk.left_over(work),
         )
+    }
+
+    /// The assets that need a look. The others are told at once, without making units of them.
+    fn due(&self, reconciler: &Reconciler<'_>) -> Vec<AssetIdx> {
+        let mut settled = 0;
+        let mut due = Vec::new();
+        for asset in reconciler.assets() {
+            match reconciler.settled(asset) {
+                Some(entries) => settled += entries,
+                None => due.push(asset),
+            }
+        }
+        if settled > 0 {
+            unit::verified_before(self.sink, settled);
+        }
+        due
     }
 
     fn is_dry_run(&self) -> bool {
@@ -465,6 +473,19 @@ impl Run<'_> {
 
     fn finding(&self, finding: Finding) {
         self.sink.send(Event::Finding(Box::new(finding)));
+    }
+}
+
+/// The first line of a run.
+fn info(command: &str, media: &Path, records: &Records, map: &PathMap, notes: Vec<String>) -> RunInfo {
+    RunInfo {
+        run_id: setup::run_id(),
+        started_at: setup::now(),
+        command: command.to_owned(),
+        media: Some(media.to_owned()),
+        records: Some(records.info.clone()),
+        map: map.entries(),
+        notes,
     }
 }
 

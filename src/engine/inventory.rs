@@ -8,12 +8,15 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::fresh::{Fresh, Kept};
 use super::loose::{LooseFiles, LooseIdx};
 use super::scan::{Entry, Found};
+use crate::catalog::{Remembered, Trusted};
 use crate::immich::layout::{FileMeaning, Style};
 use crate::immich::mounts::{GuardError, check_mapped, check_mass_missing, import_trouble};
 use crate::immich::paths::{MapError, MapInputs, MapRule, PathMap, PrefixCount, Unmapped};
@@ -122,7 +125,10 @@ impl Census {
 pub struct Inventory<'a> {
     records: &'a Records,
     map: &'a PathMap,
+    trusted: Option<Trusted>,
     marks: Marks,
+    /// Bytes of the files that have to be looked at.
+    due: AtomicU64,
     rest: Mutex<Rest>,
 }
 
@@ -131,6 +137,7 @@ pub struct Inventory<'a> {
 pub struct Holdings<'a> {
     pub(super) records: &'a Records,
     marks: Marks,
+    due: u64,
     rest: Rest,
 }
 
@@ -144,6 +151,8 @@ struct Marks {
     told: Seen,
     /// Could not be looked at; found out afterwards.
     refused: Seen,
+    /// There, as an earlier run had left it.
+    fresh: Fresh,
 }
 
 #[derive(Debug, Default)]
@@ -160,23 +169,41 @@ impl<'a> Inventory<'a> {
     /// Nothing found yet. The index must be resolved with `map`.
     pub fn new(records: &'a Records, map: &'a PathMap) -> Self {
         let seen = || records.index.new_seen();
-        let marks = Marks { seen: seen(), uncounted: seen(), told: seen(), refused: seen() };
-        Self { records, map, marks, rest: Mutex::default() }
+        let fresh = Fresh::default();
+        let marks = Marks { seen: seen(), uncounted: seen(), told: seen(), refused: seen(), fresh };
+        Self { records, map, trusted: None, marks, due: AtomicU64::new(0), rest: Mutex::default() }
+    }
+
+    /// The same, with what earlier runs know of the files.
+    #[must_use]
+    pub fn trusting(mut self, trusted: Option<Trusted>) -> Self {
+        self.trusted = trusted.filter(|trusted| !trusted.is_empty());
+        if self.trusted.is_some() {
+            self.marks.fresh = Fresh::new(self.records.index.file_count());
+        }
+        self
     }
 
     /// Takes what the walk hands on; from several threads at once.
     pub fn take(&self, entry: &Entry<'_>) {
         match entry {
-            Entry::File(found) => match found.records.split_first() {
-                Some((first, others)) => {
-                    self.marks.seen.mark(*first);
-                    for other in others {
-                        self.marks.seen.mark(*other);
-                        self.marks.uncounted.mark(*other);
-                    }
+            Entry::File(found) => {
+                let known = self.trusted.as_ref();
+                let known = known.and_then(|trusted| trusted.find(found.dir, found.name, &found.identity));
+                if known.is_none() {
+                    self.due.fetch_add(found.identity.size, Ordering::Relaxed);
                 }
-                None => self.take_loose(found),
-            },
+                match found.records.split_first() {
+                    Some((first, others)) => {
+                        self.take_recorded(*first, known);
+                        for other in others {
+                            self.take_recorded(*other, known);
+                            self.marks.uncounted.mark(*other);
+                        }
+                    }
+                    None => self.take_loose(found, known.is_some()),
+                }
+            }
             Entry::Error { records, .. } => {
                 for record in *records {
                     self.marks.told.mark(*record);
@@ -186,7 +213,19 @@ impl<'a> Inventory<'a> {
         }
     }
 
-    fn take_loose(&self, found: &Found<'_>) {
+    fn take_recorded(&self, file: FileIdx, known: Option<Remembered>) {
+        self.marks.seen.mark(file);
+        let Some(known) = known else { return };
+        let view = self.records.index.file(file);
+        let original = view.asset.filter(|_| view.role == Role::Original);
+        let checksum = original.and_then(|asset| self.records.index.asset(asset).checksum);
+        // As `Ledger::ask`: sound bytes may be others than the records mean.
+        if checksum.is_none_or(|recorded| known.had(&recorded)) {
+            self.marks.fresh.mark(file, known.size);
+        }
+    }
+
+    fn take_loose(&self, found: &Found<'_>, fresh: bool) {
         let meaning = found.meaning;
         let row =
             meaning.filter(|_| self.records.home != Home::None).and_then(|meaning| self.could_be(&meaning));
@@ -204,6 +243,9 @@ impl<'a> Inventory<'a> {
             rest.newest_ns = rest.newest_ns.max(found.identity.mtime_ns);
         }
         let idx = rest.loose.push(found.dir, found.name, role, found.identity.size, found.external);
+        if let Some(idx) = idx.filter(|_| fresh) {
+            rest.loose.mark_fresh(idx);
+        }
         if let (Some(row), Some(idx)) = (row, idx) {
             let current = meaning.and_then(|meaning| meaning.style) == Some(Style::Underscore);
             if current || !rest.unregistered.contains_key(&row) {
@@ -230,7 +272,8 @@ impl<'a> Inventory<'a> {
     /// current rayon pool.
     pub fn settle(self) -> (Holdings<'a>, Census) {
         let rest = self.rest.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let holdings = Holdings { records: self.records, marks: self.marks, rest };
+        let due = self.due.into_inner();
+        let holdings = Holdings { records: self.records, marks: self.marks, due, rest };
         let census = if holdings.claims_presence() { holdings.census() } else { Census::default() };
         (holdings, census)
     }
@@ -332,6 +375,16 @@ impl Holdings<'_> {
     /// none for a file that the walk has not met.
     pub fn counted(&self, file: FileIdx) -> bool {
         self.marks.seen.contains(file) && !self.marks.uncounted.contains(file)
+    }
+
+    /// What is known of a recorded file that is as an earlier run had left it; `None` for one that may be due.
+    pub fn fresh(&self, file: FileIdx) -> Option<Kept> {
+        self.marks.fresh.get(file)
+    }
+
+    /// Bytes of the walked files that have to be looked at, as far as the walk can tell.
+    pub fn due_bytes(&self) -> u64 {
+        self.due
     }
 
     /// The files without a record.

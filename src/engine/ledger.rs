@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::catalog::{Catalog, CatalogError, Knowledge, Wish};
+use crate::catalog::{Catalog, CatalogError, Knowledge, Reading, Wish};
 use crate::model::{DecoderId, Depth, FileIdentity, Verdict};
 
 use super::end::RunError;
 use super::judge::Expectation;
 use super::look::Look;
-use super::open;
 
 /// The catalog as one run sees it.
 pub struct Ledger<'a> {
@@ -37,7 +36,12 @@ impl<'a> Ledger<'a> {
         Self { catalog, wish: Wish { depth, now, max_age: max_age.as_secs(), decoders } }
     }
 
-    /// Whether a file has to be looked at.
+    /// Begins to read all that may be trusted, for the walk.
+    pub fn read_trusted(&self) -> Result<Reading<'a>, RunError> {
+        self.catalog.read_trusted(&self.wish).map_err(|error| unusable(&error))
+    }
+
+    /// Whether a file has to be looked at. Does not open it.
     pub fn ask(&self, expected: &Expectation) -> Result<Earlier, RunError> {
         let Some(known) = self.catalog.previous(&expected.path).map_err(|error| unusable(&error))? else {
             return Ok(Earlier::Due { last_sound: None });
@@ -51,6 +55,12 @@ impl<'a> Ledger<'a> {
         }
         let claims_unchanged = known.verdict.is_sound() && identity.seems_unchanged_since(&known.identity);
         Ok(Earlier::Due { last_sound: known.blake3.filter(|_| claims_unchanged) })
+    }
+
+    /// The state in which a file was last looked at.
+    pub fn identity(&self, path: &Path) -> Result<Option<FileIdentity>, RunError> {
+        let known = self.catalog.previous(path).map_err(|error| unusable(&error))?;
+        Ok(known.map(|known| known.identity))
     }
 
     /// Notes that a file is sound, and that it has to be looked at again all the same: `why`.
@@ -96,9 +106,10 @@ impl<'a> Ledger<'a> {
 }
 
 fn identity_of(path: &Path) -> Option<FileIdentity> {
-    open::open_read(path).ok().map(|(_, identity)| identity)
+    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some(FileIdentity::from(&metadata))
 }
 
-fn unusable(error: &CatalogError) -> RunError {
+pub(super) fn unusable(error: &CatalogError) -> RunError {
     RunError::catalog(error.to_string())
 }

@@ -29,6 +29,7 @@ struct Row {
     length: u16,
     role: Role,
     external: bool,
+    fresh: bool,
 }
 
 /// One of them.
@@ -42,6 +43,8 @@ pub struct Loose {
     pub size: u64,
     /// In an external library, outside the media location.
     pub external: bool,
+    /// As an earlier run had left it: it needs no look.
+    pub fresh: bool,
 }
 
 impl LooseFiles {
@@ -71,8 +74,15 @@ impl LooseFiles {
         }
         self.text.extend_from_slice(name.as_bytes());
         let length = u16::try_from(self.text.len() - at).ok()?;
-        self.rows.push(Row { at: at as u64, size, folder: number, length, role, external });
+        self.rows.push(Row { at: at as u64, size, folder: number, length, role, external, fresh: false });
         Some(idx)
+    }
+
+    /// Notes that a file needs no look.
+    pub fn mark_fresh(&mut self, LooseIdx(idx): LooseIdx) {
+        if let Some(row) = self.rows.get_mut(idx as usize) {
+            row.fresh = true;
+        }
     }
 
     /// How many there are.
@@ -101,7 +111,7 @@ impl LooseFiles {
         let at = usize::try_from(row.at).ok()?;
         let rest = self.text.get(at..at.checked_add(usize::from(row.length))?)?;
         let path = self.folders.get(row.folder as usize)?.join(OsStr::from_bytes(rest));
-        Some(Loose { path, role: row.role, size: row.size, external: row.external })
+        Some(Loose { path, role: row.role, size: row.size, external: row.external, fresh: row.fresh })
     }
 }
 

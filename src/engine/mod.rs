@@ -10,6 +10,7 @@ pub mod config;
 pub mod content;
 mod crew;
 pub mod end;
+pub mod fresh;
 mod gallery;
 pub mod inventory;
 pub mod judge;

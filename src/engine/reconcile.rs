@@ -6,11 +6,14 @@
 //! or offline asset lowers what is wrong with its generated files to info, and an original that the records
 //! themselves call offline is missing with severity info.
 
+mod settled;
+
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
+use super::fresh::Kept;
 use super::inventory::{Holdings, Presence, gets_pictures, has_row};
 use super::loose::{Loose, LooseIdx};
 use super::scan::{errno_evidence, unreadable_advice};
@@ -42,6 +45,8 @@ pub struct UnitFile {
     pub counted: bool,
     /// Whether `--only` takes its role; the original of a unit is there in any case.
     pub selected: bool,
+    /// What is known of it, if it is as an earlier run had left it and needs no look; `None` = it has to be asked about.
+    pub fresh: Option<Kept>,
 }
 
 /// A person, and the face that stands for it.
@@ -149,12 +154,10 @@ impl<'a> Reconciler<'a> {
                 unit.files.push(file);
             }
         }
-        self.add_portraits(&view, &mut unit);
-        let roles = [Role::Preview, Role::Thumbnail, Role::Fullsize, Role::Video];
-        for (role, edited) in roles.iter().flat_map(|role| [(*role, false), (*role, true)]) {
-            if has_row(index, asset, role, edited) {
-                continue;
-            }
+        let portraits = index.portraits_of(asset).filter_map(|(_, file)| file);
+        unit.files.extend(portraits.map(|file| self.recorded(file)));
+        unit.unpictured.extend(self.unpictured(&view));
+        for (role, edited) in self.without_rows(&view) {
             if let Some(loose) =
                 self.holdings.unregistered(asset, role, edited).and_then(|idx| self.holdings.loose().get(idx))
             {
@@ -166,16 +169,27 @@ impl<'a> Reconciler<'a> {
         unit
     }
 
-    fn add_portraits(&self, view: &AssetView<'_>, unit: &mut AssetUnit) {
+    /// The kinds of generated files that an asset has no row for.
+    fn without_rows(&self, view: &AssetView<'_>) -> impl Iterator<Item = (Role, bool)> + use<'_> {
+        const ROLES: [Role; 4] = [Role::Preview, Role::Thumbnail, Role::Fullsize, Role::Video];
+        let (index, asset) = (&self.holdings.records.index, view.idx);
+        let kinds = ROLES.into_iter().flat_map(|role| [(role, false), (role, true)]);
+        kinds.filter(move |&(role, edited)| !has_row(index, asset, role, edited))
+    }
+
+    /// Whether a file of an asset is there without a row, or Immich needs one and has neither.
+    fn lacks_any(&self, view: &AssetView<'_>) -> bool {
+        self.without_rows(view).any(|(role, edited)| {
+            self.holdings.unregistered(view.idx, role, edited).is_some() || self.needs(view, role, edited)
+        })
+    }
+
+    /// Persons whose faces are in an asset and for whom Immich has recorded no thumbnail, though it should.
+    fn unpictured(&self, view: &AssetView<'_>) -> impl Iterator<Item = AssetId> + '_ {
         let index = &self.holdings.records.index;
         let live = !view.trashed && !view.offline && self.holdings.claims_presence();
-        for (person, file) in index.portraits_of(view.idx) {
-            match (index.person(person), file) {
-                (_, Some(file)) => unit.files.push(self.recorded(file)),
-                (Some(person), None) if live => unit.unpictured.push(person.id),
-                _ => {}
-            }
-        }
+        let portraits = index.portraits_of(view.idx).filter(move |(_, file)| live && file.is_none());
+        portraits.filter_map(|(person, _)| Some(index.person(person)?.id))
     }
 
     /// Whether Immich needs a generated file of this kind, so that having no row for it is a fault. Assets in
@@ -231,6 +245,7 @@ impl<'a> Reconciler<'a> {
             presence: self.holdings.presence(file),
             counted: self.holdings.counted(file),
             selected: self.choice.only.contains(view.role),
+            fresh: self.holdings.fresh(file),
         }
     }
 
@@ -250,6 +265,7 @@ impl<'a> Reconciler<'a> {
             presence: Presence::Present,
             counted: true,
             selected: self.choice.only.contains(loose.role),
+            fresh: None,
         }
     }
 

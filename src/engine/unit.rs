@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog::Knowledge;
 use crate::immich::records::{AssetIdx, AssetKind, AssetView, Records};
 use crate::model::{
-    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, MediaFormat, Role, Severity,
+    CheckedCount, Code, Depth, Event, EventSink, Finding, ItemReport, MediaFormat, PixelSize, Role, Severity,
     SkipReason, Verdict, What,
 };
 use crate::repair::plan::{self, AssetPlan, AssetState, GeneratedState, OriginalState, Row, Source, Way};
@@ -29,6 +29,7 @@ use super::reconcile::{AssetUnit, FACELESS_ADVICE, Reconciler, Single, UnitFile,
 use super::views;
 use super::whereabouts::Whereabouts;
 use tell::advise;
+pub use tell::verified_before;
 
 /// What the work on every unit needs.
 pub struct Desk<'a> {
@@ -37,7 +38,7 @@ pub struct Desk<'a> {
     /// Findings that need no bytes.
     pub reconciler: &'a Reconciler<'a>,
     /// What earlier runs know; `None` with `--quick`.
-    pub ledger: Option<Ledger<'a>>,
+    pub ledger: Option<&'a Ledger<'a>>,
     /// Where the bytes of lost originals are.
     pub whereabouts: &'a Whereabouts<'a>,
     /// How thoroughly.
@@ -112,7 +113,12 @@ enum Outcome {
     /// Looked at now.
     Looked(Box<Look>),
     /// Sound in an earlier run, unchanged since.
-    Trusted(Box<Knowledge>),
+    Trusted {
+        /// Its size in pixels, where it has one.
+        size: Option<PixelSize>,
+        /// Everything else, if the catalog was asked about this file alone.
+        known: Option<Box<Knowledge>>,
+    },
     /// Not there any more.
     Gone,
 }
@@ -150,7 +156,7 @@ impl Desk<'_> {
 
     /// Has the worker look at the small generated files of several things together, before it is their turn.
     pub fn look_ahead(&self, examiner: &mut Examiner<'_>, works: &[Work]) -> Result<(), Halt> {
-        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let Some(ledger) = self.ledger else { return Ok(()) };
         let mut due = Vec::new();
         for expected in works.iter().flat_map(|work| self.generated_expectations(work)) {
             if let Earlier::Due { .. } = ledger.ask(&expected)? {
@@ -170,13 +176,14 @@ impl Desk<'_> {
                 let files = unit.files.iter();
                 files
                     .filter(|file| file.selected && file.is_present() && file.role.is_generated())
+                    .filter(|file| file.fresh.is_none())
                     .map(|file| self.expectation(&unit, file, &gallery))
                     .collect()
             }
-            Work::Single(single) if single.file.is_present() => {
+            Work::Single(single) if single.file.is_present() && single.file.fresh.is_none() => {
                 single.file.path.iter().map(|path| self.lone(path, &single.file)).collect()
             }
-            Work::Loose(loose) if loose.role.is_generated() => {
+            Work::Loose(loose) if loose.role.is_generated() && !loose.fresh => {
                 vec![Expectation::unrecorded(&loose.path, loose.role, self.depth)]
             }
             Work::Single(_) | Work::Loose(_) => Vec::new(),
@@ -284,7 +291,7 @@ impl Desk<'_> {
         state: &mut AssetState,
     ) -> Result<(), Halt> {
         let contents = gallery.contents();
-        if let (Some(ledger), false) = (&self.ledger, contents.is_empty()) {
+        if let (Some(ledger), false) = (self.ledger, contents.is_empty()) {
             const WHY: &str = "sound by itself; what it shows does not fit the other files or the records";
             for (expected, look) in gallery.looks().chain(gallery.original_look(original)) {
                 ledger.distrust(expected, look, WHY)?;
@@ -297,6 +304,9 @@ impl Desk<'_> {
                 && let Some(file) = file
             {
                 file.wrong.get_or_insert(wrong);
+                if let (None, Some(ledger)) = (file.seen, self.ledger) {
+                    file.seen = ledger.identity(&file.path)?;
+                }
             } else if number.is_none() && finding.severity > Severity::Info {
                 // Whatever is made of it would not be what the records mean.
                 state.original =
@@ -350,12 +360,13 @@ impl Desk<'_> {
             Presence::Present => {
                 let expected = self.expectation(unit, file, gallery);
                 let before = turn.held.len();
-                match self.look(turn, &expected, file.counted)? {
+                match self.look_due(turn, &expected, file)? {
                     Outcome::Gone => state.wrong = Some(What::Missing),
-                    Outcome::Trusted(known) => {
-                        state.seen = Some(known.identity);
-                        self.doubt_without_row(&mut state, true, known.format);
-                        gallery.hang_trusted(number, file.edited, expected, known.size);
+                    Outcome::Trusted { size, known } => {
+                        state.seen = known.as_ref().map(|known| known.identity);
+                        let format = known.map_or(MediaFormat::Unknown, |known| known.format);
+                        self.doubt_without_row(&mut state, true, format);
+                        gallery.hang_trusted(number, file.edited, expected, size);
                         self.sound(unit, file);
                     }
                     Outcome::Looked(look) => {
@@ -449,12 +460,12 @@ impl Desk<'_> {
             let told = turn.examiner.look(&expected, None)?;
             self.tell(turn, &expected, told, counted, file.selected)?
         } else {
-            self.look_selected(turn, &expected, counted, file.selected)?
+            self.look_due(turn, &expected, file)?
         };
         Ok(match outcome {
             Outcome::Gone => OriginalState::Missing,
-            Outcome::Trusted(known) => {
-                gallery.original_trusted(&expected, known.size);
+            Outcome::Trusted { size, .. } => {
+                gallery.original_trusted(&expected, size);
                 OriginalState::Sound
             }
             Outcome::Looked(told) => {
@@ -481,9 +492,9 @@ impl Desk<'_> {
         let mut wrong = (file.presence == Presence::Missing).then_some(What::Missing);
         if let (true, Some(path)) = (file.is_present(), &file.path) {
             turn.obstacle = (file.role == Role::Person).then_some(FACELESS_ADVICE);
-            wrong = match self.look(turn, &self.lone(path, file), file.counted)? {
+            wrong = match self.look_due(turn, &self.lone(path, file), file)? {
                 Outcome::Looked(look) => wrong_with(&look),
-                Outcome::Trusted(_) => None,
+                Outcome::Trusted { .. } => None,
                 Outcome::Gone => Some(What::Missing),
             };
         }
@@ -506,12 +517,14 @@ impl Desk<'_> {
             "its path tells no role; only its presence was noted".clone_into(&mut item.reason);
             item.codes.extend(untracked.iter().map(|finding| finding.code));
             self.checked(turn, item);
+        } else if loose.fresh {
+            self.verified_before(turn, true);
         } else {
             let mut expected = Expectation::unrecorded(&loose.path, loose.role, self.depth);
             // Nobody is shown a generated file that no record names.
             expected.lowered = untracked.is_some();
             turn.obstacle = untracked.is_some().then_some("no record names it, so nobody is shown it");
-            let looked = self.look(turn, &expected, true);
+            let looked = self.look(turn, &expected, true, true);
             self.release(turn);
             looked?;
         }

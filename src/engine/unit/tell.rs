@@ -2,50 +2,60 @@
 
 use super::{Desk, Outcome, Turn};
 use crate::engine::crew::Halt;
+use crate::engine::fresh::Kept;
 use crate::engine::judge::Expectation;
 use crate::engine::ledger::Earlier;
 use crate::engine::look::{self, Look};
-use crate::model::{Code, Event, Evidence, Finding, ItemReport, Role, Severity, SkipReason, Stage, What};
+use crate::engine::reconcile::UnitFile;
+use crate::model::{
+    Code, Event, EventSink, Evidence, Finding, ItemReport, Role, Severity, SkipReason, Stage, What,
+};
 
 impl Desk<'_> {
-    pub(super) fn look(
+    /// Looks at a file of a unit, or one that stands alone, unless the walk has shown that it need not.
+    pub(super) fn look_due(
         &self,
         turn: &mut Turn<'_, '_>,
         expected: &Expectation,
-        counted: bool,
+        file: &UnitFile,
     ) -> Result<Outcome, Halt> {
-        self.look_selected(turn, expected, counted, true)
+        let counted = file.counted && file.selected;
+        if let Some(Kept { size }) = file.fresh {
+            self.verified_before(turn, counted);
+            return Ok(Outcome::Trusted { size, known: None });
+        }
+        self.look(turn, expected, counted, file.selected)
     }
 
     /// Looks at a file unless an earlier run makes that unnecessary, tells, and notes it.
-    pub(super) fn look_selected(
+    pub(super) fn look(
         &self,
         turn: &mut Turn<'_, '_>,
         expected: &Expectation,
         counted: bool,
         selected: bool,
     ) -> Result<Outcome, Halt> {
-        let Some(ledger) = &self.ledger else {
+        let Some(ledger) = self.ledger else {
             return self.tell(turn, expected, look::look_quickly(expected), counted, selected);
         };
         let mut expected = expected.clone();
         match ledger.ask(&expected)? {
             Earlier::Trusted(known) => {
-                if counted {
-                    turn.told += 1;
-                    self.sink.send(Event::Progress {
-                        stage: Stage::Verify,
-                        items: 1,
-                        bytes: known.identity.size,
-                    });
-                    self.sink.send(Event::Skipped { reason: SkipReason::VerifiedBefore, count: 1 });
-                }
-                return Ok(Outcome::Trusted(Box::new(known)));
+                self.verified_before(turn, counted);
+                return Ok(Outcome::Trusted { size: known.size, known: Some(Box::new(known)) });
             }
             Earlier::Due { last_sound } => expected.last_sound = last_sound,
         }
         let look = turn.examiner.look(&expected, None)?;
         self.tell(turn, &expected, look, counted, selected)
+    }
+
+    /// Accounts for a file that needs no look.
+    pub(super) fn verified_before(&self, turn: &mut Turn<'_, '_>, counted: bool) {
+        if counted {
+            turn.told += 1;
+            verified_before(self.sink, 1);
+        }
     }
 
     /// Tells what a look told: item, findings, catalog.
@@ -75,7 +85,7 @@ impl Desk<'_> {
         if gone {
             return Ok(Outcome::Gone);
         }
-        if let Some(ledger) = &self.ledger {
+        if let Some(ledger) = self.ledger {
             ledger.note(expected, &look)?;
         }
         Ok(Outcome::Looked(Box::new(look)))
@@ -128,6 +138,12 @@ impl Desk<'_> {
             self.finding(finding);
         }
     }
+}
+
+/// Tells of files that need no look. Their bytes are no part of what is to be read.
+pub fn verified_before(sink: &dyn EventSink, count: u64) {
+    sink.send(Event::Progress { stage: Stage::Verify, items: count, bytes: 0 });
+    sink.send(Event::Skipped { reason: SkipReason::VerifiedBefore, count });
 }
 
 /// Another advice for a picture that would have to be made again.
