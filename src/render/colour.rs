@@ -84,7 +84,7 @@ impl Colour {
             Some(_) => (Source::Srgb, None),
         };
         let alpha = raster.model().has_alpha();
-        let samples = self.apply(&raster, source, from.as_ref(), space)?;
+        let samples = self.apply(raster, source, from.as_ref(), space)?;
         Ok(Picture { size, alpha, samples })
     }
 
@@ -101,7 +101,7 @@ impl Colour {
             _ => self.apply_inks(raster, profile::default_cmyk())?,
         };
         let srgb = Raster::new(size, ColorModel::Rgb, Samples::U8(samples))?;
-        let samples = self.apply(&srgb, Source::Srgb, None, space)?;
+        let samples = self.apply(srgb, Source::Srgb, None, space)?;
         Ok(Picture { size, alpha: false, samples })
     }
 
@@ -113,12 +113,12 @@ impl Colour {
         if from.lut_a_to_b_colorimetric.is_some() {
             from.lut_a_to_b_perceptual = from.lut_a_to_b_colorimetric.take();
         }
-        self.apply(raster, Source::Cmyk(blake3::hash(icc)), Some(&from), Colorspace::Srgb)
+        self.apply(raster.clone(), Source::Cmyk(blake3::hash(icc)), Some(&from), Colorspace::Srgb)
     }
 
     fn apply(
         &mut self,
-        raster: &Raster,
+        raster: Raster,
         source: Source,
         from: Option<&ColorProfile>,
         space: Colorspace,
@@ -127,19 +127,19 @@ impl Colour {
         let key = Key { source, alpha: raster.model().has_alpha(), wide, space };
         let change = self.change(key, from)?;
         let count = picture_len(raster.size(), raster.model().has_alpha());
-        Ok(match (raster.samples(), change) {
+        Ok(match (raster.into_samples(), change) {
             (Samples::U8(samples), Change::Narrow(transform)) => {
                 let mut converted = vec![0; count];
-                transform.transform(samples, &mut converted).map_err(failed)?;
+                transform.transform(&samples, &mut converted).map_err(failed)?;
                 converted
             }
             (Samples::U16(samples), Change::Wide(transform)) => {
                 let mut converted = vec![0; count];
-                transform.transform(samples, &mut converted).map_err(failed)?;
+                transform.transform(&samples, &mut converted).map_err(failed)?;
                 narrow(&converted)
             }
-            (Samples::U8(samples), _) => samples.clone(),
-            (Samples::U16(samples), _) => narrow(samples),
+            (Samples::U8(samples), _) => samples,
+            (Samples::U16(samples), _) => narrow(&samples),
         })
     }
 
