@@ -101,7 +101,7 @@ fn examine(
     if let Some(frame) = &outline.frame {
         within_limits(frame.size, needs(&outline, target), limits)?;
     }
-    let verdict = check(bytes, &outline);
+    let verdict = check(bytes, &outline).and_then(|()| check_sectors(bytes, &outline));
     let wanted = target != Target::None
         && verdict.as_ref().map_or_else(|flaw| flaw.error.damage().is_some(), |()| true);
     if wanted {
@@ -169,6 +169,16 @@ fn check(bytes: &[u8], outline: &Outline) -> Result<(), Flaw> {
         }
         _ => Ok(()),
     }
+}
+
+/// Data that the walk can follow although the disk has lost parts of it.
+fn check_sectors(bytes: &[u8], outline: &Outline) -> Result<(), Flaw> {
+    let lost = outline.scans.iter().find_map(|scan| jpeg_walk::lost_sector(bytes, scan.data.clone()));
+    lost.map_or(Ok(()), |at| {
+        let error =
+            DecodeError::malformed("zeros that fill whole sectors, as a disk gives them back", at as u64);
+        Err(Flaw { error, sound_until: None })
+    })
 }
 
 /// Four channels sampled in a way that no encoder is known to write (all alike, or Y and K alike and Cb and Cr alike):

@@ -14,6 +14,7 @@ mod lossless;
 mod progressive;
 mod samples;
 mod seam;
+mod sector;
 mod sequential;
 mod shift;
 mod standard;
@@ -26,6 +27,7 @@ mod walker;
 use super::jpeg::{self, Outline};
 use crate::model::DecodeError;
 use bits::Bits;
+pub use sector::lost_sector;
 use walker::Walker;
 
 /// What the walk says.
