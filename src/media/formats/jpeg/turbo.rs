@@ -53,16 +53,6 @@ pub struct Complaint {
     pub text: String,
 }
 
-/// Bytes of zero as the system gives them, not written once more; `None` where there is no memory.
-fn zeroed(size: usize) -> Option<Vec<u8>> {
-    let layout = std::alloc::Layout::array::<u8>(size).ok().filter(|layout| layout.size() > 0)?;
-    // SAFETY: the layout is not empty; the memory is zeroed, `size` bytes long and of the global allocator, as `Vec` wants it.
-    unsafe {
-        let start = std::ptr::NonNull::new(std::alloc::alloc_zeroed(layout))?;
-        Some(Vec::from_raw_parts(start.as_ptr(), size, size))
-    }
-}
-
 /// Facts of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -147,7 +137,8 @@ impl<'a> Decompressor<'a> {
         let refuse = || Complaint { fatal: true, text: "Insufficient memory".into() };
         let size = pitch.checked_mul(rows).ok_or_else(refuse)?;
         let row = i32::try_from(pitch).map_err(|_| refuse())?;
-        let mut buffer = zeroed(size).ok_or_else(refuse)?;
+        // Zeroed by the system, not written once more; the size is within the limits.
+        let mut buffer = vec![0; size];
         // SAFETY: the input is a live slice; the output holds `rows * pitch` samples, which is what the library writes for this
         // scale and layout with `pitch` samples per row.
         let status = unsafe {
