@@ -78,8 +78,9 @@ fn rendering(pixels: &Pixels, settings: &ImageSettings, cancel: &Cancel) -> Resu
     let mut time = |name: &str, pixels: &Pixels, roles: &[Role]| {
         // A job without pictures makes the thumbhash, which costs next to nothing beside the reduction to preview size.
         let job = RenderJob::new(settings, roles, roles.is_empty());
-        let (seconds, turns) = clock::median(cancel, || renderer.render(pixels.clone(), &job).map(drop))
-            .map_err(|error| failed(&error))?;
+        let (seconds, turns) =
+            clock::median_with(cancel, || pixels.clone(), |pixels| renderer.render(pixels, &job).map(drop))
+                .map_err(|error| failed(&error))?;
         Ok::<Measure, RunError>(
             Measure::new(name, seconds * 1000.0, "ms").with("from", size(pixels)).with("turns", turns),
         )
