@@ -86,4 +86,8 @@ fn what_cannot_be_measured_is_told() {
     let gone = bench(&["--against", "nothing.ndjson"], folder.path());
     let told = String::from_utf8(gone.stderr).unwrap();
     assert!(gone.status.code() == Some(8) && told.contains("--against nothing.ndjson"), "{told}");
+    let nowhere = bench(&["--media", "nowhere"], folder.path());
+    let told = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(nowhere.status.code() == Some(8) && told.contains("media location nowhere"), "{told}");
+    assert!(!told.contains("measured"), "it is told before anything is measured: {told}");
 }

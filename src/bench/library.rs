@@ -69,12 +69,17 @@ impl Library {
     }
 }
 
-/// Walks the library for at most half a minute.
-pub fn survey(media: &Path, cancel: &Cancel) -> Result<Library, RunError> {
-    let begin = Instant::now();
+/// Whether there is a folder to walk, before anybody waits for figures.
+pub fn readable(media: &Path) -> Result<(), RunError> {
     std::fs::read_dir(media).map_err(|error| {
         RunError::io(format!("cannot read the media location {}: {error}", display_path(media)))
     })?;
+    Ok(())
+}
+
+/// Walks the library for at most half a minute.
+pub fn survey(media: &Path, cancel: &Cancel) -> Library {
+    let begin = Instant::now();
     let is_immichs = [Folder::Upload, Folder::Library, Folder::Thumbs]
         .iter()
         .any(|folder| media.join(folder.as_str()).is_dir());
@@ -97,7 +102,7 @@ pub fn survey(media: &Path, cancel: &Cancel) -> Result<Library, RunError> {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         keep(group, entry.into_path(), chance >> 33);
     }
-    Ok(Library { groups, partly, seconds: begin.elapsed().as_secs_f64() })
+    Library { groups, partly, seconds: begin.elapsed().as_secs_f64() }
 }
 
 /// Reservoir sampling.
@@ -168,7 +173,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap_or(media.path()))?;
             std::fs::write(path, vec![b'x'; bytes])?;
         }
-        let library = survey(media.path(), &Cancel::new()).map_err(std::io::Error::other)?;
+        let library = survey(media.path(), &Cancel::new());
         let seen: Vec<_> = library
             .groups
             .iter()

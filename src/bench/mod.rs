@@ -34,13 +34,16 @@ pub fn bench(
     cancel: &Cancel,
     tell: &mut dyn FnMut(&Measure),
 ) -> Result<Vec<Measure>, RunError> {
+    if let Some(media) = &config.media {
+        library::readable(media)?;
+    }
     let station = Station::new(config.resources)?;
     let mut sheet = Sheet { measures: Vec::new(), tell };
     sheet.add(machine::facts());
     sheet.add(stages::measure(cancel)?);
     sheet.add(pictures::drawn(&station, cancel)?);
     let Some(media) = &config.media else { return Ok(sheet.measures) };
-    let library = library::survey(media, cancel)?;
+    let library = library::survey(media, cancel);
     sheet.add(library.measures());
     let storage = storage::measure(&library, cancel);
     sheet.add(storage.measures());
