@@ -9,7 +9,7 @@ const SLACK: usize = 2;
 
 /// Where zeros begin that fill whole sectors of the file, and nothing more than these, in the middle of `scan`.
 ///
-/// Encoders write long runs of zeros for flat areas (2 of 167 camera files have one); that one begins and ends where
+/// Encoders write long runs of zeros for flat areas (some drawings have one); that one begins and ends where
 /// sectors do happens by chance once in 30 000.
 pub fn lost_sector(bytes: &[u8], scan: Range<usize>) -> Option<usize> {
     let data = bytes.get(..scan.end)?;
