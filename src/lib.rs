@@ -12,4 +12,5 @@ pub mod model;
 pub mod render;
 pub mod repair;
 pub mod report;
+pub mod web;
 pub mod worker;

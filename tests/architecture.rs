@@ -11,13 +11,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("render", &["media"]),
     ("worker", &["media", "render"]),
-    ("immich", &[]),
+    ("web", &[]),
+    ("immich", &["web"]),
     ("catalog", &[]),
     ("repair", &["render"]),
     ("report", &[]),
     ("engine", &["immich", "worker", "repair", "catalog", "report", "render", "media"]),
     ("bench", &["engine", "immich", "worker", "render", "media"]),
-    ("cli", &["bench", "engine", "report", "catalog", "immich"]),
+    ("cli", &["bench", "engine", "report", "catalog", "immich", "web"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

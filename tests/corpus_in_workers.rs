@@ -55,6 +55,7 @@ fn job(id: u64, path: &Path) -> Job {
         render: Some(RenderJob::new(&settings, &[Role::Preview, Role::Thumbnail], true)),
         render_damaged: false,
         direct: false,
+        rate: None,
         limits: Limits { max_seconds: 120, ..Limits::default() },
     }
 }

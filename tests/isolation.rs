@@ -49,6 +49,7 @@ fn job(id: u64) -> Job {
         render: None,
         render_damaged: false,
         direct: false,
+        rate: None,
         limits: Limits { max_seconds: 60, ..Limits::default() },
     }
 }

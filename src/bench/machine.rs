@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::engine::Machine;
+use crate::engine::machine::{load, temperature};
 use crate::model::Measure;
 
 /// Facts that figures depend on.
@@ -20,7 +21,7 @@ pub fn facts() -> Vec<Measure> {
             .with("available", machine.available >> 20)
             .with("page_size", rustix::param::page_size()),
     ];
-    facts.extend(load().map(|load| Measure::new("machine.load", load, "")));
+    facts.extend(load(Path::new("/proc")).map(|load| Measure::new("machine.load", load, "")));
     facts.extend(
         temperature(Path::new("/sys")).map(|degrees| Measure::new("machine.temperature", degrees, "°C")),
     );
@@ -52,20 +53,6 @@ fn features() -> Vec<Value> {
     #[cfg(target_arch = "aarch64")]
     note!(is_aarch64_feature_detected: "neon" "dotprod" "sha2");
     found
-}
-
-/// Processes that want to run, over the last minute.
-fn load() -> Option<f64> {
-    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
-}
-
-/// The hottest zone, degrees Celsius.
-fn temperature(sys: &Path) -> Option<f64> {
-    let zones = fs::read_dir(sys.join("class/thermal")).ok()?;
-    let read =
-        |path: std::path::PathBuf| fs::read_to_string(path.join("temp")).ok()?.trim().parse::<f64>().ok();
-    let degrees = zones.flatten().filter_map(|zone| read(zone.path())).map(|milli| milli / 1000.0);
-    degrees.fold(None, |most, next| Some(most.map_or(next, |most: f64| most.max(next))))
 }
 
 /// What a Raspberry Pi's firmware says: bits 0 to 3 for now, 16 to 19 for some time since it was started.

@@ -98,6 +98,7 @@ fn job(extension: &str, depth: Depth, render: Option<RenderJob>) -> Job {
         render,
         render_damaged: false,
         direct: false,
+        rate: None,
         limits: Limits::default(),
     }
 }

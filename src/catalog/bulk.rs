@@ -1,4 +1,4 @@
-//! Reads everything that may be trusted out of the database in one go.
+//! Reads everything that was sound out of the database in one go.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,9 @@ use super::writer::Db;
 use crate::model::{DecoderId, Depth, FileIdentity, MediaFormat, PixelSize, Verdict};
 
 impl Db {
-    /// Everything that fulfils the wish; less when `stop` is set meanwhile.
+    /// All sound files, told apart by whether they fulfil the wish; less when `stop` is set meanwhile.
     pub(super) fn trusted(&mut self, wish: &Wish, stop: &AtomicBool) -> Result<Trusted, CatalogError> {
         let mut trusted = Trusted::default();
-        if wish.max_age == 0 {
-            return Ok(trusted);
-        }
         let Self { runtime, connection, path, .. } = self;
         let locked = runtime.block_on(connection.lock_handle());
         let mut handle = locked.map_err(|error| CatalogError::from_sql(path, &error))?;
@@ -76,7 +73,7 @@ fn decoders(handle: &mut LockedSqliteHandle<'_>, wish: &Wish) -> Result<Vec<i64>
     Ok(numbers)
 }
 
-/// What [`super::Knowledge::holds`] demands, but for the state of the file itself.
+/// All sound files, and of each whether it has what [`super::Knowledge::holds`] demands, but for the state of the file itself.
 fn select(wish: &Wish, decoders: &[i64]) -> String {
     let words = |words: Vec<&str>| format!("'{}'", words.join("','"));
     let sound = Verdict::ALL.into_iter().filter(|verdict| verdict.is_sound());
@@ -87,9 +84,10 @@ fn select(wish: &Wish, decoders: &[i64]) -> String {
     let newest = wish.now;
     let oldest = newest.saturating_sub_unsigned(wish.max_age).saturating_add(1);
     format!(
-        "SELECT folder, name, inode, size, mtime_ns, ctime_ns, width, height, sha1, format FROM file \
-         WHERE verdict IN ({sound}) AND depth IN ({deep}) AND verified_at BETWEEN {oldest} AND {newest} \
-         AND damage IS NULL AND (decoder IS NULL OR decoder IN ({decoders}))"
+        "SELECT folder, name, inode, size, mtime_ns, ctime_ns, width, height, sha1, format, verified_at, \
+         depth IN ({deep}) AND verified_at BETWEEN {oldest} AND {newest} \
+         AND (decoder IS NULL OR decoder IN ({decoders})) \
+         FROM file WHERE verdict IN ({sound}) AND damage IS NULL"
     )
 }
 
@@ -103,6 +101,10 @@ fn add(row: &Row<'_>, folders: &HashMap<i64, u64>, trusted: &mut Trusted) -> Opt
         mtime_ns: row.number(4)?,
         ctime_ns: row.number(5)?,
     };
+    if row.number(11)? == 0 {
+        trusted.add_aged(*folder, name, &identity, row.number(10)?);
+        return Some(());
+    }
     let side = |column| row.number(column).and_then(|side| u32::try_from(side).ok());
     let size = side(6).zip(side(7)).map(|(width, height)| PixelSize { width, height });
     let sha1 = row.bytes(8).and_then(|sha1| sha1.try_into().ok());

@@ -37,7 +37,7 @@ pub use error::CatalogError;
 pub use knowledge::{Folder, Knowledge, Wish};
 pub use runs::{LineKind, RETAINED_RUNS, RunEnd, RunLine, RunRecord, RunStart};
 pub use state::{Overview, Pruned};
-pub use trusted::{Remembered, Trusted};
+pub use trusted::{Known, Remembered, Trusted};
 
 use lock::RunLock;
 use recent::{Answer, Recent};
@@ -149,7 +149,7 @@ impl Catalog {
         Ok(self.previous(path)?.filter(|known| known.holds(identity, wish)))
     }
 
-    /// Begins to read everything that fulfils the wish, for a run that will ask about most of its files. Dropping what
+    /// Begins to read everything that was sound, for a run that will ask about most of its files. Dropping what
     /// is returned ends that.
     pub fn read_trusted(&self, wish: &Wish) -> Result<Reading<'_>, CatalogError> {
         let stop = Arc::new(AtomicBool::new(false));

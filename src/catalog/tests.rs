@@ -162,7 +162,7 @@ fn what_is_read_at_once_is_what_holds_file_by_file() {
             assert_eq!(found.had(&[1; 20]), known.sha1.is_some());
             assert!(!found.had(&[2; 20]) && !found.had(&[0; 20]));
         }
-        held.push(trusted.len());
+        held.push(trusted.held());
     }
     let some = |number: usize| held[number] > 0;
     assert!(
@@ -184,7 +184,7 @@ fn what_has_changed_is_not_found() {
     catalog.record(&odd_path(), knowledge(1)).unwrap();
     catalog.record(&odd_path().with_file_name("wide.jpg"), wide.clone()).unwrap();
     let trusted = catalog.read_trusted(&wish()).unwrap().wait().unwrap();
-    assert_eq!(trusted.len(), 1001, "all but the wide one");
+    assert_eq!(trusted.held(), 1001, "all but the wide one");
     let (at, name) = (odd_path(), odd_path());
     let (at, name) = (at.parent().unwrap(), name.file_name().unwrap());
     let identity = knowledge(1).identity;

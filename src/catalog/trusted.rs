@@ -1,4 +1,5 @@
-//! Everything that a run may trust, read at once and held in sixteen bytes a file, for walks past millions of them.
+//! What earlier runs found sound, read at once and held in sixteen bytes a file, for walks past millions of them: what may
+//! be trusted, and how long ago the rest was looked at.
 //!
 //! A file is found by a hash over its folder, its name and its state: a file that has changed in any of these is not
 //! found. The hash is keyed anew for every run and 64 bits long: among four million files a changed one passes for an
@@ -13,6 +14,18 @@ use crate::model::{FileIdentity, PixelSize};
 
 /// Files that share a stretch of the table, about.
 const STRETCH: usize = 16;
+
+/// What is known of a file that is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It need not be looked at.
+    Holds(Remembered),
+    /// It was sound, which is too long ago, or was not looked at thoroughly enough or by the present decoder.
+    Aged {
+        /// When that was, in days since 1970.
+        day: u16,
+    },
+}
 
 /// What may be trusted of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,16 +51,23 @@ fn tag(sha1: &[u8; 20]) -> u32 {
 #[derive(Clone, Copy, Debug)]
 struct Row {
     key: u64,
+    /// Of an aged file the day.
     checksum: u32,
-    /// Both 0: none.
+    /// Both 0: none. 0 and [`AGED`]: an aged file.
     width: u16,
     height: u16,
 }
 
-/// The files that need not be looked at again while they are unchanged.
+/// Stands for a height that no picture without a width has.
+const AGED: u16 = 1;
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+
+/// The files that were sound when they were last looked at.
 #[derive(Debug, Default)]
 pub struct Trusted {
     hasher: RandomState,
+    /// How many of them need not be looked at.
+    held: usize,
     /// By key.
     rows: Vec<Row>,
     /// The first row of each stretch of keys, and the end.
@@ -59,24 +79,35 @@ pub struct Trusted {
 impl Trusted {
     /// What may be trusted of a file in this state.
     pub fn find(&self, folder: &Path, name: &OsStr, identity: &FileIdentity) -> Option<Remembered> {
+        match self.ask(folder, name, identity)? {
+            Known::Holds(remembered) => Some(remembered),
+            Known::Aged { .. } => None,
+        }
+    }
+
+    /// What is known of a file in this state.
+    pub fn ask(&self, folder: &Path, name: &OsStr, identity: &FileIdentity) -> Option<Known> {
         let folder = self.folder(bytes(folder.as_os_str()));
         let key = self.key(folder, bytes(name), identity);
         let stretch = usize::try_from(key.checked_shr(self.shift)?).ok()?;
         let [start, end] = self.starts.get(stretch..)?.first_chunk()?;
         let rows = self.rows.get(*start as usize..*end as usize)?;
         let row = rows.get(rows.binary_search_by_key(&key, |row| row.key).ok()?)?;
+        if (row.width, row.height) == (0, AGED) {
+            return Some(Known::Aged { day: u16::try_from(row.checksum).unwrap_or(u16::MAX) });
+        }
         let (width, height) = (u32::from(row.width), u32::from(row.height));
         let size = (row.width != 0).then_some(PixelSize { width, height });
-        Some(Remembered { size, checksum: row.checksum })
+        Some(Known::Holds(Remembered { size, checksum: row.checksum }))
     }
 
-    /// How many files there are.
-    pub fn len(&self) -> usize {
-        self.rows.len()
+    /// How many files need not be looked at.
+    pub const fn held(&self) -> usize {
+        self.held
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    /// Whether nothing is known.
+    pub const fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
@@ -109,6 +140,14 @@ impl Trusted {
         };
         let key = self.key(folder, name, identity);
         self.rows.push(Row { key, checksum: sha1.map_or(0, tag), width, height });
+        self.held += 1;
+    }
+
+    /// Adds a file that has to be looked at again, and when it was last, in seconds since 1970.
+    pub(super) fn add_aged(&mut self, folder: u64, name: &[u8], identity: &FileIdentity, verified_at: i64) {
+        let day = u16::try_from((verified_at / SECONDS_A_DAY).max(0)).unwrap_or(u16::MAX);
+        let key = self.key(folder, name, identity);
+        self.rows.push(Row { key, checksum: day.into(), width: 0, height: AGED });
     }
 
     /// Makes it ready to be asked.

@@ -196,18 +196,19 @@ pub struct ScopeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Resources")]
 pub struct PaceArgs {
-    /// Priority of reading: normal; idle is not in this version
-    #[arg(long, value_name = "CLASS")]
-    pub io: Option<String>,
-    /// Read at most so fast (not in this version)
-    #[arg(long, value_name = "RATE")]
-    pub max_rate: Option<String>,
-    /// Read at most so much (not in this version)
-    #[arg(long, value_name = "SIZE")]
-    pub max_bytes: Option<String>,
-    /// Pause while the load is higher (not in this version)
-    #[arg(long, value_name = "LOAD")]
-    pub max_load: Option<String>,
+    /// Stay behind everything else on the machine: idle (lowest processor priority, reads only while the disk is idle) or
+    /// normal [default: normal on a terminal, else idle]
+    #[arg(long, value_name = "CLASS", value_enum, hide_possible_values = true)]
+    pub io: Option<IoArg>,
+    /// Read at most so much in a second, for example 20MB
+    #[arg(long, value_name = "RATE", value_parser = units::rate)]
+    pub max_rate: Option<u64>,
+    /// Read at most so much in this run, for example 500G; the next run goes on with the oldest
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub max_bytes: Option<u64>,
+    /// Begin nothing while the load average is above this, or the machine hotter: 4, 75C or 4,75C
+    #[arg(long, value_name = "LOAD", value_parser = units::load)]
+    pub max_load: Option<(Option<f64>, Option<f64>)>,
 }
 
 /// Reports of `check` and `repair`.
@@ -232,7 +233,7 @@ pub struct ReportsArgs {
     /// Only findings that --baseline does not know raise the exit status
     #[arg(long)]
     pub fail_on_new: bool,
-    /// Tell a healthchecks-style URL about start and end (not in this version)
+    /// Tell a monitor like Healthchecks: URL/start, then URL/EXIT-STATUS with the summary as JSON
     #[arg(long, value_name = "URL")]
     pub ping: Option<String>,
     /// Run this shell command at the end with the summary as JSON on its standard input
@@ -496,6 +497,14 @@ pub enum OnlyArg {
     Persons,
     Videos,
     Sidecars,
+}
+
+/// Who comes first on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum IoArg {
+    Normal,
+    Idle,
 }
 
 /// How thoroughly videos are verified.

@@ -46,7 +46,7 @@ fn try_run(action: &BenchAction) -> Result<ExitStatus, String> {
         }
     };
     let started = RunInfo {
-        run_id: crate::engine::run_id(),
+        run_id: crate::engine::run_id(jiff::Timestamp::now()),
         started_at: crate::engine::now(),
         command: "bench".to_owned(),
         media: action.config.media.clone(),

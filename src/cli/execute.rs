@@ -1,26 +1,35 @@
 //! A run of the engine from start to end: signals, reports, exit status.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::LogFormat;
-use super::resolve::Run;
+use super::ping::PingUrl;
+use super::resolve::{Run, Watchers};
 use super::{failure, usage};
 use crate::catalog::Catalog;
 use crate::engine::record::Record;
 use crate::engine::{self, Cancel, Config, RunEnd, RunError, record};
 use crate::model::EventSink;
-use crate::report::ndjson::SummaryLine;
+use crate::report::ndjson::{self, SummaryLine};
 use crate::report::{ExitStatus, Policy, Reporter, Scope, Summary, tell, text};
 
 /// Runs the engine and tells what came of it.
 pub fn run(run: Run) -> ExitStatus {
     start_log(run.log);
     let color = run.options.color;
+    let complain = |message: &str| tell(&text::error_line(message), color);
+    // Threads and processes that are started later inherit it.
+    if run.step_back.unwrap_or_else(|| !std::io::stderr().is_terminal()) {
+        let refused = engine::step_back();
+        if run.step_back.is_some() && !refused.is_empty() {
+            complain(&format!("--io idle: the system refuses {}", refused.join("; ")));
+        }
+    }
     let cancel = Cancel::new();
     if let Err(error) = listen(&cancel) {
         return failure(&format!("signal handlers: {error}"));
@@ -30,12 +39,16 @@ pub fn run(run: Run) -> ExitStatus {
         Ok(reporter) => reporter,
         Err(message) => return usage(&message),
     };
+    let Watchers { notify, ping } = run.watchers;
+    let begun = ping.as_ref().map(PingUrl::start);
     let outcome = record::outcome(&engine(&run.config, &reporter, recorded, &cancel));
     let finished = reporter.finish(outcome);
-    if let Some(command) = &run.notify
-        && let Err(message) = notify(command, &finished.summary)
-    {
-        tell(&text::error_line(&message), color);
+    let summary = summary_line(&finished.summary);
+    let told = notify.map(|command| notify_command(&command, &summary));
+    let begun = begun.map(|begun| begun.join().unwrap_or(Ok(())));
+    let ended = ping.map(|url| url.end(finished.status.code(), &summary));
+    for message in [told, begun, ended].into_iter().flatten().filter_map(Result::err) {
+        complain(&message);
     }
     finished.status
 }
@@ -101,12 +114,16 @@ fn start_log(format: LogFormat) {
     };
 }
 
-/// Runs a shell command with the summary on its standard input. What it does never changes the exit status.
-fn notify(command: &OsStr, summary: &Summary) -> Result<(), String> {
-    let shown = command.to_string_lossy();
-    let mut json =
-        serde_json::to_vec(&SummaryLine(summary)).map_err(|error| format!("--notify-command: {error}"))?;
+/// The summary as a line of NDJSON.
+fn summary_line(summary: &Summary) -> Vec<u8> {
+    let mut json = ndjson::to_text(&SummaryLine(summary)).into_bytes();
     json.push(b'\n');
+    json
+}
+
+/// Runs a shell command with the summary on its standard input. What it does never changes the exit status.
+fn notify_command(command: &OsStr, summary: &[u8]) -> Result<(), String> {
+    let shown = command.to_string_lossy();
     let mut child = Command::new("/bin/sh")
         .arg("-c")
         .arg(command)
@@ -115,7 +132,7 @@ fn notify(command: &OsStr, summary: &Summary) -> Result<(), String> {
         .map_err(|error| format!("--notify-command {shown:?}: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A command that does not read its input is none the worse for it.
-        let _ = stdin.write_all(&json);
+        let _ = stdin.write_all(summary);
     }
     let status = child.wait().map_err(|error| format!("--notify-command {shown:?}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("--notify-command {shown:?} ended with {status}")) }

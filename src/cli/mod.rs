@@ -7,6 +7,7 @@ mod help;
 mod later;
 pub mod layers;
 mod pages;
+mod ping;
 mod register;
 mod resolve;
 mod stored;

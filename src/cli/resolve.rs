@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{
-    BenchArgs, CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, LogFormat, OnlyArg, OutputArgs, RenderArgs,
-    RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg, StateCommand, UndoArgs, VerifyArgs,
-    VideoArg, WhenArg,
+    BenchArgs, CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, IoArg, LogFormat, OnlyArg, OutputArgs,
+    PaceArgs, RenderArgs, RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg, StateCommand,
+    UndoArgs, VerifyArgs, VideoArg, WhenArg,
 };
 use super::bench::BenchAction;
 use super::layers::Environment;
+use super::ping::PingUrl;
 use super::{later, register};
 use crate::bench::BenchConfig;
 use crate::catalog;
 use crate::engine::{
-    CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
-    UndoConfig, VerifyConfig,
+    CheckConfig, Config, Db, MapRule, Pace, Register, RenderConfig, RepairConfig, Resources, Selection,
+    Shard, UndoConfig, VerifyConfig,
 };
 use crate::immich::settings;
 use crate::model::{Depth, ImageSettings, Role, Severity, display_path};
@@ -48,10 +49,22 @@ pub struct Run {
     pub config: Config,
     /// For the reporter.
     pub options: Options,
-    /// A shell command that gets the summary.
-    pub notify: Option<OsString>,
+    /// Who is told of the run.
+    pub watchers: Watchers,
     /// Form of log lines.
     pub log: LogFormat,
+    /// Whether everything else on the machine comes first; `None` = where nobody watches on a terminal. Of commands that run
+    /// unattended only.
+    pub step_back: Option<bool>,
+}
+
+/// Who is told of a run beside its reports.
+#[derive(Debug, Default)]
+pub struct Watchers {
+    /// A shell command that gets the summary.
+    pub notify: Option<OsString>,
+    /// A monitor.
+    pub ping: Option<PingUrl>,
 }
 
 /// `photofsck report`
@@ -124,7 +137,7 @@ fn run(run: Run) -> Action {
 
 fn check(args: CheckArgs, environment: &Environment) -> Result<Run, String> {
     let (config, options, general) = library("check", args, environment)?;
-    Ok(Run { config: Config::Check(config), options, notify: general.notify, log: general.log })
+    Ok(general.run(Config::Check(config), options))
 }
 
 fn repair(args: RepairArgs, environment: &Environment) -> Result<Run, String> {
@@ -161,19 +174,33 @@ fn repair(args: RepairArgs, environment: &Environment) -> Result<Run, String> {
         quarantine_untracked: write.quarantine_untracked,
         salvage: write.salvage,
     });
-    Ok(Run { config, options, notify: general.notify, log: general.log })
+    Ok(general.run(config, options))
 }
 
 fn undo(args: UndoArgs) -> Run {
     let options = options("undo", &args.output, &args.general);
     let config = Config::Undo(UndoConfig { folder: args.folder, dry_run: args.dry_run });
-    Run { config, options, notify: None, log: args.general.log_format.unwrap_or(LogFormat::Text) }
+    attended(config, options, &args.general)
+}
+
+/// A run that somebody waits for.
+fn attended(config: Config, options: Options, general: &GeneralArgs) -> Run {
+    let log = general.log_format.unwrap_or(LogFormat::Text);
+    Run { config, options, watchers: Watchers::default(), log, step_back: Some(false) }
 }
 
 /// What of the arguments is for neither engine nor reporter.
 struct General {
-    notify: Option<OsString>,
+    watchers: Watchers,
     log: LogFormat,
+    step_back: Option<bool>,
+}
+
+impl General {
+    fn run(self, config: Config, options: Options) -> Run {
+        let Self { watchers, log, step_back } = self;
+        Run { config, options, watchers, log, step_back }
+    }
 }
 
 fn library(
@@ -182,7 +209,7 @@ fn library(
     environment: &Environment,
 ) -> Result<(CheckConfig, Options, General), String> {
     later::check(&args)?;
-    let CheckArgs { library, scope, resources, output, reports, general, .. } = args;
+    let CheckArgs { library, scope, resources, pace, output, reports, general } = args;
     if library.media.is_none() && library.compose.is_none() {
         return Err(
             "expected --media DIR (Immich's media location on this host) or --compose DIR (the folder with \
@@ -200,11 +227,13 @@ fn library(
             .iter()
             .map(|rule| MapRule::parse(rule).map_err(|error| error.to_string()))
             .collect::<Result<_, _>>()?,
+        now: jiff::Timestamp::now(),
         quick: scope.quick,
         video: video(scope.video),
         state: state_folder(library.state, environment)?,
         max_age: scope.max_age.unwrap_or(Duration::from_hours(30 * 24)),
         time_limit: time_limit(scope.time_limit)?,
+        pace: speed(&pace)?,
         shard: scope.shard.map_or_else(Shard::default, |(index, count)| Shard { index, count }),
         allow_mass_missing: library.allow_mass_missing,
         items: reports.items,
@@ -221,8 +250,21 @@ fn library(
     options.scope.quick = config.quick;
     options.scope.originals = config.only.contains(Role::Original);
     options.policy.clone_from(&config.policy);
-    let rest = General { notify: reports.notify_command, log: general.log_format.unwrap_or(LogFormat::Text) };
+    let ping = reports.ping.as_deref().map(PingUrl::parse).transpose()?;
+    let rest = General {
+        watchers: Watchers { notify: reports.notify_command, ping },
+        log: general.log_format.unwrap_or(LogFormat::Text),
+        step_back: pace.io.map(|io| io == IoArg::Idle),
+    };
     Ok((config, options, rest))
+}
+
+fn speed(args: &PaceArgs) -> Result<Pace, String> {
+    if args.max_bytes == Some(0) {
+        return Err("--max-bytes: expected more than 0; leave it out for a run without limit".to_owned());
+    }
+    let (load, degrees) = args.max_load.unwrap_or_default();
+    Ok(Pace { rate: args.max_rate, bytes: args.max_bytes, load, degrees })
 }
 
 fn bench(args: &BenchArgs) -> Result<BenchAction, String> {
@@ -245,7 +287,7 @@ fn verify(args: VerifyArgs) -> Result<Run, String> {
         state: args.state,
         resources: machine(&args.resources)?,
     });
-    Ok(Run { config, options, notify: None, log: args.general.log_format.unwrap_or(LogFormat::Text) })
+    Ok(attended(config, options, &args.general))
 }
 
 fn render(args: RenderArgs) -> Result<Run, String> {
@@ -264,7 +306,7 @@ fn render(args: RenderArgs) -> Result<Run, String> {
         settings,
         resources: machine(&args.resources)?,
     });
-    Ok(Run { config, options, notify: None, log: args.general.log_format.unwrap_or(LogFormat::Text) })
+    Ok(attended(config, options, &args.general))
 }
 
 fn report(args: ReportArgs, environment: &Environment) -> Result<ReportAction, String> {

@@ -57,6 +57,34 @@ pub fn size(text: &str) -> Result<u64, String> {
     Ok(bytes.round() as u64)
 }
 
+/// Reads bytes a second: a size, with or without `/s`, such as `20M` or `20MB/s`.
+pub fn rate(text: &str) -> Result<u64, String> {
+    let number = text.trim().trim_end_matches("/s");
+    match size(number) {
+        Ok(0) => Err("expected more than 0 a second; leave it out for no limit".to_owned()),
+        Ok(rate) => Ok(rate),
+        Err(_) => Err("expected a rate such as 20M or 20MB/s".to_owned()),
+    }
+}
+
+/// Reads what the machine may bear: a load average, degrees Celsius with a `C`, or both with a comma between.
+pub fn load(text: &str) -> Result<(Option<f64>, Option<f64>), String> {
+    let expected = "expected a load average such as 4, a temperature such as 75C, or both: 4,75C";
+    let (mut load, mut degrees) = (None, None);
+    for part in text.split(',').map(str::trim) {
+        let (number, slot) = match part.strip_suffix(['C', 'c']) {
+            Some(number) => (number.trim_end_matches('°'), &mut degrees),
+            None => (part, &mut load),
+        };
+        let number = number.trim().parse::<f64>().ok().filter(|number| *number > 0.0 && number.is_finite());
+        let number = number.ok_or(expected)?;
+        if slot.replace(number).is_some() {
+            return Err(expected.to_owned());
+        }
+    }
+    Ok((load, degrees))
+}
+
 /// Reads `K/N` with `1 <= K <= N`.
 pub fn shard(text: &str) -> Result<(u32, u32), String> {
     let expected = "expected K/N with K from 1 to N, such as 2/7";
@@ -74,6 +102,18 @@ mod tests {
     #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
     use super::*;
+
+    #[test]
+    fn rates_and_loads() {
+        assert_eq!((rate("20MB/s"), rate("1K")), (Ok(20_000_000), Ok(1024)));
+        assert!(rate("0").is_err() && rate("fast").is_err());
+        assert_eq!(load("4"), Ok((Some(4.0), None)));
+        assert_eq!(load("75C"), Ok((None, Some(75.0))));
+        assert_eq!(load("1.5, 75°C"), Ok((Some(1.5), Some(75.0))));
+        for wrong in ["", "0", "-1", "4,5", "75C,80C", "NaN", "hot"] {
+            assert!(load(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations_need_a_unit() {

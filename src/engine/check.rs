@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -11,9 +11,11 @@ use crate::immich::compose::{self, Compose, Secret};
 use crate::immich::layout::Folder;
 use crate::immich::mounts::{self, GuardError};
 use crate::immich::paths::PathMap;
-use crate::immich::records::{AssetIdx, Home, Records};
+use crate::immich::records::{Home, Records};
 use crate::immich::register::{ApiRegistrar, Registrar, SqlRegistrar};
-use crate::model::{Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage, display_path};
+use crate::model::{
+    Coverage, Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage, display_path,
+};
 use crate::repair::plan::Way;
 use crate::repair::quarantine::{Quarantine, leftovers};
 use crate::repair::salvage::Salvage;
@@ -28,12 +30,14 @@ use super::config::{CheckConfig, Register, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
 use super::inventory::{self, Census, Holdings, Inventory, Presence};
 use super::ledger::{Ledger, unusable};
+use super::order::Order;
+use super::pace::Governor;
 use super::reconcile::Reconciler;
 use super::roots::Roots;
 use super::scan::{self, Entry, Walked};
 use super::setup::{self, Station};
 use super::sources::{self, Loaded, Refused};
-use super::unit::{self, Desk, Known, Repairs, Work};
+use super::unit::{self, Desk, Known, Repairs};
 use super::untracked::Untracked;
 use super::whereabouts::Whereabouts;
 
@@ -57,6 +61,9 @@ pub fn repair(
     Run { config: &config.check, repair: Some(config), catalog, sink, cancel }.go("repair")
 }
 
+/// How many runs tell the time between two.
+const LATEST_RUNS: usize = 7;
+
 struct Run<'a> {
     config: &'a CheckConfig,
     repair: Option<&'a RepairConfig>,
@@ -74,16 +81,20 @@ struct Library {
     address: Option<Secret>,
     beside: Beside,
     asked_at: Timestamp,
-    deadline: Option<Instant>,
+    /// Time from run to run.
+    gap: Duration,
+    governor: Governor,
 }
 
 impl Run<'_> {
     fn go(&self, command: &str) -> Result<RunEnd, RunError> {
-        let deadline = self.config.time_limit.map(|limit| Instant::now() + limit);
+        let governor =
+            Governor::new(self.config.pace, self.config.time_limit.map(|limit| Instant::now() + limit));
         let compose = self.compose()?;
         let media = self.media(compose.as_ref())?;
         let station = Station::new(self.config.resources)?;
         let asked_at = Timestamp::now();
+        let gap = self.gap();
         let notes = if self.config.quick && self.repair.is_none() {
             Vec::new()
         } else {
@@ -106,7 +117,7 @@ impl Run<'_> {
         all.extend(compose.map(|compose| compose.notes).unwrap_or_default());
         all.extend(records.notes.iter().cloned());
         all.extend(notes);
-        self.sink.send(Event::Run(info(command, &media, &records, &map, all)));
+        self.sink.send(Event::Run(self.info(command, &media, (&records, &map), all)));
         let location = records.media_location.as_deref();
         let mut violations = mounts::check_mounts(&media, &map, location, &records.mount_flags);
         if !self.config.allow_mass_missing {
@@ -126,15 +137,46 @@ impl Run<'_> {
             }
             None => Beside::default(),
         };
-        let library = Library { media, records: Arc::new(records), map, address, beside, asked_at, deadline };
+        let library =
+            Library { media, records: Arc::new(records), map, address, beside, asked_at, gap, governor };
         self.look_at_library(&library, &station, (ledger.as_ref(), reading), registrar)
+    }
+
+    /// The first line of a run.
+    fn info(
+        &self,
+        command: &str,
+        media: &Path,
+        (records, map): (&Records, &PathMap),
+        notes: Vec<String>,
+    ) -> RunInfo {
+        RunInfo {
+            run_id: setup::run_id(self.config.now),
+            started_at: setup::moment(self.config.now),
+            command: command.to_owned(),
+            media: Some(media.to_owned()),
+            records: Some(records.info.clone()),
+            map: map.entries(),
+            notes,
+        }
     }
 
     /// What earlier runs know, and a later one will; a quick run neither asks nor tells.
     fn ledger(&self, station: &Station) -> Option<Ledger<'_>> {
         let decoders = station.pool.stats().decoders;
-        let (depth, max_age) = (self.depth(), self.config.max_age);
-        (!self.config.quick).then(|| Ledger::new(self.catalog, depth, max_age, decoders))
+        let ages = (self.config.now, self.config.max_age);
+        (!self.config.quick).then(|| Ledger::new(self.catalog, self.depth(), ages, decoders))
+    }
+
+    /// Time from run to run, from the latest of them; a day where there are none.
+    fn gap(&self) -> Duration {
+        const DAY: Duration = Duration::from_hours(24);
+        let runs = self.catalog.runs().unwrap_or_default();
+        let begun = runs.iter().take(LATEST_RUNS).filter_map(|run| run.started_at.parse::<Timestamp>().ok());
+        let (count, first) =
+            begun.fold((0, self.config.now), |(count, first), begun| (count + 1, first.min(begun)));
+        let span = Duration::try_from(self.config.now.duration_since(first)).unwrap_or_default();
+        span.checked_div(count).filter(|gap| !gap.is_zero()).unwrap_or(DAY)
     }
 
     fn depth(&self) -> Depth {
@@ -188,8 +230,8 @@ impl Run<'_> {
     /// The first line of a run that ends before it has begun, and its finding.
     fn without_records(&self, command: &str, media: &Path, refused: Refused) -> RunError {
         self.sink.send(Event::Run(RunInfo {
-            run_id: setup::run_id(),
-            started_at: setup::now(),
+            run_id: setup::run_id(self.config.now),
+            started_at: setup::moment(self.config.now),
             command: command.to_owned(),
             media: Some(media.to_owned()),
             ..RunInfo::default()
@@ -251,6 +293,10 @@ impl Run<'_> {
         let reconciler = Reconciler::new(&holdings, map, &choice);
         for (reason, count) in reconciler.left_out() {
             self.sink.send(Event::Skipped { reason, count });
+        }
+        if !self.config.quick && choice.only.is_all() && choice.shard.is_whole() {
+            let (bytes, max_age, gap) = (holdings.bytes(), self.config.max_age, library.gap);
+            self.sink.send(Event::Coverage(Coverage { bytes, max_age, gap }));
         }
         let (items, bytes) = (Some(walked.files), Some(holdings.due_bytes()));
         self.sink.send(Event::Stage { stage: Stage::Verify, items, bytes });
@@ -428,31 +474,20 @@ impl Run<'_> {
             }),
             sink: self.sink,
         };
-        let units = self.due(reconciler).into_iter().map(Work::Asset);
-        let singles = reconciler.singles().map(|single| Work::Single(Box::new(single)));
-        let loose = reconciler.loose().map(|loose| Work::Loose(Box::new(loose)));
-        station.crew(self.cancel, library.deadline, setup::BOTH_HASHES).run(
-            units.chain(singles).chain(loose),
+        let order = Order::of(reconciler);
+        if order.settled > 0 {
+            unit::verified_before(self.sink, order.settled);
+        }
+        let end = station.crew(self.cancel, &library.governor, setup::BOTH_HASHES).run(
+            order.works(),
             |examiner, works| desk.look_ahead(examiner, works),
             |examiner, work| desk.work(examiner, work),
             |work| desk.left_over(work),
-        )
-    }
-
-    /// The assets that need a look. The others are told at once, without making units of them.
-    fn due(&self, reconciler: &Reconciler<'_>) -> Vec<AssetIdx> {
-        let mut settled = 0;
-        let mut due = Vec::new();
-        for asset in reconciler.assets() {
-            match reconciler.settled(asset) {
-                Some(entries) => settled += entries,
-                None => due.push(asset),
-            }
+        );
+        if let Some(note) = library.governor.note() {
+            self.sink.send(Event::Note(note));
         }
-        if settled > 0 {
-            unit::verified_before(self.sink, settled);
-        }
-        due
+        end
     }
 
     fn is_dry_run(&self) -> bool {
@@ -473,19 +508,6 @@ impl Run<'_> {
 
     fn finding(&self, finding: Finding) {
         self.sink.send(Event::Finding(Box::new(finding)));
-    }
-}
-
-/// The first line of a run.
-fn info(command: &str, media: &Path, records: &Records, map: &PathMap, notes: Vec<String>) -> RunInfo {
-    RunInfo {
-        run_id: setup::run_id(),
-        started_at: setup::now(),
-        command: command.to_owned(),
-        media: Some(media.to_owned()),
-        records: Some(records.info.clone()),
-        map: map.entries(),
-        notes,
     }
 }
 

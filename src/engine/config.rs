@@ -7,6 +7,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+pub use super::pace::Pace;
 use crate::immich::compose::Secret;
 pub use crate::immich::paths::MapRule;
 use crate::immich::register::ApiAddress;
@@ -129,6 +132,8 @@ pub struct CheckConfig {
     pub db: Db,
     /// Path prefixes given by the user, in their order.
     pub map: Vec<MapRule>,
+    /// The moment of the run, from which ages count.
+    pub now: Timestamp,
     /// Which roles.
     pub only: Selection,
     /// Presence, size, header and structure only.
@@ -141,6 +146,8 @@ pub struct CheckConfig {
     pub max_age: Duration,
     /// Stop orderly after this long.
     pub time_limit: Option<Duration>,
+    /// How gently the machine is used.
+    pub pace: Pace,
     /// Which part of the library.
     pub shard: Shard,
     /// Go on although more than half of the originals are missing.

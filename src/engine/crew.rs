@@ -1,15 +1,14 @@
 //! The threads of a run: one for each worker process, all fed from one source of items.
 
+use crate::worker::{HashWish, MemoryGrant, WorkerFailure, WorkerPool};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-
-use crate::worker::{HashWish, MemoryGrant, WorkerFailure, WorkerPool};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::cancel::Cancel;
 use super::end::{RunEnd, RunError, StoppedBy};
 use super::look::Examiner;
+use super::pace::Governor;
 
 /// Items that a thread takes at a time, so that small files of several can be looked at together.
 const HAND: usize = 8;
@@ -22,8 +21,8 @@ pub struct Crew<'a> {
     pub memory: &'a dyn MemoryGrant,
     /// Who stops them.
     pub cancel: &'a Cancel,
-    /// When to stop taking items.
-    pub deadline: Option<Instant>,
+    /// How fast, and how much of it all.
+    pub governor: &'a Governor,
     /// Hashes wanted of every file.
     pub hashes: HashWish,
     /// How many threads.
@@ -68,12 +67,13 @@ impl Crew<'_> {
     {
         let table = Table::new(feed, self.jobs.max(1));
         let failure: Mutex<Option<RunError>> = Mutex::new(None);
-        let (broken, late) = (AtomicBool::new(false), AtomicBool::new(false));
+        let broken = AtomicBool::new(false);
+        let over: OnceLock<StoppedBy> = OnceLock::new();
         let stop = || {
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                late.store(true, Ordering::Relaxed);
+            if let Some(limit) = self.governor.over() {
+                over.get_or_init(|| limit);
             }
-            late.load(Ordering::Relaxed) || broken.load(Ordering::Relaxed) || self.cancel.is_requested()
+            over.get().is_some() || broken.load(Ordering::Relaxed) || self.cancel.is_requested()
         };
         let heed = |done: Result<(), Halt>| {
             if let Err(Halt::Failed(error)) = done {
@@ -86,9 +86,9 @@ impl Crew<'_> {
             for hand in &table.hands {
                 let table = &table;
                 scope.spawn(move || {
-                    let mut examiner =
-                        Examiner::new(self.pool.worker(), self.memory, self.cancel, self.hashes);
+                    let mut examiner = Examiner::new(self);
                     while !stop() {
+                        self.governor.rest(self.cancel);
                         let next = lock(hand).pop_front();
                         if let Some(item) = next {
                             heed(work(&mut examiner, &item));
@@ -112,10 +112,8 @@ impl Crew<'_> {
         }
         let stopped_by = if self.cancel.is_requested() {
             StoppedBy::Signal
-        } else if late.load(Ordering::Relaxed) {
-            StoppedBy::TimeLimit
         } else {
-            StoppedBy::Nothing
+            over.into_inner().unwrap_or_default()
         };
         Ok(RunEnd { stopped_by })
     }

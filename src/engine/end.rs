@@ -8,6 +8,8 @@ pub enum StoppedBy {
     Nothing,
     /// `--time-limit`; the next run goes on with the oldest. Not an error.
     TimeLimit,
+    /// `--max-bytes`; the same.
+    ByteLimit,
     /// SIGINT or SIGTERM.
     Signal,
 }

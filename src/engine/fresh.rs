@@ -1,5 +1,5 @@
-//! Recorded files that the walk found as an earlier run had left them: they need no look. Four bytes a file hold that,
-//! and the one thing that later steps ask of them.
+//! Recorded files that the walk found as an earlier run had left them: those that need no look, and of the others how long ago
+//! the last one was. Four bytes a file hold that, and the one thing that later steps ask of them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,11 +15,13 @@ pub struct Kept {
 
 /// Kept, and without a size.
 const SIZELESS: u32 = 1;
+/// Up to here, and above [`SIZELESS`], a mark is the day of the last look.
+const LAST_DAY: u32 = 0xffff;
 
 /// One mark for each file of an index; several threads may set marks at once.
 #[derive(Debug, Default)]
 pub struct Fresh {
-    /// 0, [`SIZELESS`], or the sides in the upper and the lower half.
+    /// 0, [`SIZELESS`], a day, or the sides in the upper and the lower half, neither of which is 0 then.
     marks: Vec<AtomicU32>,
 }
 
@@ -41,11 +43,24 @@ impl Fresh {
         }
     }
 
+    /// Marks a file that needs a look and was last sound on this day since 1970.
+    pub fn mark_aged(&self, FileIdx(file): FileIdx, day: u16) {
+        if let Some(place) = self.marks.get(file as usize) {
+            place.store(u32::from(day).max(SIZELESS + 1), Ordering::Relaxed);
+        }
+    }
+
+    /// The day of the last look at a file that has to be looked at again.
+    pub fn aged(&self, FileIdx(file): FileIdx) -> Option<u16> {
+        let mark = self.marks.get(file as usize)?.load(Ordering::Relaxed);
+        (SIZELESS + 1..=LAST_DAY).contains(&mark).then(|| u16::try_from(mark).unwrap_or(u16::MAX))
+    }
+
     /// What is known of a file that has its mark.
     pub fn get(&self, FileIdx(file): FileIdx) -> Option<Kept> {
         let size = match self.marks.get(file as usize)?.load(Ordering::Relaxed) {
-            0 => return None,
             SIZELESS => None,
+            0..=LAST_DAY => return None,
             sides => Some(PixelSize { width: sides >> 16, height: sides & 0xffff }),
         };
         Some(Kept { size })
@@ -69,5 +84,9 @@ mod tests {
         let kept = |size| Some(Kept { size });
         assert_eq!(marks, [kept(None), kept(size(65_535, 1)), None, None, None, None]);
         assert_eq!(Fresh::default().get(FileIdx(0)), None);
+        fresh.mark_aged(FileIdx(2), 20_787);
+        let second =
+            (fresh.get(FileIdx(2)), fresh.aged(FileIdx(2)), fresh.aged(FileIdx(1)), fresh.aged(FileIdx(4)));
+        assert_eq!(second, (None, Some(20_787), None, None));
     }
 }

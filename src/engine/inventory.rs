@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::fresh::{Fresh, Kept};
 use super::loose::{LooseFiles, LooseIdx};
 use super::scan::{Entry, Found};
-use crate::catalog::{Remembered, Trusted};
+use crate::catalog::{Known, Trusted};
 use crate::immich::layout::{FileMeaning, Style};
 use crate::immich::mounts::{GuardError, check_mapped, check_mass_missing, import_trouble};
 use crate::immich::paths::{MapError, MapInputs, MapRule, PathMap, PrefixCount, Unmapped};
@@ -127,7 +127,9 @@ pub struct Inventory<'a> {
     map: &'a PathMap,
     trusted: Option<Trusted>,
     marks: Marks,
-    /// Bytes of the files that have to be looked at.
+    /// Bytes of all files.
+    bytes: AtomicU64,
+    /// Bytes of those that have to be looked at.
     due: AtomicU64,
     rest: Mutex<Rest>,
 }
@@ -137,6 +139,7 @@ pub struct Inventory<'a> {
 pub struct Holdings<'a> {
     pub(super) records: &'a Records,
     marks: Marks,
+    bytes: u64,
     due: u64,
     rest: Rest,
 }
@@ -171,7 +174,8 @@ impl<'a> Inventory<'a> {
         let seen = || records.index.new_seen();
         let fresh = Fresh::default();
         let marks = Marks { seen: seen(), uncounted: seen(), told: seen(), refused: seen(), fresh };
-        Self { records, map, trusted: None, marks, due: AtomicU64::new(0), rest: Mutex::default() }
+        let (bytes, due) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { records, map, trusted: None, marks, bytes, due, rest: Mutex::default() }
     }
 
     /// The same, with what earlier runs know of the files.
@@ -189,8 +193,10 @@ impl<'a> Inventory<'a> {
         match entry {
             Entry::File(found) => {
                 let known = self.trusted.as_ref();
-                let known = known.and_then(|trusted| trusted.find(found.dir, found.name, &found.identity));
-                if known.is_none() {
+                let known = known.and_then(|trusted| trusted.ask(found.dir, found.name, &found.identity));
+                let fresh = matches!(known, Some(Known::Holds(_)));
+                self.bytes.fetch_add(found.identity.size, Ordering::Relaxed);
+                if !fresh {
                     self.due.fetch_add(found.identity.size, Ordering::Relaxed);
                 }
                 match found.records.split_first() {
@@ -201,7 +207,7 @@ impl<'a> Inventory<'a> {
                             self.marks.uncounted.mark(*other);
                         }
                     }
-                    None => self.take_loose(found, known.is_some()),
+                    None => self.take_loose(found, known),
                 }
             }
             Entry::Error { records, .. } => {
@@ -213,9 +219,13 @@ impl<'a> Inventory<'a> {
         }
     }
 
-    fn take_recorded(&self, file: FileIdx, known: Option<Remembered>) {
+    fn take_recorded(&self, file: FileIdx, known: Option<Known>) {
         self.marks.seen.mark(file);
-        let Some(known) = known else { return };
+        let known = match known {
+            None => return,
+            Some(Known::Aged { day }) => return self.marks.fresh.mark_aged(file, day),
+            Some(Known::Holds(known)) => known,
+        };
         let view = self.records.index.file(file);
         let original = view.asset.filter(|_| view.role == Role::Original);
         let checksum = original.and_then(|asset| self.records.index.asset(asset).checksum);
@@ -225,7 +235,7 @@ impl<'a> Inventory<'a> {
         }
     }
 
-    fn take_loose(&self, found: &Found<'_>, fresh: bool) {
+    fn take_loose(&self, found: &Found<'_>, known: Option<Known>) {
         let meaning = found.meaning;
         let row =
             meaning.filter(|_| self.records.home != Home::None).and_then(|meaning| self.could_be(&meaning));
@@ -243,8 +253,10 @@ impl<'a> Inventory<'a> {
             rest.newest_ns = rest.newest_ns.max(found.identity.mtime_ns);
         }
         let idx = rest.loose.push(found.dir, found.name, role, found.identity.size, found.external);
-        if let Some(idx) = idx.filter(|_| fresh) {
-            rest.loose.mark_fresh(idx);
+        match (idx, known) {
+            (Some(idx), Some(Known::Holds(_))) => rest.loose.mark_fresh(idx),
+            (Some(idx), Some(Known::Aged { day })) => rest.loose.mark_aged(idx, day),
+            _ => {}
         }
         if let (Some(row), Some(idx)) = (row, idx) {
             let current = meaning.and_then(|meaning| meaning.style) == Some(Style::Underscore);
@@ -272,8 +284,8 @@ impl<'a> Inventory<'a> {
     /// current rayon pool.
     pub fn settle(self) -> (Holdings<'a>, Census) {
         let rest = self.rest.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let due = self.due.into_inner();
-        let holdings = Holdings { records: self.records, marks: self.marks, due, rest };
+        let (bytes, due) = (self.bytes.into_inner(), self.due.into_inner());
+        let holdings = Holdings { records: self.records, marks: self.marks, bytes, due, rest };
         let census = if holdings.claims_presence() { holdings.census() } else { Census::default() };
         (holdings, census)
     }
@@ -380,6 +392,16 @@ impl Holdings<'_> {
     /// What is known of a recorded file that is as an earlier run had left it; `None` for one that may be due.
     pub fn fresh(&self, file: FileIdx) -> Option<Kept> {
         self.marks.fresh.get(file)
+    }
+
+    /// When a recorded file that may be due was last sound, in days since 1970; `None` for one that is new or has changed.
+    pub fn aged(&self, file: FileIdx) -> Option<u16> {
+        self.marks.fresh.aged(file)
+    }
+
+    /// Bytes of all walked files.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Bytes of the walked files that have to be looked at, as far as the walk can tell.

@@ -30,10 +30,14 @@ pub enum Earlier {
 }
 
 impl<'a> Ledger<'a> {
-    /// Trusts verdicts of these decoders, at this depth, younger than `max_age`.
-    pub fn new(catalog: &'a Catalog, depth: Depth, max_age: Duration, decoders: Vec<DecoderId>) -> Self {
-        let now = Timestamp::now().as_second();
-        Self { catalog, wish: Wish { depth, now, max_age: max_age.as_secs(), decoders } }
+    /// Trusts verdicts of these decoders, at this depth, that are now younger than `max_age`.
+    pub fn new(
+        catalog: &'a Catalog,
+        depth: Depth,
+        (now, max_age): (Timestamp, Duration),
+        decoders: Vec<DecoderId>,
+    ) -> Self {
+        Self { catalog, wish: Wish { depth, now: now.as_second(), max_age: max_age.as_secs(), decoders } }
     }
 
     /// Begins to read all that may be trusted, for the walk.

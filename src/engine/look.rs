@@ -44,8 +44,10 @@ impl Way {
 }
 
 use super::cancel::Cancel;
+use super::crew::Crew;
 use super::judge::{self, Expectation, Judgement};
 use super::open::{self, OpenError};
+use super::pace::Governor;
 
 /// What one look told.
 #[derive(Debug)]
@@ -107,6 +109,7 @@ pub struct Examiner<'a> {
     worker: Worker,
     memory: &'a dyn MemoryGrant,
     cancel: &'a Cancel,
+    governor: &'a Governor,
     limits: Limits,
     hashes: HashWish,
     next_id: u64,
@@ -122,10 +125,12 @@ struct Ahead {
 }
 
 impl<'a> Examiner<'a> {
-    /// An examiner that asks `memory` for room and stops when `cancel` says so.
-    pub fn new(worker: Worker, memory: &'a dyn MemoryGrant, cancel: &'a Cancel, hashes: HashWish) -> Self {
+    /// An examiner of this crew, with a worker of its own.
+    pub fn new(crew: &Crew<'a>) -> Self {
+        let Crew { memory, cancel, governor, hashes, .. } = *crew;
         let limits = Limits { max_memory: memory.ceiling(), ..Limits::default() };
-        Self { worker, memory, cancel, limits, hashes, next_id: 0, ahead: HashMap::new() }
+        let worker = crew.pool.worker();
+        Self { worker, memory, cancel, governor, limits, hashes, next_id: 0, ahead: HashMap::new() }
     }
 
     /// Has the worker look at the small ones of these files, several in one exchange; what it says is kept for [`Self::look`].
@@ -142,6 +147,7 @@ impl<'a> Examiner<'a> {
             }
         }
         for part in opened.chunks(wire::MAX_FILES).filter(|part| part.len() > 1) {
+            self.governor.before(part.iter().map(|(_, _, identity, _)| identity.size).sum(), self.cancel);
             let batch: Vec<_> = part.iter().map(|(_, file, _, job)| (file, job.clone())).collect();
             let reports = self.worker.examine_batch(&batch, self.memory, &self.cancel.flag())?;
             for ((expected, file, identity, job), report) in part.iter().zip(reports) {
@@ -290,6 +296,7 @@ impl<'a> Examiner<'a> {
         start: Instant,
     ) -> Result<Look, WorkerFailure> {
         let job = self.job(expected, render, second);
+        self.governor.before(identity.size, self.cancel);
         let report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
         Ok(told(expected, (&file, identity), report, start.elapsed()))
     }
@@ -318,6 +325,7 @@ impl<'a> Examiner<'a> {
             render: None,
             render_damaged: false,
             direct: false,
+            rate: self.governor.rate(),
             limits: self.limits,
         }
     }

@@ -30,6 +30,7 @@ struct Row {
     role: Role,
     external: bool,
     fresh: bool,
+    day: u16,
 }
 
 /// One of them.
@@ -74,7 +75,16 @@ impl LooseFiles {
         }
         self.text.extend_from_slice(name.as_bytes());
         let length = u16::try_from(self.text.len() - at).ok()?;
-        self.rows.push(Row { at: at as u64, size, folder: number, length, role, external, fresh: false });
+        self.rows.push(Row {
+            at: at as u64,
+            size,
+            folder: number,
+            length,
+            role,
+            external,
+            fresh: false,
+            day: 0,
+        });
         Some(idx)
     }
 
@@ -83,6 +93,18 @@ impl LooseFiles {
         if let Some(row) = self.rows.get_mut(idx as usize) {
             row.fresh = true;
         }
+    }
+
+    /// Notes that a file needs a look and was last sound on this day since 1970.
+    pub fn mark_aged(&mut self, LooseIdx(idx): LooseIdx, day: u16) {
+        if let Some(row) = self.rows.get_mut(idx as usize) {
+            row.day = day;
+        }
+    }
+
+    /// That day; 0 for a file of which nothing is known or that needs no look.
+    pub fn day(&self, LooseIdx(idx): LooseIdx) -> u16 {
+        self.rows.get(idx as usize).map_or(0, |row| row.day)
     }
 
     /// How many there are.

@@ -38,6 +38,19 @@ impl Machine {
     }
 }
 
+/// Processes that want to run, on average over the last minute.
+pub fn load(proc: &Path) -> Option<f64> {
+    fs::read_to_string(proc.join("loadavg")).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// The hottest zone, degrees Celsius.
+pub fn temperature(sys: &Path) -> Option<f64> {
+    let zones = fs::read_dir(sys.join("class/thermal")).ok()?;
+    let read = |path: PathBuf| fs::read_to_string(path.join("temp")).ok()?.trim().parse::<f64>().ok();
+    let degrees = zones.flatten().filter_map(|zone| read(zone.path())).map(|milli| milli / 1000.0);
+    degrees.fold(None, |most, next| Some(most.map_or(next, |most: f64| most.max(next))))
+}
+
 /// A line of `/proc/meminfo`, in bytes.
 fn field(meminfo: &str, name: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;

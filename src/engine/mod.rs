@@ -19,6 +19,9 @@ pub mod look;
 pub mod loose;
 pub mod machine;
 pub mod open;
+mod order;
+mod pace;
+mod priority;
 pub mod reconcile;
 pub mod record;
 pub mod roots;
@@ -36,11 +39,12 @@ mod whereabouts;
 pub use cancel::Cancel;
 pub use check::{check, repair};
 pub use config::{
-    CheckConfig, Config, Db, MapRule, Register, RenderConfig, RepairConfig, Resources, Selection, Shard,
-    UndoConfig, VerifyConfig,
+    CheckConfig, Config, Db, MapRule, Pace, Register, RenderConfig, RepairConfig, Resources, Selection,
+    Shard, UndoConfig, VerifyConfig,
 };
 pub use end::{RunEnd, RunError, RunErrorKind, StoppedBy};
 pub use machine::Machine;
+pub use priority::step_back;
 pub use setup::{Station, now, run_id};
 pub use undo::undo;
 pub use verify::{render, verify};

@@ -7,6 +7,7 @@
 //! themselves call offline is missing with severity info.
 
 mod settled;
+mod strays;
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt as _;
@@ -299,16 +300,6 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    /// Files without a record that the choice takes, but those that belong to units.
-    pub fn loose(&self) -> impl Iterator<Item = Loose> + '_ {
-        let files = self.holdings.loose();
-        files
-            .indices()
-            .filter(|idx| !self.claimed.contains_key(idx) && self.choice.only.contains(files.role(*idx)))
-            .filter_map(|idx| files.get(idx))
-            .filter(|loose| self.choice.takes_path(&loose.path))
-    }
-
     /// Walked entries that the choice leaves out, by reason: those that neither units nor singles nor loose
     /// files account for. Files of a unit that are not `selected` are among them.
     pub fn left_out(&self) -> BTreeMap<SkipReason, u64> {
@@ -445,25 +436,6 @@ impl<'a> Reconciler<'a> {
         };
         advice.clone_into(&mut finding.advice);
         Some(finding)
-    }
-
-    /// `untracked`, for a file without a record. `None` without records.
-    pub fn loose_finding(&self, loose: &Loose) -> Option<Finding> {
-        if !self.holdings.claims_presence() {
-            return None;
-        }
-        let mut evidence = Evidence::new().with("size", loose.size);
-        if loose.external {
-            evidence = evidence.with("external", true);
-        }
-        let advice = match loose.role {
-            Role::Original if loose.external => "scan the external library in Immich to take it in",
-            Role::Original => "no row names it: upload it again if it is wanted, keep it until that is clear",
-            role if role.is_generated() => "a leftover: no row names it, Immich would make it again",
-            _ => "no row names it",
-        };
-        let finding = Finding::new(Code::File(loose.role, What::Untracked)).at(loose.path.clone());
-        Some(finding.seen(evidence).advise(advice))
     }
 }
 

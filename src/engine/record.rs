@@ -84,6 +84,7 @@ pub fn outcome(result: &Result<RunEnd, RunError>) -> Outcome {
         Ok(end) => match end.stopped_by {
             StoppedBy::Nothing => Outcome::Complete,
             StoppedBy::TimeLimit => Outcome::TimeLimit,
+            StoppedBy::ByteLimit => Outcome::ByteLimit,
             StoppedBy::Signal => Outcome::Cancelled,
         },
         Err(error) if error.kind == RunErrorKind::Usage => Outcome::Refused(error.message.clone()),

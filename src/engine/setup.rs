@@ -1,6 +1,6 @@
 //! What every run needs before it looks at the first file: workers, memory, a name and a time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -13,6 +13,7 @@ use super::config::Resources;
 use super::crew::Crew;
 use super::end::RunError;
 use super::machine::Machine;
+use super::pace::Governor;
 
 /// Both hashes of every file.
 pub const BOTH_HASHES: HashWish = HashWish { sha1: true, blake3: true };
@@ -42,8 +43,8 @@ impl Station {
     }
 
     /// The threads of a run.
-    pub fn crew<'a>(&'a self, cancel: &'a Cancel, deadline: Option<Instant>, hashes: HashWish) -> Crew<'a> {
-        Crew { pool: &self.pool, memory: &self.budget, cancel, deadline, hashes, jobs: self.jobs }
+    pub fn crew<'a>(&'a self, cancel: &'a Cancel, governor: &'a Governor, hashes: HashWish) -> Crew<'a> {
+        Crew { pool: &self.pool, memory: &self.budget, cancel, governor, hashes, jobs: self.jobs }
     }
 
     /// What to tell about the machine: workers, memory, protections. Starts one worker to know.
@@ -70,7 +71,7 @@ impl Station {
 /// The first line of a run that needs no Immich.
 pub fn run_info(command: &str, station: &Station, cancel: &Cancel) -> Result<RunInfo, RunError> {
     Ok(RunInfo {
-        run_id: run_id(),
+        run_id: run_id(Timestamp::now()),
         started_at: now(),
         command: command.to_owned(),
         notes: station.notes(cancel)?,
@@ -80,12 +81,16 @@ pub fn run_info(command: &str, station: &Station, cancel: &Cancel) -> Result<Run
 
 /// The moment, RFC 3339, UTC, whole seconds.
 pub fn now() -> String {
-    format!("{:.0}", Timestamp::now())
+    moment(Timestamp::now())
+}
+
+/// RFC 3339, UTC, whole seconds.
+pub fn moment(moment: Timestamp) -> String {
+    format!("{moment:.0}")
 }
 
 /// A name for a run: sorts by time and is unique on this machine.
-pub fn run_id() -> String {
-    let now = Timestamp::now();
+pub fn run_id(now: Timestamp) -> String {
     format!("{}-{:x}", now.strftime("%Y%m%dT%H%M%SZ"), std::process::id())
 }
 

@@ -35,7 +35,7 @@ pub fn undo(config: &UndoConfig, sink: &dyn EventSink, cancel: &Cancel) -> Resul
     let manifest = manifest.map_err(|error| RunError::io(format!("{}: {error}", display_path(&path))))?;
     let now = setup::now();
     sink.send(Event::Run(RunInfo {
-        run_id: setup::run_id(),
+        run_id: setup::run_id(jiff::Timestamp::now()),
         started_at: now.clone(),
         command: "undo".to_owned(),
         notes: notes(&manifest, &path),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use walkdir::WalkDir;
 
 use crate::catalog::Catalog;
@@ -26,6 +27,7 @@ use super::end::{RunEnd, RunError};
 use super::judge::{self, Expectation};
 use super::ledger::{Earlier, Ledger};
 use super::look::Examiner;
+use super::pace::Governor;
 use super::setup::{self, Station};
 
 /// Runs `verify`. With a catalog (`--state`) every file is still read, what is learnt is kept, and a file that
@@ -40,7 +42,8 @@ pub fn verify(
     sink.send(Event::Run(setup::run_info("verify", &station, cancel)?));
     let depth = if config.quick { Depth::Structure } else { config.video };
     let decoders = station.pool.stats().decoders;
-    let ledger = catalog.map(|catalog| Ledger::new(catalog, depth, Duration::ZERO, decoders));
+    let ledger =
+        catalog.map(|catalog| Ledger::new(catalog, depth, (Timestamp::now(), Duration::ZERO), decoders));
     sink.send(Event::Stage { stage: Stage::Verify, items: None, bytes: None });
     let feed = entries(&config.paths, sink);
     let work = |examiner: &mut Examiner<'_>, path: &PathBuf| -> Result<(), Halt> {
@@ -68,7 +71,8 @@ pub fn verify(
             paths.iter().map(|path| Expectation::unrecorded(path, Role::Unknown, depth)).collect();
         Ok(examiner.look_ahead(&expected)?)
     };
-    station.crew(cancel, None, setup::BOTH_HASHES).run(feed, ahead, work, |_| not_reached(sink))
+    let governor = Governor::unbound();
+    station.crew(cancel, &governor, setup::BOTH_HASHES).run(feed, ahead, work, |_| not_reached(sink))
 }
 
 /// Runs `render`.
@@ -86,7 +90,8 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
         RenderJob::new(&config.settings, &[Role::Preview, Role::Thumbnail, Role::Fullsize], true);
     let feed: Vec<(PathBuf, OsString)> =
         config.files.iter().map(|path| (path.clone(), names.unique(path))).collect();
-    let crew: Crew<'_> = station.crew(cancel, None, setup::BOTH_HASHES);
+    let governor = Governor::unbound();
+    let crew: Crew<'_> = station.crew(cancel, &governor, setup::BOTH_HASHES);
     let work = |examiner: &mut Examiner<'_>, (path, name): &(PathBuf, OsString)| -> Result<(), Halt> {
         let expected = Expectation::unrecorded(path, Role::Original, Depth::Keyframes);
         let job = if wants_fullsize(path, &config.settings) { &with_fullsize } else { &usual };

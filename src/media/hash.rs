@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use sha1::{Digest, Sha1};
 
@@ -29,12 +30,21 @@ pub struct Hasher {
     sha1: Option<Sha1>,
     blake3: Option<Box<blake3::Hasher>>,
     bytes: u64,
+    /// When the first byte came, and bytes a second.
+    pace: Option<(Instant, u64)>,
 }
 
 impl Hasher {
     /// Makes the hashes that are wanted, none being a fair wish.
     pub fn new(sha1: bool, blake3: bool) -> Self {
-        Self { sha1: sha1.then(Sha1::new), blake3: blake3.then(Box::default), bytes: 0 }
+        Self { sha1: sha1.then(Sha1::new), blake3: blake3.then(Box::default), bytes: 0, pace: None }
+    }
+
+    /// The same, held to so many bytes a second from now on: taking them lasts as long as that allows.
+    #[must_use]
+    pub fn paced(mut self, rate: Option<u64>) -> Self {
+        self.pace = rate.map(|rate| (Instant::now(), rate.max(1)));
+        self
     }
 
     /// Takes the next bytes.
@@ -47,6 +57,11 @@ impl Hasher {
             if let Some(blake3) = &mut self.blake3 {
                 blake3.update(piece);
             }
+        }
+        if let Some((began, rate)) = self.pace {
+            let earned =
+                Duration::try_from_secs_f64(self.bytes as f64 / rate as f64).unwrap_or(Duration::MAX);
+            std::thread::sleep(earned.saturating_sub(began.elapsed()));
         }
     }
 
@@ -69,8 +84,7 @@ pub fn of_bytes(bytes: &[u8], sha1: bool, blake3: bool) -> Digests {
 
 /// Hashes a file from its beginning to its end without keeping it; the file's own position is left alone.
 /// An error carries the offset at which the system refused.
-pub fn of_file(file: &File, sha1: bool, blake3: bool) -> Result<Digests, DecodeError> {
-    let mut hasher = Hasher::new(sha1, blake3);
+pub fn of_file(file: &File, mut hasher: Hasher) -> Result<Digests, DecodeError> {
     let mut block = vec![0u8; BLOCK];
     loop {
         let offset = hasher.bytes;
@@ -154,7 +168,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         let expected = of_bytes(&bytes, true, true);
-        assert_eq!(of_file(&file, true, true).unwrap(), expected);
+        assert_eq!(of_file(&file, Hasher::new(true, true)).unwrap(), expected);
 
         let mut buffer = vec![9; 7];
         let mut hasher = Hasher::new(true, true);
@@ -175,7 +189,7 @@ mod tests {
     #[test]
     fn an_error_tells_number_and_offset() {
         let folder = std::fs::File::open("/").unwrap();
-        let error = of_file(&folder, true, false).unwrap_err();
+        let error = of_file(&folder, Hasher::new(true, false)).unwrap_err();
         assert!(matches!(error, DecodeError::Io { errno: Some(21), offset: Some(0), .. }), "{error:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The words everybody here speaks: plain values without I/O, knowing nothing of any other module.
 
 mod asset;
+mod coverage;
 mod file;
 mod finding;
 mod measure;
@@ -12,6 +13,7 @@ mod report;
 mod settings;
 
 pub use asset::{AssetId, Role};
+pub use coverage::Coverage;
 pub use file::FileIdentity;
 pub use finding::{Code, Evidence, Finding, RunCode, Severity, What};
 pub use measure::Measure;

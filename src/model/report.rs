@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::asset::Role;
+use super::coverage::Coverage;
 use super::finding::{Code, Finding};
 use super::media::{MediaFormat, PixelSize, Verdict};
 use super::repair::RepairEvent;
@@ -227,6 +228,8 @@ pub enum Event {
     Repair(RepairEvent),
     /// Something to tell a person that is not a finding.
     Note(String),
+    /// What the run works through, for the promise at its end.
+    Coverage(Coverage),
 }
 
 /// Walked entries that were looked at, counted together.

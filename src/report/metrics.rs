@@ -28,6 +28,10 @@ pub fn render(summary: &Summary, now: Timestamp) -> String {
         plain(f64::from(u8::from(summary.complete()))),
     );
     family("exit_status", "Exit status of the last run.", plain(f64::from(summary.exit().code())));
+    if let Some(days) = summary.coverage_days {
+        let help = "Days within which every byte is read again, if runs go on as the last one.";
+        family("coverage_days", help, plain(days as f64));
+    }
     family("read_bytes", "Bytes read by the last run.", plain(tally.bytes_read as f64));
     let states = [
         ("walked", tally.walked),

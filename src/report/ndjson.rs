@@ -294,6 +294,7 @@ impl Serialize for SummaryLine<'_> {
         map.serialize_entry("originals", &self.0.scope.originals)?;
         map.serialize_entry("ended", self.0.outcome.as_str())?;
         map.serialize_entry("error", &self.0.failure())?;
+        map.serialize_entry("coverage_days", &self.0.coverage_days)?;
         map.end()
     }
 }

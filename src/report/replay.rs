@@ -90,9 +90,11 @@ impl Replay {
         self.summary.scope.quick = flag("quick", false);
         self.summary.scope.originals = flag("originals", true);
         self.summary.seconds = value.get("seconds").and_then(Value::as_f64).unwrap_or(0.0);
+        self.summary.coverage_days = value.get("coverage_days").and_then(Value::as_u64);
         let error = || text(value, "error");
         self.summary.outcome = match value.get("ended").and_then(Value::as_str) {
             Some("time-limit") => Outcome::TimeLimit,
+            Some("byte-limit") => Outcome::ByteLimit,
             Some("cancelled") => Outcome::Cancelled,
             Some("failed") => Outcome::Failed(error()),
             Some("refused") => Outcome::Refused(error()),

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::baseline::Baseline;
 use super::exit::ExitStatus;
 use crate::model::{
-    AssetId, Code, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Tally, Verdict,
-    What,
+    AssetId, Code, Coverage, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Tally,
+    Verdict, What,
 };
 
 /// What raises the exit status.
@@ -55,6 +55,8 @@ pub enum Outcome {
     Complete,
     /// The time limit came first. Not an error.
     TimeLimit,
+    /// So did the limit of bytes. Not an error.
+    ByteLimit,
     /// A signal came first.
     Cancelled,
     /// It could not be done or finished.
@@ -69,6 +71,7 @@ impl Outcome {
         match self {
             Self::Complete => "complete",
             Self::TimeLimit => "time-limit",
+            Self::ByteLimit => "byte-limit",
             Self::Cancelled => "cancelled",
             Self::Failed(_) => "failed",
             Self::Refused(_) => "refused",
@@ -135,6 +138,9 @@ pub struct Summary {
     pub outcome: Outcome,
     /// Its duration.
     pub seconds: f64,
+    /// Days within which every byte is read again at this pace, where that can be told.
+    pub coverage_days: Option<u64>,
+    coverage: Option<Coverage>,
     /// What went wrong with the reports themselves; each makes the run unfinished.
     pub report_errors: Vec<String>,
     /// What bears on how the counts are read.
@@ -219,6 +225,7 @@ impl Summary {
             }
             Event::Finding(finding) => self.take_finding(finding),
             Event::Repair(repair) => self.take_repair(repair),
+            Event::Coverage(coverage) => self.coverage = Some(*coverage),
             Event::Run(_) | Event::Stage { .. } | Event::Progress { .. } | Event::Note(_) => {}
         }
     }
@@ -298,6 +305,16 @@ impl Summary {
         self.policy.baseline.is_some()
     }
 
+    /// A run that a signal stopped says nothing about the next ones.
+    fn promise(&self) -> Option<u64> {
+        let complete = match self.outcome {
+            Outcome::Complete => true,
+            Outcome::TimeLimit | Outcome::ByteLimit => false,
+            Outcome::Cancelled | Outcome::Failed(_) | Outcome::Refused(_) => return None,
+        };
+        self.coverage?.days(complete, self.tally.bytes_read)
+    }
+
     /// Number of skipped entries, whatever the reason.
     pub fn skipped(&self) -> u64 {
         self.tally.skipped.values().sum()
@@ -317,6 +334,7 @@ impl Summary {
     pub fn close(&mut self, outcome: Outcome, seconds: f64) {
         self.outcome = outcome;
         self.seconds = seconds;
+        self.coverage_days = self.promise();
         let unaccounted = self.unaccounted();
         if unaccounted == 0 {
             return;
@@ -390,7 +408,7 @@ impl Summary {
             status |= ExitStatus::LEFT;
         }
         status |= match self.outcome {
-            Outcome::Complete | Outcome::TimeLimit => ExitStatus::CLEAN,
+            Outcome::Complete | Outcome::TimeLimit | Outcome::ByteLimit => ExitStatus::CLEAN,
             Outcome::Cancelled => ExitStatus::CANCELLED,
             Outcome::Failed(_) => ExitStatus::FAILED,
             Outcome::Refused(_) => ExitStatus::USAGE,

@@ -189,6 +189,10 @@ impl Page<'_> {
                 count(tally.errors)
             ),
         );
+        if let Some(days) = self.summary.coverage_days {
+            let within = counted(days, "day", "days");
+            self.label(out, "Coverage", &format!("every byte is read again within {within} at this pace"));
+        }
         let run = &self.collected.run;
         if let Some(media) = &run.media {
             self.label(out, "Media", &display_path(media));

@@ -36,9 +36,10 @@ pub fn headline(summary: &Summary, run: &RunInfo, command: &str) -> Headline {
     };
     match &summary.outcome {
         Outcome::Complete => {}
-        Outcome::TimeLimit => {
+        Outcome::TimeLimit | Outcome::ByteLimit => {
+            let limit = if summary.outcome == Outcome::TimeLimit { "time limit" } else { "limit of bytes" };
             rest.push(format!(
-                "Stopped at the time limit{}; the next run goes on from here.",
+                "Stopped at the {limit}{}; the next run goes on from here.",
                 not_reached(summary)
             ));
             first = format!("So far: {first}");

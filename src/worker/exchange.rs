@@ -165,10 +165,11 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Seconds of wall clock that a file may take: the limit, and time to read it from a slow disk.
+/// Seconds of wall clock that a file may take: the limit, and time to read it from a slow disk, or as slowly as is wanted.
 pub fn deadline_seconds(file: &File, job: &Job) -> u64 {
     let length = file.metadata().map_or(0, |metadata| metadata.len());
-    job.limits.max_seconds.saturating_add(length / SLOW_DISK)
+    let wanted = job.rate.map_or(0, |rate| length / rate.max(1));
+    job.limits.max_seconds.saturating_add(length / SLOW_DISK).saturating_add(wanted)
 }
 
 fn reply_limit(job: &Job) -> usize {

@@ -13,7 +13,7 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 use crate::render::{RenderError, RenderJob, RenderOutput};
 
 /// Raised with every change of these types; parent and worker of different versions refuse each other.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Bytes of a text in a report: the last words of a decoder fit.
 const MAX_TEXT: usize = 4000;
 /// Oddities in a report.
@@ -45,6 +45,8 @@ pub struct Job {
     pub render_damaged: bool,
     /// The descriptor bypasses the page cache (`O_DIRECT`): everything is read at once, in whole blocks.
     pub direct: bool,
+    /// Bytes a second at which it may be read; `None` = as fast as it comes.
+    pub rate: Option<u64>,
     /// What it may cost.
     pub limits: Limits,
 }

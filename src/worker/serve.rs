@@ -408,7 +408,7 @@ impl<'a> Reading<'a> {
         if self.whole {
             return Ok(());
         }
-        let mut hasher = Hasher::new(self.job.hashes.sha1, self.job.hashes.blake3);
+        let mut hasher = self.hasher();
         if self.job.direct {
             direct::read_whole(self.file, self.before.length, buffer, &mut hasher)?;
         } else {
@@ -418,13 +418,17 @@ impl<'a> Reading<'a> {
         self.take(hasher.finish(), report)
     }
 
+    fn hasher(&self) -> Hasher {
+        Hasher::new(self.job.hashes.sha1, self.job.hashes.blake3).paced(self.job.rate)
+    }
+
     /// Hashes the file without keeping it, if hashes are wanted and not there yet.
     fn hash_only(&self, report: &mut MediaReport) -> Result<(), Stop> {
         let wanted = self.job.hashes;
         if self.whole || !(wanted.sha1 || wanted.blake3) {
             return Ok(());
         }
-        self.take(hash::of_file(self.file, wanted.sha1, wanted.blake3)?, report)
+        self.take(hash::of_file(self.file, self.hasher())?, report)
     }
 
     fn take(&self, digests: media::Digests, report: &mut MediaReport) -> Result<(), Stop> {

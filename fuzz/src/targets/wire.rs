@@ -122,6 +122,7 @@ pub fn request_seeds() -> Vec<Vec<u8>> {
         render: Some(render),
         render_damaged: false,
         direct: false,
+        rate: None,
         limits: Limits::default(),
     };
     frames(&[Request::Examine { job, announce: true }, Request::Granted, Request::Refused { ceiling: 3 }])

@@ -8,6 +8,22 @@ use crate::immich::records::AssetIdx;
 use crate::model::Role;
 
 impl Reconciler<'_> {
+    /// For the order of work, of an asset that is not settled: the day since 1970 of the oldest look that is to be repeated; 0 if
+    /// any of its files is new, changed, was not sound or is not there, or if nothing is known to be too old.
+    pub fn last_look(&self, asset: AssetIdx) -> u16 {
+        let index = &self.holdings.records.index;
+        let portraits = index.portraits_of(asset).filter_map(|(_, file)| file);
+        let mut oldest = None;
+        for file in index.files_of(asset).chain(portraits) {
+            match (self.holdings.fresh(file), self.holdings.aged(file)) {
+                (Some(_), _) => {}
+                (None, Some(day)) => oldest = Some(oldest.map_or(day, |oldest: u16| oldest.min(day))),
+                (None, None) => return 0,
+            }
+        }
+        oldest.unwrap_or(0)
+    }
+
     /// How many walked entries an asset accounts for that needs no look; `None` for every other. Says nothing that
     /// the work on its unit would not say, only without making one.
     pub fn settled(&self, asset: AssetIdx) -> Option<u64> {

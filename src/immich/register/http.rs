@@ -5,14 +5,13 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::Uri;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::immich::compose::Secret;
+use crate::web;
 
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -161,18 +160,7 @@ impl Client {
     /// When the key must not be sent there.
     pub fn new(address: ApiAddress, key: Secret) -> Result<Self, String> {
         address.guard()?;
-        let tls = TlsConfig::builder().root_certs(roots()).build();
-        let config = ureq::Agent::config_builder()
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(ANSWER))
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .proxy(None)
-            .user_agent(concat!("photofsck/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build();
-        Ok(Self { address, key, agent: config.into() })
+        Ok(Self { address, key, agent: web::agent(CONNECT, ANSWER) })
     }
 
     pub fn address(&self) -> &ApiAddress {
@@ -312,16 +300,6 @@ fn short(text: &str) -> String {
     const MOST: usize = 200;
     let clean: String = text.chars().map(|ch| if ch.is_control() { ' ' } else { ch }).take(MOST).collect();
     if text.chars().count() > MOST { format!("{clean}...") } else { clean }
-}
-
-/// The system's certificates, where it has any; a person's own authority is found there.
-fn roots() -> RootCerts {
-    let system = rustls_native_certs::load_native_certs().certs;
-    if system.is_empty() {
-        return RootCerts::WebPki;
-    }
-    let known: Vec<_> = system.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect();
-    RootCerts::Specific(Arc::new(known))
 }
 
 #[cfg(test)]

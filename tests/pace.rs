@@ -1,0 +1,157 @@
+//! How gently a run treats the machine, and who is told of it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::zombie_processes, reason = "tests")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+#[path = "../benches/library/mod.rs"]
+mod library;
+
+const ASSETS: u64 = 12;
+
+struct Library {
+    folder: tempfile::TempDir,
+    media: PathBuf,
+    dump: PathBuf,
+}
+
+impl Library {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (media, dump) = library::build(folder.path(), ASSETS, library::sound);
+        Self { folder, media, dump }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, options: &[&str]) -> (Output, Value) {
+        let output = Command::new(env!("CARGO_BIN_EXE_photofsck"))
+            .args(["check", "--progress", "never", "--json", "-", "--jobs", "1", "--media"])
+            .arg(&self.media)
+            .arg("--db")
+            .arg(&self.dump)
+            .arg("--state")
+            .arg(self.at("state"))
+            .args(options)
+            .env("PHOTOFSCK_WORKER", env!("CARGO_BIN_EXE_photofsck-worker"))
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout.clone()).unwrap();
+        let summary = lines.lines().last().map_or(Value::Null, |line| serde_json::from_str(line).unwrap());
+        (output, summary)
+    }
+}
+
+/// Takes this many requests, answers each with a status, and gives paths and bodies.
+fn monitor(requests: usize, status: &'static str) -> (String, JoinHandle<Vec<(String, String)>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/ping/0c1a", listener.local_addr().unwrap());
+    let told = std::thread::spawn(move || {
+        let mut told = Vec::new();
+        for _ in 0..requests {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
+            reader.read_line(&mut first).unwrap();
+            while reader.read_line(&mut line).unwrap() > 2 {
+                if let Some(number) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = number.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            (&stream).write_all(answer.as_bytes()).unwrap();
+            told.push((first.trim().to_owned(), String::from_utf8(body).unwrap()));
+        }
+        told
+    });
+    (url, told)
+}
+
+#[test]
+fn a_monitor_hears_of_beginning_and_end() {
+    let library = Library::new();
+    let (url, told) = monitor(2, "200 OK");
+    let (output, summary) = library.run(&["--ping", &url]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut told = told.join().unwrap();
+    // The beginning is told beside the run, which may be over sooner.
+    told.sort();
+    assert_eq!(told[1].0, "POST /ping/0c1a/start HTTP/1.1");
+    assert_eq!(told[0].0, "POST /ping/0c1a/0 HTTP/1.1");
+    assert_eq!(serde_json::from_str::<Value>(&told[0].1).unwrap(), summary);
+    // With damage the status is another.
+    let victim = walkdir::WalkDir::new(library.media.join("upload"))
+        .into_iter()
+        .flatten()
+        .find(|entry| entry.path().extension().is_some_and(|extension| extension == "jpg"));
+    fs::write(victim.unwrap().path(), b"\xff\xd8\xff").unwrap();
+    let (url, told) = monitor(2, "204 No Content");
+    library.run(&["--ping", &url]);
+    assert!(told.join().unwrap().iter().any(|(line, _)| line == "POST /ping/0c1a/4 HTTP/1.1"));
+}
+
+#[test]
+fn a_monitor_that_is_not_there_fails_no_run_and_stays_secret() {
+    let library = Library::new();
+    let (url, told) = monitor(4, "500 Internal Server Error");
+    let (output, summary) = library.run(&["--ping", &url]);
+    assert_eq!((output.status.code(), &summary["exit"]), (Some(0), &Value::from(0)));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("was not told") && said.contains("500") && !said.contains("0c1a"), "{said}");
+    // The beginning once, the end three times.
+    assert_eq!(told.join().unwrap().iter().filter(|(line, _)| line.contains("/0 ")).count(), 3);
+    let (output, _) = library.run(&["--ping", "monitor.example"]);
+    assert_eq!(output.status.code(), Some(16));
+}
+
+#[test]
+fn bytes_are_spread_over_time_and_nights() {
+    let library = Library::new();
+    let (_, all) = library.run(&["--max-age", "0"]);
+    let bytes = all["bytes_read"].as_u64().unwrap();
+    // Half of it: what is over the line is left to the next run.
+    let half = (bytes / 2).to_string();
+    let state = library.at("state").display().to_string();
+    fs::remove_dir_all(&state).unwrap();
+    let (output, first) = library.run(&["--max-bytes", &half]);
+    assert_eq!((output.status.code(), first["ended"].as_str()), (Some(0), Some("byte-limit")));
+    assert!(first["skipped_reasons"]["not-reached"].as_u64().unwrap() > 0, "{first}");
+    let (_, second) = library.run(&[]);
+    assert_eq!(second["ended"], "complete");
+    let read = |summary: &Value| summary["bytes_read"].as_u64().unwrap();
+    assert_eq!(read(&first) + read(&second), bytes, "nothing was read twice");
+    // Two seconds' worth; the last file of all may come without waiting.
+    let began = Instant::now();
+    let (_, slow) = library.run(&["--max-age", "0", "--max-rate", &format!("{}/s", bytes / 2)]);
+    assert_eq!(read(&slow), bytes);
+    assert!(began.elapsed() > Duration::from_secs(1));
+    let (output, _) = library.run(&["--max-rate", "0"]);
+    assert_eq!(output.status.code(), Some(16));
+}
+
+#[test]
+fn nobody_on_the_terminal_means_the_lowest_priority() {
+    let library = Library::new();
+    let niceness = |options: &[&str]| {
+        let told = library.at("nice");
+        let command = format!("cat > /dev/null; nice > '{}'", told.display());
+        let options = [&["--notify-command", &command], options].concat();
+        library.run(&options);
+        fs::read_to_string(told).unwrap().trim().parse::<i32>().unwrap()
+    };
+    let usual = niceness(&["--io", "normal"]);
+    assert_eq!((niceness(&[]), niceness(&["--io", "idle"])), (19, 19));
+    assert!(usual <= 19);
+}
