@@ -124,6 +124,7 @@ impl House {
             state: self.at("state"),
             max_age: 20 * DAY,
             time_limit: None,
+            against: None,
             pace: Pace { bytes, ..Pace::default() },
             shard: Shard::default(),
             allow_mass_missing: false,

@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod knowledge;
 mod lock;
+mod manifest;
 mod raw;
 mod recent;
 mod runs;
@@ -35,6 +36,7 @@ use crate::model::FileIdentity;
 
 pub use error::CatalogError;
 pub use knowledge::{Folder, Knowledge, Wish};
+pub use manifest::{Entry as ManifestEntry, Manifest, Rights, hex};
 pub use runs::{LineKind, RETAINED_RUNS, RunEnd, RunLine, RunRecord, RunStart};
 pub use state::{Overview, Pruned};
 pub use trusted::{Known, Remembered, Trusted};
@@ -214,18 +216,29 @@ impl Catalog {
         self.writer.ask(Db::overview)
     }
 
-    /// Writes the manifest: one line of NDJSON for every file, ordered by folder and name. Returns how many.
+    /// Writes the manifest: where the library is, then one line for every known file, ordered by folder and name; files that
+    /// were removed are left out. Returns how many files.
     pub fn export(&self, out: &mut dyn Write) -> Result<u64, CatalogError> {
+        let failed = |error: std::io::Error| CatalogError::Export(error.to_string());
+        let there = manifest::write_origin(out, &self.runs()?).map_err(failed)?;
         let mut count = 0;
         for folder in self.writer.ask(Db::folders)? {
-            let files = self.folder(&folder)?;
-            for (name, known) in files.sorted() {
-                state::write_manifest_line(out, &folder.join(name), known)
-                    .map_err(|error| CatalogError::Export(error.to_string()))?;
-                count += 1;
+            for (name, known) in self.folder(&folder)?.sorted() {
+                count +=
+                    u64::from(manifest::write_entry(out, &folder.join(name), known, there).map_err(failed)?);
             }
         }
         Ok(count)
+    }
+
+    /// Calls `each` with the path and the BLAKE3 of every known file.
+    pub fn each(&self, each: &mut dyn FnMut(&Path, Option<[u8; 32]>)) -> Result<(), CatalogError> {
+        for folder in self.writer.ask(Db::folders)? {
+            for (name, known) in self.folder(&folder)?.sorted() {
+                each(&folder.join(name), known.blake3);
+            }
+        }
+        Ok(())
     }
 
     /// Forgets files last verified before `verified_before` (seconds since 1970) and all but the newest

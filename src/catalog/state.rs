@@ -1,19 +1,14 @@
 //! What the `state` commands need: numbers, the manifest, forgetting, moving.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::Path;
 
-use serde::Serializer as _;
-use serde::ser::SerializeMap as _;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::bytes;
 use super::error::CatalogError;
 use super::files::folder_id;
-use super::knowledge::Knowledge;
 use super::writer::Db;
-use crate::model::PathText;
 
 /// Numbers about a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -156,30 +151,4 @@ fn below<'a>(path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
     let rest = path.strip_prefix(prefix)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
-}
-
-/// One line of the manifest.
-pub(super) fn write_manifest_line(out: &mut dyn Write, path: &Path, known: &Knowledge) -> io::Result<()> {
-    let mut line = Vec::with_capacity(256);
-    let mut json = serde_json::Serializer::new(&mut line);
-    let mut map = json.serialize_map(None)?;
-    map.serialize_entry("type", "file")?;
-    PathText(path).serialize_into("path", &mut map)?;
-    map.serialize_entry("size", &known.identity.size)?;
-    map.serialize_entry("sha1", &known.sha1.as_ref().map(|hash| hex(hash)))?;
-    map.serialize_entry("blake3", &known.blake3.as_ref().map(|hash| hex(hash)))?;
-    map.serialize_entry("verdict", &known.verdict)?;
-    let verified_at = jiff::Timestamp::from_second(known.verified_at).ok().map(|time| time.to_string());
-    map.serialize_entry("verified_at", &verified_at)?;
-    map.end()?;
-    line.push(b'\n');
-    out.write_all(&line)
-}
-
-fn hex(hash: &[u8]) -> String {
-    use std::fmt::Write as _;
-    hash.iter().fold(String::with_capacity(hash.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -187,7 +187,7 @@ pub struct ScopeArgs {
     /// Only the K-th of N disjoint parts of the library
     #[arg(long, value_name = "K/N", value_parser = units::shard)]
     pub shard: Option<(u32, u32)>,
-    /// Compare with a manifest of photofsck state export (not in this version)
+    /// After a move: compare with the manifest that photofsck state export wrote before it
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
 }

@@ -9,9 +9,6 @@ fn refuse(option: &str, instead: &str) -> Result<(), String> {
 
 /// Refuses what `check` and `repair` cannot do.
 pub fn check(args: &CheckArgs) -> Result<(), String> {
-    if args.scope.against.is_some() {
-        refuse("--against", "compare the bytes with the records: `photofsck check --max-age 0`")?;
-    }
     if args.reports.html.is_some() {
         refuse("--html", "use --json, or read the summary")?;
     }

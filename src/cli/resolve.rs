@@ -218,6 +218,13 @@ fn library(
         );
     }
     let only = selection(&scope.only);
+    if scope.against.is_some()
+        && (scope.quick || !only.is_all() || scope.shard.is_some_and(|(_, count)| count > 1))
+    {
+        return Err(
+            "--against: expected a run over everything, without --quick, --only and --shard".to_owned()
+        );
+    }
     let config = CheckConfig {
         media: library.media,
         compose: library.compose,
@@ -233,6 +240,7 @@ fn library(
         state: state_folder(library.state, environment)?,
         max_age: scope.max_age.unwrap_or(Duration::from_hours(30 * 24)),
         time_limit: time_limit(scope.time_limit)?,
+        against: scope.against,
         pace: speed(&pace)?,
         shard: scope.shard.map_or_else(Shard::default, |(index, count)| Shard { index, count }),
         allow_mass_missing: library.allow_mass_missing,

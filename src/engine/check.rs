@@ -22,6 +22,7 @@ use crate::repair::salvage::Salvage;
 use crate::repair::space;
 use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
 
+use super::against::Against;
 use super::announce::Announcer;
 use super::beyond::{self, Beside, Rescue};
 use super::cancel::Cancel;
@@ -139,7 +140,9 @@ impl Run<'_> {
         };
         let library =
             Library { media, records: Arc::new(records), map, address, beside, asked_at, gap, governor };
-        self.look_at_library(&library, &station, (ledger.as_ref(), reading), registrar)
+        let end = self.look_at_library(&library, &station, (ledger.as_ref(), reading), registrar)?;
+        self.hold_against(&library, end)?;
+        Ok(end)
     }
 
     /// The first line of a run.
@@ -159,6 +162,20 @@ impl Run<'_> {
             map: map.entries(),
             notes,
         }
+    }
+
+    /// Compares with the manifest, once everything was looked at.
+    fn hold_against(&self, library: &Library, end: RunEnd) -> Result<(), RunError> {
+        let Some(file) = &self.config.against else { return Ok(()) };
+        if !end.complete() {
+            let why = "stopped early: nothing was compared with the manifest; run again to go on";
+            self.sink.send(Event::Note(why.to_owned()));
+            return Ok(());
+        }
+        self.catalog.flush().map_err(|error| unusable(&error))?;
+        let Library { media, map, records, .. } = library;
+        Against { file, media, map, records, catalog: self.catalog, sink: self.sink, cancel: self.cancel }
+            .run()
     }
 
     /// What earlier runs know, and a later one will; a quick run neither asks nor tells.

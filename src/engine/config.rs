@@ -146,6 +146,8 @@ pub struct CheckConfig {
     pub max_age: Duration,
     /// Stop orderly after this long.
     pub time_limit: Option<Duration>,
+    /// A manifest of `state export` that the library is held against at the end; only of runs over everything.
+    pub against: Option<PathBuf>,
     /// How gently the machine is used.
     pub pace: Pace,
     /// Which part of the library.

@@ -1,5 +1,6 @@
 //! What decides: walk, reconcile, schedule, judge, run.
 
+mod against;
 mod announce;
 mod beyond;
 pub mod budget;

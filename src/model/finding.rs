@@ -56,11 +56,12 @@ pub enum What {
     PassedOnRetry,
     Unregistered,
     Untracked,
+    Differs,
 }
 
 impl What {
     /// All of them, in the order in which they are listed to people.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Missing,
         Self::Empty,
         Self::Truncated,
@@ -75,6 +76,7 @@ impl What {
         Self::PassedOnRetry,
         Self::Unregistered,
         Self::Untracked,
+        Self::Differs,
     ];
 
     /// The second half of the code.
@@ -94,6 +96,7 @@ impl What {
             Self::PassedOnRetry => "passed-on-retry",
             Self::Unregistered => "unregistered",
             Self::Untracked => "untracked",
+            Self::Differs => "differs",
         }
     }
 
@@ -118,6 +121,9 @@ impl What {
             Self::PassedOnRetry => "the second read was fine: suspect memory, cable, bus or network",
             Self::Unregistered => "the generated file is there and sound, the record is not",
             Self::Untracked => "a file that no record names",
+            Self::Differs => {
+                "the bytes of the manifest (`--against`), under another name, of another owner, with other permissions, or behind a link"
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The words everybody here speaks: plain values without I/O, knowing nothing of any other module.
 
 mod asset;
+mod comparison;
 mod coverage;
 mod file;
 mod finding;
@@ -13,6 +14,7 @@ mod report;
 mod settings;
 
 pub use asset::{AssetId, Role};
+pub use comparison::Comparison;
 pub use coverage::Coverage;
 pub use file::FileIdentity;
 pub use finding::{Code, Evidence, Finding, RunCode, Severity, What};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::asset::Role;
+use super::comparison::Comparison;
 use super::coverage::Coverage;
 use super::finding::{Code, Finding};
 use super::media::{MediaFormat, PixelSize, Verdict};
@@ -230,6 +231,8 @@ pub enum Event {
     Note(String),
     /// What the run works through, for the promise at its end.
     Coverage(Coverage),
+    /// How the library differs from the manifest that it was held against.
+    Compared(Comparison),
 }
 
 /// Walked entries that were looked at, counted together.

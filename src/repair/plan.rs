@@ -430,6 +430,7 @@ fn repairable(wrong: What) -> Result<(), String> {
             Err("the file is sound, its record is lacking: needs --register sql or --register api".into())
         }
         What::Untracked => Err("no record names it; it is left alone".into()),
+        What::Differs => Err("its bytes are right; the manifest tells what is not".into()),
     }
 }
 

@@ -42,6 +42,7 @@ const fn file(role: Role, what: What) -> &'static str {
         What::Untracked => {
             "nothing; if the records are current, it is left over: repair --quarantine-untracked moves it away"
         }
+        What::Differs => "copy it again with its name, owner and permissions, for example with rsync -a",
     }
 }
 

@@ -295,6 +295,9 @@ impl Serialize for SummaryLine<'_> {
         map.serialize_entry("ended", self.0.outcome.as_str())?;
         map.serialize_entry("error", &self.0.failure())?;
         map.serialize_entry("coverage_days", &self.0.coverage_days)?;
+        if let Some(comparison) = &self.0.comparison {
+            map.serialize_entry("comparison", comparison)?;
+        }
         map.end()
     }
 }

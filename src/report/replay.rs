@@ -90,6 +90,7 @@ impl Replay {
         self.summary.scope.quick = flag("quick", false);
         self.summary.scope.originals = flag("originals", true);
         self.summary.seconds = value.get("seconds").and_then(Value::as_f64).unwrap_or(0.0);
+        self.summary.comparison = field(value, "comparison");
         self.summary.coverage_days = value.get("coverage_days").and_then(Value::as_u64);
         let error = || text(value, "error");
         self.summary.outcome = match value.get("ended").and_then(Value::as_str) {

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::baseline::Baseline;
 use super::exit::ExitStatus;
 use crate::model::{
-    AssetId, Code, Coverage, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Tally,
-    Verdict, What,
+    AssetId, Code, Comparison, Coverage, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role,
+    Severity, Tally, Verdict, What,
 };
 
 /// What raises the exit status.
@@ -141,6 +141,8 @@ pub struct Summary {
     /// Days within which every byte is read again at this pace, where that can be told.
     pub coverage_days: Option<u64>,
     coverage: Option<Coverage>,
+    /// How the library differs from a manifest, where it was held against one.
+    pub comparison: Option<Comparison>,
     /// What went wrong with the reports themselves; each makes the run unfinished.
     pub report_errors: Vec<String>,
     /// What bears on how the counts are read.
@@ -226,6 +228,7 @@ impl Summary {
             Event::Finding(finding) => self.take_finding(finding),
             Event::Repair(repair) => self.take_repair(repair),
             Event::Coverage(coverage) => self.coverage = Some(*coverage),
+            Event::Compared(comparison) => self.comparison = Some(comparison.clone()),
             Event::Run(_) | Event::Stage { .. } | Event::Progress { .. } | Event::Note(_) => {}
         }
     }
@@ -426,7 +429,7 @@ const fn resolves(action: RepairAction, code: Code) -> bool {
     let Code::File(_, what) = code else { return false };
     match action {
         RepairAction::Regenerate | RepairAction::Restore | RepairAction::Relink => {
-            !matches!(what, What::Unregistered | What::Untracked)
+            !matches!(what, What::Unregistered | What::Untracked | What::Differs)
         }
         RepairAction::Quarantine => matches!(what, What::Untracked),
         RepairAction::Register => matches!(what, What::Unregistered),
