@@ -1,5 +1,11 @@
 //! A library is moved, and the manifest of before proves that nothing was lost on the way, or says exactly what was.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::zombie_processes, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::zombie_processes,
+    reason = "tests"
+)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

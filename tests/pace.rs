@@ -1,5 +1,11 @@
 //! How gently a run treats the machine, and who is told of it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::zombie_processes, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::zombie_processes,
+    reason = "tests"
+)]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
