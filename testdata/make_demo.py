@@ -30,6 +30,8 @@ from PIL import Image, ImageCms, ImageDraw, ImageOps
 CONTAINER = "/data"
 EXTERNAL = "/mnt/photos"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+NAMES = ["Anna", "Ben"]
+CAMERAS = [("FUJIFILM", "X-T5"), ("Apple", "iPhone 15")]
 FLAGGED = ["upload", "library", "thumbs", "encoded-video", "profile", "backups"]
 
 
@@ -187,11 +189,12 @@ class Library:
     def __init__(self, out):
         self.media, self.external = out / "media", out / "external"
         self.rng = random.Random(20260101)
-        self.rows = {name: [] for name in ("asset", "asset_exif", "asset_face", "asset_file", "asset_job_status", "person")}
+        self.rows = {name: [] for name in ("album", "album_asset", "asset", "asset_exif", "asset_face", "asset_file", "asset_job_status", "person")}
         self.users = [self.id(), self.id()]
         self.library_id = self.id()
         self.planted = []
         self.assets = {}
+        self.days = 0
 
     def id(self):
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
@@ -258,12 +261,20 @@ class Library:
         self.rows["asset"].append((
             asset, owner, kind, original, f"\\\\x{checksum}", algorithm, "t" if external else "f",
             self.library_id if external else None, "hidden" if hidden else "timeline", None, name,
-            "f", "2026-05-01 10:00:00+00" if trashed else None, "trashed" if trashed else "active", size[0], size[1], "f"))
-        self.rows["asset_exif"].append((asset, len(data), size[0], size[1]))
+            "f", "2026-05-01 10:00:00+00" if trashed else None, "trashed" if trashed else "active", size[0], size[1], "f",
+            f"2024-05-{1 + self.days // 4:02} {9 + self.days % 4 * 3:02}:15:00+00"))
+        self.days += 1
+        make, model = CAMERAS[user]
+        self.rows["asset_exif"].append((asset, len(data), size[0], size[1], make, model))
         self.rows["asset_job_status"].append((asset, "2026-01-02 03:04:05+00"))
         files["id"] = asset
         self.assets[name] = files
         return asset
+
+    def album(self, name, assets):
+        album = self.id()
+        self.rows["album"].append((album, name, None))
+        self.rows["album_asset"].extend((album, self.assets[asset]["id"]) for asset in assets)
 
     def person(self, asset_name, picture):
         person, owner = self.id(), self.users[0]
@@ -293,7 +304,7 @@ class Library:
         self.write_dump(self.media / "backups" / f"immich-db-backup-{now}-v3.0.1-pg15.18.sql.gz")
 
     def write_dump(self, path):
-        users = [(u, f"user{i}@example.org", f"User {i}", "t" if i == 0 else "f", None if i else "admin",
+        users = [(u, f"user{i}@example.org", NAMES[i], "t" if i == 0 else "f", None if i else "admin",
                   "" if i else f"{CONTAINER}/profile/{u}/{uuid.UUID(int=7)}.jpeg") for i, u in enumerate(self.users)]
         metadata = [
             ("MediaLocation", json.dumps({"location": CONTAINER})),
@@ -301,9 +312,11 @@ class Library:
             ("system-config", json.dumps({"image": {"preview": {"quality": 80}}})),
         ]
         tables = [
+            ("album", 'id, "albumName", "deletedAt"', self.rows["album"]),
+            ("album_asset", '"albumId", "assetId"', self.rows["album_asset"]),
             ("asset", 'id, "ownerId", type, "originalPath", checksum, "checksumAlgorithm", "isExternal", "libraryId", visibility, '
-             '"livePhotoVideoId", "originalFileName", "isOffline", "deletedAt", status, width, height, "isEdited"', self.rows["asset"]),
-            ("asset_exif", '"assetId", "fileSizeInByte", "exifImageWidth", "exifImageHeight"', self.rows["asset_exif"]),
+             '"livePhotoVideoId", "originalFileName", "isOffline", "deletedAt", status, width, height, "isEdited", "localDateTime"', self.rows["asset"]),
+            ("asset_exif", '"assetId", "fileSizeInByte", "exifImageWidth", "exifImageHeight", make, model', self.rows["asset_exif"]),
             ("asset_face", 'id, "assetId", "personId", "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", '
              '"boundingBoxX2", "boundingBoxY2"', self.rows["asset_face"]),
             ("asset_file", 'id, "assetId", type, path, "isEdited", "isProgressive", "isTransparent"', self.rows["asset_file"]),
@@ -424,6 +437,8 @@ def fill(library):
     still = library.assets["IMG_0001.jpg"]["id"]
     rows = library.rows["asset"]
     rows[:] = [row[:9] + (part,) + row[10:] if row[0] == still else row for row in rows]
+    library.album("Lake Constance", [f"IMG_{number:04}.jpg" for number in range(1, 9)])
+    library.album("Holidays", [f"holidays/DSC_{number}.jpg" for number in range(50, 56)] + ["IMG_0006.jpg"])
     library.person("IMG_0001.jpg", picture(1))
     library.person("IMG_0002.jpg", picture(2))
     return skipped, jpeg(picture(90, (400, 400)))

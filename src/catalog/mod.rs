@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::FileIdentity;
+use crate::model::{CoveredDay, FileIdentity};
 
 pub use error::CatalogError;
 pub use knowledge::{Folder, Knowledge, Wish};
@@ -171,7 +171,7 @@ impl Catalog {
         self.writer.ask(move |db| db.begin_run(&start))
     }
 
-    /// Adds a finding or a repair to the run that was begun last. Returns at once, as `record` does.
+    /// Adds something to the run that was begun last. Returns at once, as `record` does.
     pub fn add_line(&self, line: RunLine) -> Result<(), CatalogError> {
         self.writer.tell(move |db| db.add_line(line))
     }
@@ -209,6 +209,11 @@ impl Catalog {
                 each(line);
             }
         }
+    }
+
+    /// How many files were verified last on which day, the oldest first.
+    pub fn coverage(&self) -> Result<Vec<CoveredDay>, CatalogError> {
+        self.writer.ask(Db::coverage)
     }
 
     /// Numbers for `state show`.

@@ -91,6 +91,10 @@ pub enum LineKind {
     Finding,
     /// A `repair` line.
     Repair,
+    /// What people know an asset by. Not part of `--json`.
+    Asset,
+    /// A small picture of one. Not part of `--json`.
+    Picture,
 }
 
 impl LineKind {
@@ -98,22 +102,29 @@ impl LineKind {
         match self {
             Self::Finding => "finding",
             Self::Repair => "repair",
+            Self::Asset => "asset",
+            Self::Picture => "picture",
         }
+    }
+
+    fn parse(text: &str) -> Self {
+        let all = [Self::Repair, Self::Asset, Self::Picture];
+        all.into_iter().find(|kind| kind.as_str() == text).unwrap_or(Self::Finding)
     }
 }
 
-/// A finding or a repair of a run.
+/// Something that a run told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunLine {
     /// Which of the two.
     pub kind: LineKind,
-    /// The finding's code; the repair's action.
+    /// The finding's code; the repair's action; the picture's role; empty for an asset.
     pub code: String,
-    /// The finding's severity; the repair's status.
+    /// The finding's severity; the repair's status; what the picture shows; empty for an asset.
     pub severity: String,
     /// The file on this host.
     pub path: Option<PathBuf>,
-    /// The line as NDJSON has it, without the newline.
+    /// The line as NDJSON has it, or would have it, without the newline.
     pub text: String,
 }
 
@@ -312,7 +323,7 @@ fn line(row: &SqliteRow) -> Result<(i64, RunLine), sqlx::Error> {
     let path: Option<Vec<u8>> = row.try_get("path")?;
     let kind: String = row.try_get("kind")?;
     let line = RunLine {
-        kind: if kind == LineKind::Repair.as_str() { LineKind::Repair } else { LineKind::Finding },
+        kind: LineKind::parse(&kind),
         code: row.try_get("code")?,
         severity: row.try_get("severity")?,
         path: path.map(|path| PathBuf::from(OsString::from_vec(path))),

@@ -9,6 +9,7 @@ use super::bytes;
 use super::error::CatalogError;
 use super::files::folder_id;
 use super::writer::Db;
+use crate::model::CoveredDay;
 
 /// Numbers about a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -47,6 +48,10 @@ impl Db {
         Ok(overview)
     }
 
+    pub(super) fn coverage(&mut self) -> Result<Vec<CoveredDay>, CatalogError> {
+        self.query(coverage)
+    }
+
     pub(super) fn prune(&mut self, verified_before: i64, keep_runs: u32) -> Result<Pruned, CatalogError> {
         let runs = self.forget_runs(keep_runs)?;
         let files = self.transaction(async |connection| {
@@ -73,6 +78,16 @@ impl Db {
         self.forget_ids();
         Ok(moved)
     }
+}
+
+async fn coverage(connection: &mut SqliteConnection) -> Result<Vec<CoveredDay>, sqlx::Error> {
+    let days = "SELECT verified_at / 86400 AS day, count(*) AS files, sum(size) AS bytes FROM file GROUP BY day ORDER BY day";
+    let rows = sqlx::query(days).fetch_all(connection).await?;
+    let day = |row: &sqlx::sqlite::SqliteRow| {
+        let number = |name| row.try_get::<i64, _>(name).map(i64::cast_unsigned);
+        Ok(CoveredDay { day: row.try_get("day")?, files: number("files")?, bytes: number("bytes")? })
+    };
+    rows.iter().map(day).collect()
 }
 
 async fn count(connection: &mut SqliteConnection) -> Result<Overview, sqlx::Error> {

@@ -218,7 +218,7 @@ pub struct ReportsArgs {
     /// Have an item line in the NDJSON for every file
     #[arg(long)]
     pub items: bool,
-    /// Write the report as a self-contained page (not in this version)
+    /// Write the report as a self-contained page with small pictures
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Write the summary in Prometheus text format
@@ -399,7 +399,7 @@ pub struct ReportArgs {
     /// Write the findings as a table; - is standard output
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub csv: Option<PathBuf>,
-    /// Write a self-contained page (not in this version)
+    /// Write a self-contained page; - is standard output
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub html: Option<PathBuf>,
     /// Options of every command.

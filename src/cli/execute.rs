@@ -10,11 +10,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::args::LogFormat;
 use super::ping::PingUrl;
 use super::resolve::{Run, Watchers};
-use super::{failure, usage};
+use super::{failure, stored, usage};
 use crate::catalog::Catalog;
 use crate::engine::record::Record;
 use crate::engine::{self, Cancel, Config, RunEnd, RunError, record};
-use crate::model::EventSink;
+use crate::model::{Event, EventSink};
 use crate::report::ndjson::{self, SummaryLine};
 use crate::report::{ExitStatus, Policy, Reporter, Scope, Summary, tell, text};
 
@@ -56,7 +56,7 @@ pub fn run(run: Run) -> ExitStatus {
 /// The one place where the engine is called.
 fn engine(
     config: &Config,
-    sink: &dyn EventSink,
+    sink: &Reporter,
     recorded: (Policy, Scope),
     cancel: &Cancel,
 ) -> Result<RunEnd, RunError> {
@@ -68,6 +68,12 @@ fn engine(
         let record = Record::new(sink, &catalog, recorded.0, recorded.1);
         let result = run(&catalog, &record);
         record.finish(&result);
+        if sink.wants_page() {
+            match stored::history(&catalog, None) {
+                Ok(history) => sink.remember(history),
+                Err(error) => sink.send(Event::Note(format!("the page lacks its time line: {error}"))),
+            }
+        }
         result
     };
     match config {

@@ -78,6 +78,8 @@ pub struct ReportAction {
     pub state: PathBuf,
     /// Where findings go as a table.
     pub csv: Option<Target>,
+    /// Where the page goes.
+    pub html: Option<Target>,
     /// How text is shown, and where NDJSON goes.
     pub options: Options,
 }
@@ -208,7 +210,6 @@ fn library(
     args: CheckArgs,
     environment: &Environment,
 ) -> Result<(CheckConfig, Options, General), String> {
-    later::check(&args)?;
     let CheckArgs { library, scope, resources, pace, output, reports, general } = args;
     if library.media.is_none() && library.compose.is_none() {
         return Err(
@@ -255,6 +256,7 @@ fn library(
     let mut options = options(command, &output, &general);
     options.items = reports.items;
     options.metrics.clone_from(&reports.metrics);
+    options.html.clone_from(&reports.html);
     options.scope.quick = config.quick;
     options.scope.originals = config.only.contains(Role::Original);
     options.policy.clone_from(&config.policy);
@@ -318,17 +320,17 @@ fn render(args: RenderArgs) -> Result<Run, String> {
 }
 
 fn report(args: ReportArgs, environment: &Environment) -> Result<ReportAction, String> {
-    if args.html.is_some() {
-        return Err("--html is not part of this version yet: use --csv or --json".to_owned());
-    }
     let output = OutputArgs { json: args.json, progress: Some(WhenArg::Never) };
-    let csv = args.csv.map(target);
+    let (csv, html) = (args.csv.map(target), args.html.map(target));
     let options = options("report", &output, &args.general);
-    if csv == Some(Target::Stdout) && options.json == Some(Target::Stdout) {
-        return Err("--json - and --csv -: expected at most one of them on standard output".to_owned());
+    let to_stdout = [&options.json, &csv, &html].into_iter().filter(|to| **to == Some(Target::Stdout));
+    if to_stdout.count() > 1 {
+        return Err(
+            "--json -, --csv - and --html -: expected at most one of them on standard output".to_owned()
+        );
     }
     let state = state_folder(args.state, environment)?;
-    Ok(ReportAction { run: args.run, since: args.since, state, csv, options })
+    Ok(ReportAction { run: args.run, since: args.since, state, csv, html, options })
 }
 
 fn state(command: StateCommand, environment: &Environment) -> Result<StateAction, String> {

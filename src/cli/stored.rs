@@ -9,8 +9,9 @@ use jiff::Timestamp;
 
 use super::failure;
 use super::resolve::{ReportAction, StateAction, StateWhat};
-use crate::catalog::{Catalog, CatalogError, Overview, RETAINED_RUNS, RunRecord};
+use crate::catalog::{Catalog, CatalogError, LineKind, Overview, RETAINED_RUNS, RunLine, RunRecord};
 use crate::model::{Code, Finding, display_path};
+use crate::report::html::{History, PastRun};
 use crate::report::{Baseline, ExitStatus, Replay, Target, Verbosity, print, words};
 
 /// Files that no run has looked at for so long are forgotten by `state prune`.
@@ -35,15 +36,22 @@ fn try_report(action: &ReportAction) -> Result<ExitStatus, String> {
     }
     let mut replay = Replay::new(action.options.verbosity, before.as_ref().map(Baseline::of));
     let mut found = Vec::new();
-    for line in lines(&catalog, &run)? {
+    let kept = if action.html.is_some() { every_line(&catalog, &run)? } else { lines(&catalog, &run)? };
+    for line in kept {
         if let Some(finding) = replay.line(&line)? {
             found.push(finding);
         }
     }
+    replay.close();
+    if let Some(target) = &action.html {
+        let page = replay.sheet(&history(&catalog, Some(&run))?);
+        to_target(target, "--html", |out| out.write_all(page.as_bytes()))?;
+    }
     if let Some(target) = &action.csv {
         to_target(target, "--csv", |out| crate::report::csv::write(out, &found))?;
     }
-    if action.options.json == Some(Target::Stdout) || action.csv == Some(Target::Stdout) {
+    let to_stdout = [action.options.json.as_ref(), action.csv.as_ref(), action.html.as_ref()];
+    if to_stdout.contains(&Some(&Target::Stdout)) {
         return Ok(ExitStatus::CLEAN);
     }
     let mut page = String::new();
@@ -114,10 +122,47 @@ fn find(catalog: &Catalog, id: Option<&str>) -> Result<RunRecord, String> {
 
 /// The run's NDJSON: its first line, findings and repairs, its last line where it came to an end.
 fn lines(catalog: &Catalog, run: &RunRecord) -> Result<Vec<String>, String> {
+    chosen(catalog, run, |kind| matches!(kind, LineKind::Finding | LineKind::Repair))
+}
+
+/// The same with what only a page shows.
+fn every_line(catalog: &Catalog, run: &RunRecord) -> Result<Vec<String>, String> {
+    chosen(catalog, run, |_| true)
+}
+
+fn chosen(
+    catalog: &Catalog,
+    run: &RunRecord,
+    choice: impl Fn(LineKind) -> bool,
+) -> Result<Vec<String>, String> {
     let mut lines = vec![run.header.clone()];
-    catalog.run_lines(&run.run_id, |line| lines.push(line.text)).map_err(told)?;
+    let each = |line: RunLine| lines.extend(choice(line.kind).then_some(line.text));
+    catalog.run_lines(&run.run_id, each).map_err(told)?;
     lines.extend(run.end.as_ref().map(|end| end.summary.clone()));
     Ok(lines)
+}
+
+/// What the catalog adds to a page: when files were verified last, as it is now, and the runs up to this one.
+pub fn history(catalog: &Catalog, run: Option<&RunRecord>) -> Result<History, String> {
+    let days = catalog.coverage().map_err(told)?;
+    let newest = catalog.runs().map_err(told)?;
+    let until = newest.into_iter().skip_while(|past| run.is_some_and(|run| run.run_id != past.run_id));
+    let past = |record: RunRecord| {
+        let RunRecord { start, end } = record;
+        let past = PastRun {
+            id: start.run_id,
+            started_at: start.started_at,
+            command: start.command,
+            ..PastRun::default()
+        };
+        match end {
+            Some(end) => PastRun { exit: Some(end.exit), ..past.counted(&end.summary) },
+            None => past,
+        }
+    };
+    let mut runs: Vec<PastRun> = until.map(past).collect();
+    runs.reverse();
+    Ok(History { days, runs })
 }
 
 fn findings(catalog: &Catalog, run: &RunRecord) -> Result<Vec<Finding>, String> {

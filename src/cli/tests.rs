@@ -188,12 +188,6 @@ fn databases_are_told_apart() {
 
 #[test]
 fn options_of_later_versions_are_refused() {
-    let refused = [("check", &["--html", "x"])];
-    for (command, options) in refused {
-        let arguments: Vec<&str> = [command, "--media", "/m"].iter().chain(options).copied().collect();
-        let error = ask(&arguments, &environment(&[])).unwrap_err();
-        assert!(error.contains("is not part of this version yet: "), "{options:?}: {error}");
-    }
     for allowed in [
         &[
             "check",

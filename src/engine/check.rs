@@ -11,7 +11,7 @@ use crate::immich::compose::{self, Compose, Secret};
 use crate::immich::layout::Folder;
 use crate::immich::mounts::{self, GuardError};
 use crate::immich::paths::PathMap;
-use crate::immich::records::{Home, Records};
+use crate::immich::records::{self, Records};
 use crate::immich::register::{ApiRegistrar, Registrar, SqlRegistrar};
 use crate::model::{
     Coverage, Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage, display_path,
@@ -27,6 +27,7 @@ use super::announce::Announcer;
 use super::beyond::{self, Beside, Rescue};
 use super::cancel::Cancel;
 use super::choice::Choice;
+use super::concerned::{Concerned, Home};
 use super::config::{CheckConfig, Register, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
 use super::inventory::{self, Census, Holdings, Inventory, Presence};
@@ -38,7 +39,7 @@ use super::roots::Roots;
 use super::scan::{self, Entry, Walked};
 use super::setup::{self, Station};
 use super::sources::{self, Loaded, Refused};
-use super::unit::{self, Desk, Known, Repairs};
+use super::unit::{self, Desk, Exhibition, Known, Repairs};
 use super::untracked::Untracked;
 use super::whereabouts::Whereabouts;
 
@@ -49,7 +50,8 @@ pub fn check(
     sink: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<RunEnd, RunError> {
-    Run { config, repair: None, catalog, sink, cancel }.go("check")
+    let concerned = &Concerned::new(sink);
+    Run { config, repair: None, catalog, sink: concerned, concerned, cancel }.go("check")
 }
 
 /// Runs `repair`.
@@ -59,7 +61,9 @@ pub fn repair(
     sink: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<RunEnd, RunError> {
-    Run { config: &config.check, repair: Some(config), catalog, sink, cancel }.go("repair")
+    let concerned = &Concerned::new(sink);
+    Run { config: &config.check, repair: Some(config), catalog, sink: concerned, concerned, cancel }
+        .go("repair")
 }
 
 /// How many runs tell the time between two.
@@ -70,6 +74,8 @@ struct Run<'a> {
     repair: Option<&'a RepairConfig>,
     catalog: &'a Catalog,
     sink: &'a dyn EventSink,
+    /// The same; it knows which assets were told of.
+    concerned: &'a Concerned<'a>,
     cancel: &'a Cancel,
 }
 
@@ -78,6 +84,8 @@ struct Library {
     media: PathBuf,
     records: Arc<Records>,
     map: PathMap,
+    /// Where more is recorded of an asset.
+    home: Home,
     /// The database, if a compose file tells where it is.
     address: Option<Secret>,
     beside: Beside,
@@ -105,7 +113,7 @@ impl Run<'_> {
         // The catalog's thread reads while this one loads the records.
         let reading = ledger.as_ref().map(Ledger::read_trusted).transpose()?;
         let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
-        let Loaded { mut records, notes: passed_over, database } = match loaded {
+        let Loaded { mut records, notes: passed_over, database, dump } = match loaded {
             Ok(loaded) => loaded,
             Err(refused) => return Err(self.without_records(command, &media, refused)),
         };
@@ -138,11 +146,21 @@ impl Run<'_> {
             }
             None => Beside::default(),
         };
-        let library =
-            Library { media, records: Arc::new(records), map, address, beside, asked_at, gap, governor };
+        let (records, home) = (Arc::new(records), Home::of(database, dump));
+        let library = Library { media, records, map, home, address, beside, asked_at, gap, governor };
         let end = self.look_at_library(&library, &station, (ledger.as_ref(), reading), registrar)?;
         self.hold_against(&library, end)?;
+        self.introduce(&library);
         Ok(end)
+    }
+
+    /// Tells what people know the assets by that something is wrong with.
+    fn introduce(&self, library: &Library) {
+        let gone = Home::Gone;
+        let home = if self.cancel.is_requested() { &gone } else { &library.home };
+        if let Err(error) = self.concerned.introduce(&library.records, home) {
+            self.sink.send(Event::Note(format!("albums, dates and cameras are not known: {error}")));
+        }
     }
 
     /// The first line of a run.
@@ -229,7 +247,7 @@ impl Run<'_> {
                 )
             }
             Register::Api { address, key } => {
-                if records.home == Home::None {
+                if records.home == records::Home::None {
                     return Err(RunError::usage(
                         "--register api needs to know whose the files are: give the database or a dump with --db",
                     ));
@@ -489,6 +507,7 @@ impl Run<'_> {
                 stopped: &stopped,
                 known,
             }),
+            exhibition: Exhibition::default(),
             sink: self.sink,
         };
         let order = Order::of(reconciler);

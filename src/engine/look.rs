@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::media::{Limits, quick};
-use crate::model::{DecodeError, Depth, FileIdentity, ItemReport, MediaFormat, Verdict};
-use crate::render::{Refused, RenderError, RenderJob, RenderOutput, RenderSpec};
+use crate::model::{
+    Colorspace, DecodeError, Depth, FileIdentity, ImageFormat, ItemReport, MediaFormat, OutputSettings, Role,
+    Verdict,
+};
+use crate::render::{Refused, RenderError, RenderJob, RenderOutput, RenderSpec, Rendered, View};
 use crate::worker::{HashWish, Job, MediaReport, MemoryGrant, Worker, WorkerFailure, wire};
 
 /// Files up to this length, bytes, are looked at several in one exchange with a worker: what generated pictures have.
@@ -114,6 +117,36 @@ pub struct Examiner<'a> {
     hashes: HashWish,
     next_id: u64,
     ahead: HashMap<PathBuf, Ahead>,
+}
+
+/// A small picture of a file.
+pub struct Portrait {
+    /// A WebP.
+    pub picture: Rendered,
+    /// Share of the height, from the top, that is sound; `None` where that is not known.
+    pub sound_until: Option<f32>,
+}
+
+/// Shorter side of a small picture: sharp in a tile of half that size on a phone.
+const PORTRAIT_SIZE: u32 = 200;
+const PORTRAIT_QUALITY: u8 = 70;
+
+/// Makes a small picture of whatever shows something.
+fn portrait_job() -> RenderJob {
+    let output = OutputSettings {
+        format: ImageFormat::Webp,
+        size: PORTRAIT_SIZE,
+        quality: PORTRAIT_QUALITY,
+        progressive: false,
+    };
+    let small = RenderSpec { role: Role::Thumbnail, output, view: View::Whole };
+    RenderJob {
+        outputs: vec![small],
+        preview_size: PORTRAIT_SIZE,
+        thumbhash: false,
+        prefer_embedded: true,
+        ..RenderJob::impression(Colorspace::Srgb)
+    }
 }
 
 /// What a worker said of a small file before it was this file's turn.
@@ -243,12 +276,24 @@ impl<'a> Examiner<'a> {
         Ok((self.look_at(expected, render, (file, identity), Some(way), start)?, way))
     }
 
+    /// A small picture of a file as far as it decodes, whatever is wrong with it; `None` when nothing can be shown of it.
+    pub fn portray(&mut self, path: &Path) -> Result<Option<Portrait>, WorkerFailure> {
+        let Ok((file, identity)) = open::open_read(path) else { return Ok(None) };
+        if identity.size == 0 || open::hollow(&file, identity.size).is_some() {
+            return Ok(None);
+        }
+        let mut job = self.plain_job(&extension_of(path), Depth::Keyframes);
+        job.hashes = HashWish::default();
+        job.render = Some(portrait_job());
+        job.render_damaged = true;
+        let report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
+        let Some(Ok(made)) = report.rendered else { return Ok(None) };
+        let picture = made.pictures.into_iter().next();
+        Ok(picture.map(|picture| Portrait { picture, sound_until: report.sound_until }))
+    }
+
     /// Whether a picture that was just written decodes and has the size it should have.
-    pub fn confirm(
-        &mut self,
-        file: &File,
-        made: &crate::render::Rendered,
-    ) -> Result<Result<(), String>, WorkerFailure> {
+    pub fn confirm(&mut self, file: &File, made: &Rendered) -> Result<Result<(), String>, WorkerFailure> {
         let mut job = self.plain_job(made.role.as_str(), Depth::Keyframes);
         job.hashes = HashWish::default();
         let report = self.worker.examine(file, &job, self.memory, &self.cancel.flag())?;

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod cancel;
 mod check;
 pub mod choice;
+mod concerned;
 pub mod config;
 pub mod content;
 mod crew;

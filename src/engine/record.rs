@@ -1,12 +1,14 @@
 //! The record of a run in the catalog, made while its events pass by.
+//!
+//! Small pictures are part of it: most findings stand for many nights, and the catalog keeps the same line once.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::end::{RunEnd, RunError, RunErrorKind, StoppedBy};
 use crate::catalog::{self, Catalog, CatalogError, LineKind, RunLine, RunStart};
-use crate::model::{Event, EventSink, Finding, RepairEvent, RunInfo};
-use crate::report::ndjson::{self, FindingLine, RepairLine, SummaryLine};
+use crate::model::{AssetFacts, Event, EventSink, Finding, RepairEvent, RunInfo, SmallPicture};
+use crate::report::ndjson::{self, AssetLine, FindingLine, PictureLine, RepairLine, SummaryLine};
 use crate::report::{Outcome, Policy, Scope, Summary};
 
 /// Writes a run's findings, repairs and summary to the catalog and hands every event on.
@@ -68,6 +70,8 @@ impl EventSink for Record<'_> {
                 self.write(|catalog| catalog.add_line(finding_line(finding)));
             }
             Event::Repair(repair) => self.write(|catalog| catalog.add_line(repair_line(repair))),
+            Event::Asset(facts) => self.write(|catalog| catalog.add_line(asset_line(facts))),
+            Event::Picture(picture) => self.write(|catalog| catalog.add_line(picture_line(picture))),
             _ => {}
         }
         self.sink.send(event);
@@ -75,6 +79,10 @@ impl EventSink for Record<'_> {
 
     fn wants_items(&self) -> bool {
         self.sink.wants_items()
+    }
+
+    fn wants_page(&self) -> bool {
+        self.sink.wants_page()
     }
 }
 
@@ -122,5 +130,25 @@ fn repair_line(repair: &RepairEvent) -> RunLine {
         severity: repair.status.to_string(),
         path: Some(repair.path.clone()),
         text: ndjson::to_text(&RepairLine(repair)),
+    }
+}
+
+fn asset_line(facts: &AssetFacts) -> RunLine {
+    RunLine {
+        kind: LineKind::Asset,
+        code: String::new(),
+        severity: String::new(),
+        path: None,
+        text: ndjson::to_text(&AssetLine(facts)),
+    }
+}
+
+fn picture_line(picture: &SmallPicture) -> RunLine {
+    RunLine {
+        kind: LineKind::Picture,
+        code: picture.role.to_string(),
+        severity: picture.shows.as_str().to_owned(),
+        path: None,
+        text: ndjson::to_text(&PictureLine(picture)),
     }
 }

@@ -1,6 +1,6 @@
 //! `--db`: which home the records come from, and what to say about the choice.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::immich::compose::{Compose, Secret};
 use crate::immich::records::{
@@ -19,6 +19,8 @@ pub struct Loaded {
     pub notes: Vec<String>,
     /// Address of the live database, if they come from one.
     pub database: Option<Secret>,
+    /// The dump, if they come from one that can be read again.
+    pub dump: Option<PathBuf>,
 }
 
 /// Why there are no records, and the finding that says so, if there is one.
@@ -54,14 +56,17 @@ pub fn load(
             let loaded = only(PostgresSource::new(url).and_then(|mut source| source.load(&mut progress)))?;
             Ok(Loaded { database: Some(Secret::new(url.clone())), ..loaded })
         }
-        Db::File(path) => complete(DumpSource::file(path).load(&mut progress)),
+        Db::File(path) => {
+            let loaded = complete(DumpSource::file(path).load(&mut progress))?;
+            Ok(Loaded { dump: Some(path.clone()), ..loaded })
+        }
         Db::Stdin => complete(DumpSource::stdin().load(&mut progress)),
         Db::Auto => automatic(compose, media, &mut progress),
     }
 }
 
 fn only(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
-    Ok(Loaded { records: records?, notes: Vec::new(), database: None })
+    Ok(Loaded { records: records?, notes: Vec::new(), database: None, dump: None })
 }
 
 /// Reads the records of a running database once more; `address` is that of the compose file.
@@ -108,7 +113,9 @@ fn automatic(
     let mut notes = Vec::new();
     if let Some(address) = compose.and_then(|compose| compose.database.as_ref()) {
         match PostgresSource::new(address.expose()).and_then(|mut source| source.load(progress)) {
-            Ok(records) => return Ok(Loaded { records, notes, database: Some(address.clone()) }),
+            Ok(records) => {
+                return Ok(Loaded { records, notes, database: Some(address.clone()), dump: None });
+            }
             Err(error @ (RecordError::Connect { .. } | RecordError::Login { .. })) => {
                 notes.push(error.to_string());
             }
@@ -119,11 +126,11 @@ fn automatic(
     notes.extend(newest.skipped);
     if let (Some(records), Some(path)) = (newest.records, newest.path) {
         notes.push(format!("took the newest complete dump: {}", crate::model::display_path(&path)));
-        return Ok(Loaded { records, notes, database: None });
+        return Ok(Loaded { records, notes, database: None, dump: Some(path) });
     }
     notes.push(
         "no database and no complete dump under backups/: files are verified, nothing is said about missing or untracked ones"
             .to_owned(),
     );
-    Ok(Loaded { records: NoRecords.load(progress)?, notes, database: None })
+    Ok(Loaded { records: NoRecords.load(progress)?, notes, database: None, dump: None })
 }

@@ -2,6 +2,7 @@
 
 mod known;
 mod mend;
+mod portray;
 mod rescue;
 mod tell;
 
@@ -28,6 +29,7 @@ use super::loose::Loose;
 use super::reconcile::{AssetUnit, FACELESS_ADVICE, Reconciler, Single, UnitFile, unregistered_finding};
 use super::views;
 use super::whereabouts::Whereabouts;
+pub use portray::Exhibition;
 use tell::advise;
 pub use tell::verified_before;
 
@@ -45,6 +47,8 @@ pub struct Desk<'a> {
     pub depth: Depth,
     /// Where repairs go; `None` = check only.
     pub repair: Option<Repairs<'a>>,
+    /// The small pictures that were made so far.
+    pub exhibition: Exhibition,
     /// Who is told.
     pub sink: &'a dyn EventSink,
 }
@@ -224,9 +228,10 @@ impl Desk<'_> {
         let looked = self.files(turn, unit, &view);
         self.release(turn);
         let (state, look) = looked?;
+        let sitter = self.as_found(turn, unit, &state, look.as_ref())?;
         self.last_copies(unit, &state);
         if self.repair.is_some() {
-            self.repair(turn, unit, &state, look)?;
+            self.repair(turn, unit, &state, (look, sitter))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod measure;
 mod media;
 mod part;
 mod path;
+mod picture;
 mod repair;
 mod report;
 mod settings;
@@ -23,9 +24,11 @@ pub use media::{
     DamageClass, DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize, Verdict,
 };
 pub use part::{Area, Edits, FaceBox};
-pub use path::{PathText, display_path, is_own_temporary, own_temporary_name};
+pub use path::{PathText, display_path, is_own_temporary, own_temporary_name, shell_word};
+pub use picture::{AssetFacts, Shows, SmallPicture};
 pub use repair::{RepairAction, RepairEvent, RepairStatus};
 pub use report::{
-    CheckedCount, Event, EventSink, ItemReport, MapEntry, RecordsInfo, RunInfo, SkipReason, Stage, Tally,
+    CheckedCount, CoveredDay, Event, EventSink, ItemReport, MapEntry, RecordsInfo, RunInfo, SkipReason,
+    Stage, Tally,
 };
 pub use settings::{Colorspace, ImageFormat, ImageSettings, OutputSettings, ToneMap};

@@ -56,6 +56,34 @@ fn is_deceptive(ch: char) -> bool {
         || matches!(ch, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
+/// A path as a POSIX shell reads it: in single quotes, or as `$'...'` when it holds characters that a person would
+/// not see, or bytes that are no text.
+pub fn shell_word(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,@".contains(byte)) && !bytes.is_empty()
+    {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    if path.to_str().is_some_and(|text| text == display_path(path)) {
+        return format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"));
+    }
+    let mut word = String::from("$'");
+    for &byte in bytes {
+        match byte {
+            b'\\' | b'\'' => {
+                word.push('\\');
+                word.push(char::from(byte));
+            }
+            b' '..=b'~' => word.push(char::from(byte)),
+            _ => {
+                let _ = write!(word, "\\x{byte:02x}");
+            }
+        }
+    }
+    word.push('\'');
+    word
+}
+
 /// The name of the `number`-th temporary file of a run: `.photofsck-<run id>-<number>.tmp`.
 ///
 /// `run` is the run's id as a number; it is written in 16 lower-case hexadecimal digits. Repairs write
@@ -81,6 +109,10 @@ pub fn is_own_temporary(name: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::process::Command;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -119,5 +151,17 @@ mod tests {
         let name = OsStr::from_bytes(b"a\x1b]52;c;x\x07\n\xffb\xe2\x80\xaegpj");
         assert_eq!(escape(name), "a\\u{1b}]52;c;x\\u{7}\\n\\xffb\\u{202e}gpj");
         assert_eq!(display_path(Path::new("Ferien/Überlingen 2024.jpg")), "Ferien/Überlingen 2024.jpg");
+    }
+
+    #[test]
+    fn a_shell_reads_every_path_back() {
+        let names: [&[u8]; 7] =
+            [b"/m/a.jpg", b"/m/a b", b"it's", b"a\n\tb\xff.jpg", b"\xc3\xbc \\", b"$(x)`y`", b"\x01f"];
+        for name in names {
+            let word = shell_word(Path::new(OsStr::from_bytes(name)));
+            let shown = Command::new("bash").arg("-c").arg(format!("printf %s {word}")).output().unwrap();
+            assert_eq!(shown.stdout, name, "{word}");
+        }
+        assert_eq!(shell_word(Path::new("/q/files")), "/q/files");
     }
 }

@@ -8,6 +8,7 @@ use super::comparison::Comparison;
 use super::coverage::Coverage;
 use super::finding::{Code, Finding};
 use super::media::{MediaFormat, PixelSize, Verdict};
+use super::picture::{AssetFacts, SmallPicture};
 use super::repair::RepairEvent;
 
 /// The first line of a run.
@@ -233,6 +234,10 @@ pub enum Event {
     Coverage(Coverage),
     /// How the library differs from the manifest that it was held against.
     Compared(Comparison),
+    /// What people know an asset by that something is wrong with.
+    Asset(Box<AssetFacts>),
+    /// A small picture of an asset that something is wrong with.
+    Picture(Box<SmallPicture>),
 }
 
 /// Walked entries that were looked at, counted together.
@@ -240,6 +245,8 @@ pub enum Event {
 pub struct CheckedCount {
     /// How many, by role and verdict (`None`: presence only).
     pub files: BTreeMap<(Role, Option<Verdict>), u64>,
+    /// Originals among them, by format and verdict.
+    pub formats: BTreeMap<(MediaFormat, Option<Verdict>), u64>,
     /// Their length in bytes.
     pub bytes: u64,
     /// Bytes read for them.
@@ -253,6 +260,17 @@ impl CheckedCount {
     }
 }
 
+/// Files that were verified last on the same day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoveredDay {
+    /// Days since 1970, UTC.
+    pub day: i64,
+    /// How many.
+    pub files: u64,
+    /// Their length in bytes.
+    pub bytes: u64,
+}
+
 /// Where events go. Implementations take events from several threads.
 pub trait EventSink: Send + Sync {
     /// Takes one event.
@@ -261,6 +279,11 @@ pub trait EventSink: Send + Sync {
     /// Whether every file that was looked at is to be told by an [`Event::Checked`] of its own.
     fn wants_items(&self) -> bool {
         true
+    }
+
+    /// Whether what people know assets by is worth reading a dump of the records once more.
+    fn wants_page(&self) -> bool {
+        false
     }
 }
 

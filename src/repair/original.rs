@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::quarantine::{Quarantine, Stray};
 use super::store::{Committed, Content, Copying, FileStore, Moving, StoreError};
-use crate::model::{AssetId, FileIdentity, RepairAction, RepairEvent, RepairStatus, Role, display_path};
+use crate::model::{
+    AssetId, FileIdentity, RepairAction, RepairEvent, RepairStatus, Role, display_path, shell_word,
+};
 
 /// An original that is damaged or missing.
 #[derive(Clone, Debug)]
@@ -135,7 +137,6 @@ pub fn not_tried(action: RepairAction, lost: &Lost, reason: String) -> RepairEve
 
 /// The command by which a person moves a file that must not replace another one.
 pub fn move_command(from: &Path, to: &Path) -> String {
-    use super::quarantine::shell_word;
     let folder = to.parent().unwrap_or(Path::new("/"));
     format!("mkdir -p {} && mv -n {} {}", shell_word(folder), shell_word(from), shell_word(to))
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::manifest::{Entry, FILES, Line, MANIFEST, Manifest, Why, kept_name};
 use super::store::{Committed, Content, FileStore, Moving, StoreError};
-use crate::model::{AssetId, FileIdentity, Role, display_path, is_own_temporary};
+use crate::model::{AssetId, FileIdentity, Role, is_own_temporary, shell_word};
 
 /// A quarantine folder that a run puts files into.
 pub struct Quarantine {
@@ -124,55 +124,4 @@ pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
         .filter(|entry| entry.file_type().is_file() && is_own_temporary(entry.file_name()))
         .map(walkdir::DirEntry::into_path)
         .collect()
-}
-
-/// A path as a POSIX shell reads it: in single quotes, or as `$'...'` when it holds characters that a person would
-/// not see, or bytes that are no text.
-pub fn shell_word(path: &Path) -> String {
-    use std::fmt::Write as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let bytes = path.as_os_str().as_bytes();
-    if bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,@".contains(byte)) && !bytes.is_empty()
-    {
-        return String::from_utf8_lossy(bytes).into_owned();
-    }
-    if path.to_str().is_some_and(|text| text == display_path(path)) {
-        return format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"));
-    }
-    let mut word = String::from("$'");
-    for &byte in bytes {
-        match byte {
-            b'\\' | b'\'' => {
-                word.push('\\');
-                word.push(char::from(byte));
-            }
-            b' '..=b'~' => word.push(char::from(byte)),
-            _ => {
-                let _ = write!(word, "\\x{byte:02x}");
-            }
-        }
-    }
-    word.push('\'');
-    word
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
-    use std::process::Command;
-
-    #[test]
-    fn a_shell_reads_every_path_back() {
-        let names: [&[u8]; 7] =
-            [b"/m/a.jpg", b"/m/a b", b"it's", b"a\n\tb\xff.jpg", b"\xc3\xbc \\", b"$(x)`y`", b"\x01f"];
-        for name in names {
-            let word = shell_word(Path::new(OsStr::from_bytes(name)));
-            let shown = Command::new("bash").arg("-c").arg(format!("printf %s {word}")).output().unwrap();
-            assert_eq!(shown.stdout, name, "{word}");
-        }
-        assert_eq!(shell_word(Path::new("/q/files")), "/q/files");
-    }
 }

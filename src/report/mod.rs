@@ -1,4 +1,4 @@
-//! What is told: counting, text, NDJSON, progress, metrics. Knows nothing of how anything was found.
+//! What is told: counting, text, NDJSON, progress, metrics, a page. Knows nothing of how anything was found.
 //!
 //! A [`Reporter`] takes every event of a run once and hands it to all of them.
 
@@ -8,6 +8,7 @@ pub mod bench;
 mod collect;
 pub mod csv;
 pub mod exit;
+pub mod html;
 pub mod metrics;
 pub mod ndjson;
 mod progress;

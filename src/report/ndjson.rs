@@ -11,7 +11,10 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use super::summary::Summary;
-use crate::model::{Finding, ItemReport, MapEntry, PathText, RecordsInfo, RepairEvent, RunInfo, Verdict};
+use crate::model::{
+    AssetFacts, Finding, ItemReport, MapEntry, PathText, RecordsInfo, RepairEvent, RunInfo, SmallPicture,
+    Verdict,
+};
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -289,7 +292,13 @@ impl Serialize for SummaryLine<'_> {
         let reasons: Map<String, Value> =
             tally.skipped.iter().map(|(reason, count)| (words(reason).to_owned(), (*count).into())).collect();
         map.serialize_entry("skipped_reasons", &reasons)?;
-        map.serialize_entry("roles", &roles(self.0))?;
+        let roles = self.0.checked_by_role.iter();
+        let roles = by_verdict(roles.map(|(&(role, verdict), &number)| (role.as_str(), verdict, number)));
+        map.serialize_entry("roles", &roles)?;
+        let formats = self.0.formats.iter();
+        let formats =
+            by_verdict(formats.map(|(&(format, verdict), &number)| (format.as_str(), verdict, number)));
+        map.serialize_entry("formats", &formats)?;
         map.serialize_entry("quick", &self.0.scope.quick)?;
         map.serialize_entry("originals", &self.0.scope.originals)?;
         map.serialize_entry("ended", self.0.outcome.as_str())?;
@@ -302,16 +311,43 @@ impl Serialize for SummaryLine<'_> {
     }
 }
 
-/// Files looked at, by role and verdict; `null` as a verdict is written `present`.
-fn roles(summary: &Summary) -> Map<String, Value> {
-    let mut roles = Map::new();
-    for (&(role, verdict), &number) in &summary.checked_by_role {
-        let verdicts = roles.entry(role.as_str()).or_insert_with(|| Value::Object(Map::new()));
+/// Files looked at, by kind and verdict; `null` as a verdict is written `present`.
+fn by_verdict<'a>(counts: impl Iterator<Item = (&'a str, Option<Verdict>, u64)>) -> Map<String, Value> {
+    let mut kinds = Map::new();
+    for (kind, verdict, number) in counts {
+        let verdicts = kinds.entry(kind).or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(verdicts) = verdicts {
             verdicts.insert(verdict.map_or("present", Verdict::as_str).to_owned(), number.into());
         }
     }
-    roles
+    kinds
+}
+
+/// What people know an asset by, in the record of a run.
+pub struct AssetLine<'a>(pub &'a AssetFacts);
+
+/// A small picture, in the record of a run.
+pub struct PictureLine<'a>(pub &'a SmallPicture);
+
+/// A value with its type before it.
+#[derive(Serialize)]
+struct Typed<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+impl Serialize for AssetLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Typed { kind: "asset", value: self.0 }.serialize(serializer)
+    }
+}
+
+impl Serialize for PictureLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Typed { kind: "picture", value: self.0 }.serialize(serializer)
+    }
 }
 
 /// One line without its newline, for the record of a run.

@@ -10,12 +10,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::collect::Collected;
+use super::html::{Gathered, History, Sheet};
 use super::reporter::width;
 use super::summary::{Outcome, Policy, Scope, Summary};
 use super::text::Page;
 use super::{Baseline, Verbosity};
 use crate::model::{
-    Event, Evidence, Finding, MapEntry, RecordsInfo, RepairEvent, Role, RunInfo, SkipReason, Verdict,
+    Event, Evidence, Finding, MapEntry, RecordsInfo, RepairEvent, RunInfo, SkipReason, Verdict,
 };
 
 /// A run that is read back line by line, and then shown as it was.
@@ -23,6 +24,7 @@ use crate::model::{
 pub struct Replay {
     summary: Summary,
     collected: Collected,
+    gathered: Gathered,
     /// Findings, one text line each, where every one is wanted.
     pub listed: Vec<String>,
     verbosity: Verbosity,
@@ -48,6 +50,8 @@ impl Replay {
             Some("run") => Event::Run(run(&value)),
             Some("finding") => Event::Finding(Box::new(finding(&value)?)),
             Some("repair") => Event::Repair(repair(&value)?),
+            Some("asset") => Event::Asset(whole(value)?),
+            Some("picture") => Event::Picture(whole(value)?),
             Some("summary") => {
                 self.restore(&value);
                 return Ok(None);
@@ -57,6 +61,7 @@ impl Replay {
         let known = matches!(&event, Event::Finding(finding) if self.summary.is_known(finding));
         self.summary.take(&event);
         self.collected.take(&event, known);
+        self.gathered.take(&event, known);
         let Event::Finding(finding) = event else { return Ok(None) };
         if self.verbosity == Verbosity::Verbose {
             self.listed.push(super::text::finding_line(&finding));
@@ -80,13 +85,8 @@ impl Replay {
                 tally.skipped.insert(reason, count);
             }
         }
-        let roles: BTreeMap<Role, BTreeMap<String, u64>> = field(value, "roles").unwrap_or_default();
-        for (role, verdicts) in roles {
-            for (word, count) in verdicts {
-                let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.as_str() == word);
-                self.summary.checked_by_role.insert((role, verdict), count);
-            }
-        }
+        self.summary.checked_by_role = by_verdict(value, "roles");
+        self.summary.formats = by_verdict(value, "formats");
         self.summary.scope.quick = flag("quick", false);
         self.summary.scope.originals = flag("originals", true);
         self.summary.seconds = value.get("seconds").and_then(Value::as_f64).unwrap_or(0.0);
@@ -104,17 +104,34 @@ impl Replay {
         self.ended = true;
     }
 
-    /// The text for people, as at the end of the run.
-    pub fn page(mut self) -> String {
+    /// Ends the reading.
+    pub fn close(&mut self) {
         if !self.ended {
             self.summary.outcome = Outcome::Cancelled;
             self.collected.notes.push("the run was killed, or it is still going on".to_owned());
+            self.ended = true;
         }
-        let command = self.collected.run.command.clone();
+    }
+
+    /// The page, as at the end of the run.
+    pub fn sheet(&self, history: &History) -> String {
+        Sheet {
+            summary: &self.summary,
+            collected: &self.collected,
+            gathered: &self.gathered,
+            history,
+            command: &self.collected.run.command,
+            now: jiff::Timestamp::now(),
+        }
+        .render()
+    }
+
+    /// The text for people, as at the end of the run.
+    pub fn page(&self) -> String {
         let page = Page {
             summary: &self.summary,
             collected: &self.collected,
-            command: &command,
+            command: &self.collected.run.command,
             verbosity: self.verbosity,
             files: Vec::new(),
             width: width(),
@@ -124,6 +141,25 @@ impl Replay {
         out.push_str(&page.render());
         out
     }
+}
+
+/// A line that is one value.
+fn whole<T: DeserializeOwned>(value: Map<String, Value>) -> Result<Box<T>, String> {
+    serde_json::from_value(Value::Object(value))
+        .map(Box::new)
+        .map_err(|error| format!("not a line of a report: {error}"))
+}
+
+/// Counts by kind and verdict.
+fn by_verdict<K: DeserializeOwned + Ord + Copy>(
+    value: &Map<String, Value>,
+    key: &str,
+) -> BTreeMap<(K, Option<Verdict>), u64> {
+    let kinds: BTreeMap<K, BTreeMap<String, u64>> = field(value, key).unwrap_or_default();
+    let verdict = |word: &str| Verdict::ALL.into_iter().find(|verdict| verdict.as_str() == word);
+    let counts =
+        kinds.into_iter().flat_map(|(kind, counts)| counts.into_iter().map(move |count| (kind, count)));
+    counts.map(|(kind, (word, count))| ((kind, verdict(&word)), count)).collect()
 }
 
 fn field<T: DeserializeOwned>(value: &Map<String, Value>, key: &str) -> Option<T> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anstream::AutoStream;
 
 use super::collect::Collected;
+use super::html::{self, Gathered, History, Sheet};
 use super::ndjson::{FindingLine, ItemLine, Ndjson, RepairLine, RunLine, SummaryLine, Target};
 use super::progress::Progress;
 use super::summary::{Outcome, Summary};
@@ -45,6 +46,9 @@ struct State {
     options: Options,
     summary: Summary,
     collected: Collected,
+    /// What the page shows, if one is wanted.
+    gathered: Option<Gathered>,
+    history: History,
     ndjson: Option<Ndjson>,
     progress: Progress,
 }
@@ -69,13 +73,20 @@ impl Reporter {
     fn with(options: Options, ndjson: Option<Ndjson>, progress: Progress) -> Self {
         let summary = Summary::new(options.policy.clone(), options.scope);
         let items = options.items && ndjson.is_some();
-        let state = State { options, summary, collected: Collected::default(), ndjson, progress };
+        let gathered = options.html.is_some().then(Gathered::default);
+        let (collected, history) = (Collected::default(), History::default());
+        let state = State { options, summary, collected, gathered, history, ndjson, progress };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), stop: Mutex::new(false), wake: Condvar::new() });
         let for_ticker = Arc::clone(&shared);
         // Without this thread the bars merely move less often.
         let ticker = std::thread::Builder::new().name("ticker".into()).spawn(move || for_ticker.tick()).ok();
         Self { shared, ticker, started: Instant::now(), items }
+    }
+
+    /// Takes what the catalog adds to the page.
+    pub fn remember(&self, history: History) {
+        self.shared.lock().history = history;
     }
 
     /// Ends the run: writes what is still to be written and tells people the result.
@@ -119,6 +130,10 @@ impl EventSink for Reporter {
     fn wants_items(&self) -> bool {
         self.items
     }
+
+    fn wants_page(&self) -> bool {
+        self.shared.lock().gathered.is_some()
+    }
 }
 
 impl Shared {
@@ -154,6 +169,9 @@ impl State {
             _ => false,
         };
         self.collected.take(event, known);
+        if let Some(gathered) = &mut self.gathered {
+            gathered.take(event, known);
+        }
         self.write_line(event);
         match event {
             Event::Stage { stage, items, bytes } => self.progress.stage(*stage, *items, *bytes),
@@ -238,6 +256,11 @@ impl State {
         {
             self.summary.report_errors.push(error);
         }
+        if let Some(path) = self.options.html.clone()
+            && let Err(error) = html::write(&path, &self.sheet())
+        {
+            self.summary.report_errors.push(error);
+        }
         let Some(ndjson) = &mut self.ndjson else { return };
         ndjson.line(&SummaryLine(&self.summary));
         ndjson.flush();
@@ -246,6 +269,19 @@ impl State {
             Some((message, false)) => self.summary.report_errors.push(message),
             None => {}
         }
+    }
+
+    /// The page; without rows if nobody wanted one when the run began.
+    fn sheet(&self) -> String {
+        Sheet {
+            summary: &self.summary,
+            collected: &self.collected,
+            gathered: self.gathered.as_ref().unwrap_or(&Gathered::default()),
+            history: &self.history,
+            command: self.options.command,
+            now: jiff::Timestamp::now(),
+        }
+        .render()
     }
 
     fn page(&self) -> String {
@@ -267,6 +303,9 @@ fn written(options: &Options) -> Vec<(&'static str, String)> {
     let mut files = Vec::new();
     if let Some(Target::File(path)) = &options.json {
         files.push(("Full report", display_path(path)));
+    }
+    if let Some(path) = &options.html {
+        files.push(("Page", display_path(path)));
     }
     if let Some(path) = &options.metrics {
         files.push(("Metrics", display_path(path)));

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::baseline::Baseline;
 use super::exit::ExitStatus;
 use crate::model::{
-    AssetId, Code, Comparison, Coverage, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role,
-    Severity, Tally, Verdict, What,
+    AssetId, Code, Comparison, Coverage, Event, Finding, MediaFormat, RepairAction, RepairEvent, RepairStatus,
+    Role, Severity, Tally, Verdict, What,
 };
 
 /// What raises the exit status.
@@ -116,6 +116,8 @@ pub struct Summary {
     pub tally: Tally,
     /// Files looked at, by role and verdict (`None`: presence only).
     pub checked_by_role: BTreeMap<(Role, Option<Verdict>), u64>,
+    /// Originals looked at, by format and verdict.
+    pub formats: BTreeMap<(MediaFormat, Option<Verdict>), u64>,
     /// Originals of which `render` made pictures.
     pub rendered: u64,
     /// Generated files that were made again, by role.
@@ -212,12 +214,18 @@ impl Summary {
                 self.tally.bytes_read += item.bytes_read;
                 self.rendered += u64::from(item.preview.is_some());
                 self.count_files(item.role, item.verdict, 1);
+                if item.role == Role::Original {
+                    *self.formats.entry((item.format, item.verdict)).or_default() += 1;
+                }
             }
             Event::CheckedMany(checked) => {
                 self.tally.checked += checked.count();
                 self.tally.bytes_read += checked.bytes_read;
                 for (&(role, verdict), &count) in &checked.files {
                     self.count_files(role, verdict, count);
+                }
+                for (&format, &count) in &checked.formats {
+                    *self.formats.entry(format).or_default() += count;
                 }
             }
             Event::Skipped { reason, count } => *self.tally.skipped.entry(*reason).or_default() += count,
@@ -229,7 +237,12 @@ impl Summary {
             Event::Repair(repair) => self.take_repair(repair),
             Event::Coverage(coverage) => self.coverage = Some(*coverage),
             Event::Compared(comparison) => self.comparison = Some(comparison.clone()),
-            Event::Run(_) | Event::Stage { .. } | Event::Progress { .. } | Event::Note(_) => {}
+            Event::Run(_)
+            | Event::Stage { .. }
+            | Event::Progress { .. }
+            | Event::Note(_)
+            | Event::Asset(_)
+            | Event::Picture(_) => {}
         }
     }
 
@@ -425,7 +438,7 @@ impl Summary {
 
 /// Whether an action that is done makes a finding about the same path untrue. A file that is there and sound but
 /// not in the records is helped by nothing but a record.
-const fn resolves(action: RepairAction, code: Code) -> bool {
+pub(super) const fn resolves(action: RepairAction, code: Code) -> bool {
     let Code::File(_, what) = code else { return false };
     match action {
         RepairAction::Regenerate | RepairAction::Restore | RepairAction::Relink => {
@@ -561,7 +574,12 @@ mod tests {
         summary.take(&Event::Checked(Box::new(ItemReport::new("/a".into(), Role::Original))));
         summary.take(&Event::Skipped { reason: SkipReason::Marker, count: 1 });
         let files = [((Role::Preview, Some(Verdict::Decodable)), 1)].into();
-        summary.take(&Event::CheckedMany(CheckedCount { files, bytes: 9, bytes_read: 8 }));
+        summary.take(&Event::CheckedMany(CheckedCount {
+            files,
+            bytes: 9,
+            bytes_read: 8,
+            ..CheckedCount::default()
+        }));
         assert_eq!((summary.files(Role::Preview, Verdict::Decodable), summary.tally.bytes_read), (1, 8));
         assert_eq!(summary.unaccounted(), 1);
         summary.close(Outcome::Complete, 0.0);

@@ -323,7 +323,7 @@ fn finding_name(finding: &Finding) -> Option<String> {
 }
 
 /// Evidence in words: what was seen first, then the other values by name. Long hashes only when asked for.
-fn evidence(finding: &Finding, all: bool) -> String {
+pub(super) fn evidence(finding: &Finding, all: bool) -> String {
     let mut parts = Vec::new();
     let told = finding.evidence.get("seen");
     parts.extend(told.map(plain));
@@ -384,7 +384,7 @@ const fn files_or_times(code: Code, number: u64) -> &'static str {
     }
 }
 
-fn repair_words(kind: &RepairKind, group: &RepairGroup) -> String {
+pub(super) fn repair_words(kind: &RepairKind, group: &RepairGroup) -> String {
     let number = group.count;
     let files = || counted_files(kind.role, number);
     let plain = |one, many| counted(number, one, many);

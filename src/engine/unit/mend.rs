@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::known::Seen;
+use super::portray::Sitter;
 use super::{Desk, Repairs, Turn};
 use crate::engine::crew::Halt;
 use crate::engine::judge::Expectation;
@@ -20,7 +21,7 @@ impl Desk<'_> {
         turn: &mut Turn<'_, '_>,
         unit: &AssetUnit,
         state: &AssetState,
-        look: Option<Look>,
+        (look, sitter): (Option<Look>, Option<Sitter>),
     ) -> Result<(), Halt> {
         let Some(repairs) = &self.repair else { return Ok(()) };
         let plan = plan::plan(state, &self.records.image, repairs.known.way);
@@ -49,7 +50,11 @@ impl Desk<'_> {
             (made, done)
         };
         self.make_known(repairs, unit, &plan, &made, &seen);
-        done
+        done?;
+        match sitter.filter(|_| !repairs.dry_run) {
+            Some(sitter) => self.as_made(turn, unit, &sitter, &made),
+            None => Ok(()),
+        }
     }
 
     /// What a dry run says of the plan; gives what would be made.

@@ -11,11 +11,10 @@ use crate::engine::setup;
 use crate::engine::whereabouts::{Found, Wanted};
 use crate::model::{
     Code, Depth, Event, Finding, RepairAction, RepairEvent, RepairStatus, Role, Severity, Verdict, What,
-    display_path,
+    display_path, shell_word,
 };
 use crate::repair::original::{self, Lost};
 use crate::repair::plan::{AssetPlan, AssetState, GeneratedState, OriginalState, Source};
-use crate::repair::quarantine::shell_word;
 use crate::repair::salvage::Survivor;
 use crate::repair::store::content_of;
 

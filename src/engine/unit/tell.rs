@@ -99,6 +99,9 @@ impl Desk<'_> {
             return;
         }
         *turn.checked.files.entry((item.role, item.verdict)).or_default() += 1;
+        if item.role == Role::Original {
+            *turn.checked.formats.entry((item.format, item.verdict)).or_default() += 1;
+        }
         turn.checked.bytes += item.bytes;
         turn.checked.bytes_read += item.bytes_read;
     }

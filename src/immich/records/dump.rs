@@ -74,18 +74,18 @@ pub fn read(
     source: String,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Records, RecordError> {
+    let text = plain(stream).map_err(|source| RecordError::Read { path: name.to_owned(), source })?;
+    Reader::new(text, name).run(source, progress)
+}
+
+/// The text of a dump, gzipped or not.
+pub(super) fn plain<'a>(stream: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut raw = io::BufReader::with_capacity(256 << 10, stream);
     let mut head = Vec::new();
-    raw.by_ref()
-        .take(sniff::HEAD)
-        .read_to_end(&mut head)
-        .map_err(|source| RecordError::Read { path: name.to_owned(), source })?;
-    let whole = io::BufReader::with_capacity(256 << 10, io::Cursor::new(head.clone()).chain(raw));
-    if head.starts_with(&[0x1f, 0x8b]) {
-        Reader::new(MultiGzDecoder::new(whole), name).run(source, progress)
-    } else {
-        Reader::new(whole, name).run(source, progress)
-    }
+    raw.by_ref().take(sniff::HEAD).read_to_end(&mut head)?;
+    let gzipped = head.starts_with(&[0x1f, 0x8b]);
+    let whole = io::BufReader::with_capacity(256 << 10, io::Cursor::new(head).chain(raw));
+    Ok(if gzipped { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
 }
 
 /// Which program wrote the dump: its last line differs.

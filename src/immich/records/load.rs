@@ -87,7 +87,7 @@ impl Kind {
             Self::File => &["assetId", "type", "path", "isEdited"],
             Self::Exif => &["assetId", "fileSizeInByte", "orientation", "projectionType"],
             Self::Person => &["id", "personGroupId", "ownerId", "thumbnailPath", "faceAssetId"],
-            Self::User => &["id", "storageLabel", "profileImagePath"],
+            Self::User => &["id", "storageLabel", "profileImagePath", "name"],
             Self::Library => &["id", "ownerId", "name", "importPaths", "exclusionPatterns", "deletedAt"],
             Self::Metadata => &["key", "value"],
             Self::Move => &["entityId", "pathType", "oldPath", "newPath"],
@@ -472,7 +472,8 @@ impl Loader {
     fn user(&mut self, row: &Row<'_>) -> Result<(), RowError> {
         let id = row.needed_id(Kind::User, 0)?;
         let storage_label = row.string(1).filter(|label| !label.is_empty());
-        self.records.users.push(User { id, storage_label, profile_image: row.path(2) });
+        let name = row.string(3).unwrap_or_default();
+        self.records.users.push(User { id, name, storage_label, profile_image: row.path(2) });
         Ok(self.builder.profile(id, &row.bytes(2))?)
     }
 

@@ -6,6 +6,7 @@
 mod backups;
 mod build;
 mod copy;
+mod details;
 mod dump;
 mod dump_name;
 mod edits;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 pub use backups::{NewestDump, find_newest_dump, recent_complete_dump};
 pub use build::{AssetInput, ExifInput, IndexBuilder};
+pub use details::{Details, from_database as details_from_database, from_dump as details_from_dump};
 pub use dump::{DumpSource, read as read_dump};
 pub use index::RecordIndex;
 use jiff::Timestamp;
@@ -117,6 +119,8 @@ pub struct Library {
 pub struct User {
     /// The id.
     pub id: AssetId,
+    /// The user's name.
+    pub name: String,
     /// Name of the user's folder under `library/`, if it is not the id.
     pub storage_label: Option<String>,
     /// Recorded path of the profile image.
