@@ -86,14 +86,21 @@ install_cargo_tool() {
   cargo install --quiet --locked "$1"
 }
 
-# sharp and thumbhash, which Immich makes its pictures with, from npm into a folder of the user's cache. Sets PEER_MODULES.
+# Modules that a package.json names, from npm into a folder of the user's cache. Sets MODULES.
+install_modules() {
+  MODULES=${XDG_CACHE_HOME:-$HOME/.cache}/photofsck/$2
+  if cmp -s "$1" "$MODULES/package.json" && [ -e "$MODULES/complete" ]; then return 0; fi
+  say "installing from npm into $MODULES"
+  mkdir -p "$MODULES"
+  rm -f "$MODULES/complete"
+  cp "$1" "$MODULES/package.json"
+  (cd "$MODULES" && npm install --no-audit --no-fund --silent)
+  touch "$MODULES/complete"
+}
+
+# sharp and thumbhash, which Immich makes its pictures with. Sets PEER_MODULES.
 install_peers() {
   command -v node >/dev/null && command -v npm >/dev/null || install_packages nodejs npm
-  export PEER_MODULES=${XDG_CACHE_HOME:-$HOME/.cache}/photofsck/peers
-  local wanted=$top/scripts/fidelity/package.json
-  if cmp -s "$wanted" "$PEER_MODULES/package.json" && [ -d "$PEER_MODULES/node_modules/sharp" ]; then return 0; fi
-  say "installing sharp and thumbhash into $PEER_MODULES"
-  mkdir -p "$PEER_MODULES"
-  cp "$wanted" "$PEER_MODULES/"
-  (cd "$PEER_MODULES" && npm install --no-audit --no-fund --silent)
+  install_modules "$top/scripts/fidelity/package.json" peers
+  export PEER_MODULES=$MODULES
 }

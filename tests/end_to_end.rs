@@ -410,3 +410,65 @@ fn the_readme_shows_what_the_demo_says() {
     }
     assert!(compared >= 7, "only {compared} lines of the README were compared");
 }
+
+#[test]
+fn the_page_shows_what_people_know_assets_by_and_a_later_one_shows_the_same() {
+    let Some(library) = Library::new() else { return };
+    let (checked, repaired, later) =
+        (library.at("check.html"), library.at("repair.html"), library.at("later.html"));
+    let told = library.run("check", &["--html", checked.to_str().unwrap()]);
+    assert_eq!(told.exit, 4, "{}", told.text);
+    let page = fs::read_to_string(&checked).unwrap();
+    for words in [
+        "<h1><span class=\"sign\" aria-hidden=\"true\">✕</span>8 originals are damaged and 1 is missing.</h1>",
+        "<bdi>IMG_0006.jpg</bdi>",
+        "<bdi>Anna</bdi>",
+        "<bdi>Holidays, Lake Constance</bdi>",
+        "<bdi>2024-05-02 12:15</bdi>",
+        "<bdi>FUJIFILM X-T5</bdi>",
+        "thumbnail: what is left; lower 31 % lost",
+        "preview, as found; lower 51 % lost",
+    ] {
+        assert!(page.contains(words), "{words} is not in the page");
+    }
+    assert!(!page.contains("made again</figcaption>") && !page.contains("http-equiv=\"refresh\""));
+    let told = library.run("repair", &["--html", repaired.to_str().unwrap()]);
+    assert_eq!(told.exit, 5, "{}", told.text);
+    let page = fs::read_to_string(&repaired).unwrap();
+    // Of a pair: what was found, or a tile that says why there is nothing, and what was made.
+    for words in
+        ["<div class=\"tile\">missing</div>", "preview, as found; lower 51 % lost", "preview, made again"]
+    {
+        assert!(page.contains(words), "{words} is not in the page");
+    }
+    assert!(page.matches("data:image/webp;base64,UklGR").count() > 20, "few pictures");
+    let output = Command::new(env!("CARGO_BIN_EXE_photofsck"))
+        .args(["report", "--state"])
+        .arg(library.at("state"))
+        .arg("--html")
+        .arg(&later)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(without_ages(&fs::read_to_string(&later).unwrap()), without_ages(&page));
+    // Names and pictures are no part of what scripts are given.
+    let json = Command::new(env!("CARGO_BIN_EXE_photofsck"))
+        .args(["report", "--json", "-", "--state"])
+        .arg(library.at("state"))
+        .output()
+        .unwrap();
+    let json = String::from_utf8(json.stdout).unwrap();
+    assert!(
+        json.contains("\"type\":\"finding\"")
+            && !json.contains("\"type\":\"picture\"")
+            && !json.contains("\"type\":\"asset\"")
+    );
+}
+
+/// A page without what is told by the clock.
+fn without_ages(page: &str) -> String {
+    let lines = page.replace("<dt>", "\n<dt>");
+    let told =
+        lines.lines().filter(|line| !["<dt>Records", "<dt>Time"].iter().any(|timed| line.starts_with(timed)));
+    told.collect::<Vec<_>>().join("\n")
+}

@@ -1,6 +1,6 @@
 //! The assets that something is wrong with, and what people know them by.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -74,20 +74,21 @@ impl<'a> Concerned<'a> {
         if assets.is_empty() {
             return Ok(());
         }
-        let wanted: HashSet<AssetId> = assets.iter().copied().collect();
+        let wanted: BTreeSet<AssetId> = assets.iter().copied().collect();
         let details = match home {
-            Home::Gone => Ok(HashMap::new()),
-            Home::Database(url) => records::details_from_database(url.expose(), &wanted),
+            Home::Gone => Ok(None),
+            Home::Database(url) => records::details_from_database(url.expose(), &wanted).map(Some),
             // That can take as long as the records took at first.
-            Home::Dump(_) if !self.sink.wants_page() => Ok(HashMap::new()),
-            Home::Dump(path) => records::details_from_dump(path, &wanted),
+            Home::Dump(_) if !self.sink.wants_page() => Ok(None),
+            Home::Dump(path) => records::details_from_dump(path, &wanted).map(Some),
         };
         let (mut details, failure) = match details {
             Ok(details) => (details, None),
-            Err(error) => (HashMap::new(), Some(error)),
+            Err(error) => (None, Some(error)),
         };
         for asset in assets {
-            let facts = facts(records, asset, details.remove(&asset).unwrap_or_default());
+            let details = details.as_mut().map(|details| details.remove(&asset).unwrap_or_default());
+            let facts = facts(records, asset, details);
             self.sink.send(Event::Asset(Box::new(facts)));
         }
         failure.map_or(Ok(()), Err)
@@ -98,7 +99,7 @@ impl EventSink for Concerned<'_> {
     fn send(&self, event: Event) {
         match &event {
             Event::Finding(finding) | Event::EntryError(finding) => {
-                self.note(finding.asset, finding.severity)
+                self.note(finding.asset, finding.severity);
             }
             Event::Repair(repair) => self.note(repair.asset, Severity::Warning),
             _ => {}
@@ -115,7 +116,7 @@ impl EventSink for Concerned<'_> {
     }
 }
 
-fn facts(records: &Records, asset: AssetId, details: Details) -> AssetFacts {
+fn facts(records: &Records, asset: AssetId, details: Option<Details>) -> AssetFacts {
     let view = records.index.find_asset(asset).map(|found| records.index.asset(found));
     let owner = view.and_then(|view| records.users.iter().find(|user| user.id == view.owner));
     let owner = owner.map(|user| match (user.name.as_str(), &user.storage_label) {
@@ -129,9 +130,9 @@ fn facts(records: &Records, asset: AssetId, details: Details) -> AssetFacts {
             .map(|view| OsStr::from_bytes(view.name).to_string_lossy().into_owned())
             .unwrap_or_default(),
         owner: owner.unwrap_or_default(),
-        albums: details.albums,
-        taken: details.taken.unwrap_or_default(),
-        device: details.device.unwrap_or_default(),
+        taken: details.as_ref().and_then(|details| details.taken.clone()).unwrap_or_default(),
+        device: details.as_ref().and_then(|details| details.device.clone()).unwrap_or_default(),
+        albums: details.map(|details| details.albums),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::asset::{AssetId, Role};
 use super::media::PixelSize;
 
-/// What people know an asset by. What is empty is not known.
+/// What people know an asset by. Empty text is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AssetFacts {
@@ -19,8 +19,8 @@ pub struct AssetFacts {
     pub name: String,
     /// Name of the user who owns it.
     pub owner: String,
-    /// Names of the albums it is in.
-    pub albums: Vec<String>,
+    /// Names of the albums it is in; `None` = not known.
+    pub albums: Option<Vec<String>>,
     /// When it was taken, on the clock of that place: `2024-05-01 10:00`.
     pub taken: String,
     /// The camera or phone.

@@ -4,7 +4,7 @@
 //! index: they are fetched when the run knows whose they are, by id from a database, by a second read of a dump.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::Path;
 
@@ -73,7 +73,7 @@ impl Table {
 
 /// Gathers rows of whatever order.
 struct Gathering<'a> {
-    wanted: &'a HashSet<AssetId>,
+    wanted: &'a BTreeSet<AssetId>,
     found: HashMap<AssetId, Details>,
     /// Asset and album.
     links: Vec<(AssetId, AssetId)>,
@@ -81,7 +81,7 @@ struct Gathering<'a> {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(wanted: &'a HashSet<AssetId>) -> Self {
+    fn new(wanted: &'a BTreeSet<AssetId>) -> Self {
         Self { wanted, found: HashMap::new(), links: Vec::new(), albums: HashMap::new() }
     }
 
@@ -147,7 +147,7 @@ fn device(make: Option<&str>, model: Option<&str>) -> Option<String> {
 ///
 /// # Errors
 /// It cannot be read. Where it ends too early, what came before is given.
-pub fn from_dump(path: &Path, wanted: &HashSet<AssetId>) -> Result<HashMap<AssetId, Details>, RecordError> {
+pub fn from_dump(path: &Path, wanted: &BTreeSet<AssetId>) -> Result<HashMap<AssetId, Details>, RecordError> {
     let unreadable = |source| RecordError::Read { path: display_path(path), source };
     let stream = dump::plain(File::open(path).map_err(unreadable)?).map_err(unreadable)?;
     let (mut lines, mut gathering) = (Lines::new(stream), Gathering::new(wanted));
@@ -191,7 +191,10 @@ fn fields<'a>(row: &'a [u8], places: &[Option<usize>]) -> Vec<Option<Cow<'a, str
 ///
 /// # Errors
 /// It does not answer, or not what it should.
-pub fn from_database(url: &str, wanted: &HashSet<AssetId>) -> Result<HashMap<AssetId, Details>, RecordError> {
+pub fn from_database(
+    url: &str,
+    wanted: &BTreeSet<AssetId>,
+) -> Result<HashMap<AssetId, Details>, RecordError> {
     let database = Database::new(url)?;
     let lost = |reason: String| RecordError::Connect { address: database.address(), reason };
     let asked = async {
@@ -206,7 +209,7 @@ pub fn from_database(url: &str, wanted: &HashSet<AssetId>) -> Result<HashMap<Ass
 
 async fn ask(
     connection: &mut PgConnection,
-    wanted: &HashSet<AssetId>,
+    wanted: &BTreeSet<AssetId>,
 ) -> Result<HashMap<AssetId, Details>, String> {
     in_time(sqlx::raw_sql("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'").execute(&mut *connection)).await?;
     let mut gathering = Gathering::new(wanted);
@@ -218,9 +221,13 @@ async fn ask(
         let Some((name, columns)) = found else { continue };
         let Some(places) = wanted.places(columns) else { continue };
         let ids = match wanted {
-            Table::Album => {
-                &gathering.links.iter().map(|(_, album)| *album).collect::<HashSet<_>>().into_iter().collect()
-            }
+            Table::Album => &gathering
+                .links
+                .iter()
+                .map(|(_, album)| *album)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
             _ => &ids,
         };
         for ids in ids.chunks(BATCH) {
@@ -260,7 +267,7 @@ mod tests {
     fn of_a(tables: &str) -> Details {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("--\n-- PostgreSQL database dump\n--\n{tables}")).unwrap();
-        let wanted = HashSet::from([A.parse().unwrap()]);
+        let wanted = BTreeSet::from([A.parse().unwrap()]);
         let found = from_dump(file.path(), &wanted).unwrap();
         assert!(found.keys().all(|id| wanted.contains(id)));
         found.into_values().next().unwrap_or_default()

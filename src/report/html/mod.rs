@@ -103,6 +103,14 @@ impl Sheet<'_> {
                     p.run { "photofsck " (self.command) " · " (moment(&run.started_at)) }
                     h1 { span.sign aria-hidden="true" { (sign) } (head.first) }
                     @for line in &head.rest { p { (line) } }
+                    nav aria-label="Parts of this page" {
+                        ul.ways {
+                            li { a href="#steps" { "What to do next" } }
+                            li { a href="#figures" { "In figures" } }
+                            li { a href="#findings" { "Findings, one by one" } }
+                            li { a href="#about" { "About this run" } }
+                        }
+                    }
                 }
             }
         }

@@ -61,12 +61,9 @@ fn options(run: &RunInfo) -> String {
     }
     let source = run.records.as_ref().map(|records| records.source.as_str()).unwrap_or_default();
     let chosen = run.notes.iter().any(|note| note.starts_with("took the newest complete dump"));
-    let db = match source.strip_prefix("dump ") {
-        Some(path) if !chosen && path != "on standard input" => Some(path),
-        Some(_) => None,
-        None if source == "none" || source.starts_with("postgres://") => Some(source),
-        None => None,
-    };
+    let live = source == "none" || source.starts_with("postgres://");
+    let dump = source.strip_prefix("dump ").filter(|path| !chosen && *path != "on standard input");
+    let db = dump.or_else(|| live.then_some(source));
     words.extend(db.into_iter().flat_map(|db| ["--db".to_owned(), shell_word(Path::new(db))]));
     for entry in run.map.iter().filter(|entry| !entry.guessed) {
         let mut rule = entry.container.clone().into_os_string();
@@ -215,10 +212,10 @@ impl Plan<'_> {
         if unknown == 0 {
             return Vec::new();
         }
-        let files = counted(unknown, "sound file that it does not know", "sound files that it does not know");
         vec![
             Step::new(format!(
-                "Make {files} known to Immich, with the live database, or let Immich's nightly job make them again."
+                "Immich does not know of {}: make it known with the live database, or let Immich's nightly job make it again.",
+                counted(unknown, "sound file", "sound files")
             ))
             .by(self.run("repair", "--register sql --dry-run")),
         ]

@@ -78,17 +78,17 @@ fn filters(shown: &[Shown<'_>], baseline: bool) -> Markup {
     let findings = || shown.iter().flat_map(|shown| &shown.row.findings);
     let codes: BTreeSet<String> = findings().map(|(finding, _)| finding.code.to_string()).collect();
     let facts = || shown.iter().filter_map(|shown| shown.row.facts.as_ref());
-    let owners: BTreeSet<&str> =
-        facts().map(|facts| facts.owner.as_str()).filter(|owner| !owner.is_empty()).collect();
-    let albums: BTreeSet<&str> = facts().flat_map(|facts| &facts.albums).map(String::as_str).collect();
+    let owners: BTreeSet<String> =
+        facts().map(|facts| plain(&facts.owner)).filter(|owner| !owner.is_empty()).collect();
+    let albums: BTreeSet<String> = facts().flat_map(albums_of).collect();
     let grades: BTreeSet<Grade> = shown.iter().map(|shown| shown.grade).collect();
     html! {
         form #filters role="search" hidden {
-            label { span { "Search" } input #search type="search" autocomplete="off" spellcheck="false" placeholder="name, album, device, path" {} }
+            label { span { "Search" } input #search type="search" autocomplete="off" spellcheck="false" placeholder="name, album, device, path"; }
             (choice("grade", "Show", "everything", grades.iter().map(|grade| (grade.as_str(), grade_words(*grade).to_owned()))))
             (choice("code", "Finding", "any", codes.iter().map(|code| (code.as_str(), code.clone()))))
-            @if owners.len() > 1 { (choice("owner", "Owner", "anybody", owners.iter().map(|owner| (*owner, plain(owner))))) }
-            @if !albums.is_empty() { (choice("album", "Album", "any", albums.iter().map(|album| (*album, plain(album))))) }
+            @if owners.len() > 1 { (choice("owner", "Owner", "anybody", owners.iter().map(|owner| (owner.as_str(), owner.clone())))) }
+            @if !albums.is_empty() { (choice("album", "Album", "any", albums.iter().map(|album| (album.as_str(), album.clone())))) }
             @if baseline {
                 (choice("news", "Since the baseline", "new and known", [("new", "only new".to_owned())].into_iter()))
             }
@@ -123,6 +123,11 @@ fn plain(text: &str) -> String {
     display_path(Path::new(text))
 }
 
+/// Names of albums as a person may safely see them.
+fn albums_of(facts: &AssetFacts) -> impl Iterator<Item = String> + '_ {
+    facts.albums.iter().flatten().map(|album| plain(album))
+}
+
 /// What people know the row by.
 fn name(subject: &Subject, row: &Row) -> String {
     let known = row.facts.as_ref().map(|facts| facts.name.as_str()).filter(|name| !name.is_empty());
@@ -150,14 +155,15 @@ fn item(shown: &Shown<'_>, asking: bool) -> Markup {
         li.row.(grade.as_str())
             data-grade=(grade.as_str())
             data-code=(codes.into_iter().collect::<Vec<_>>().join("\n"))
-            data-owner=(facts.map(|facts| facts.owner.as_str()).unwrap_or_default())
-            data-album=(facts.map(|facts| facts.albums.join("\n")).unwrap_or_default())
+            data-owner=(facts.map(|facts| plain(&facts.owner)).unwrap_or_default())
+            data-album=(facts.into_iter().flat_map(albums_of).collect::<Vec<_>>().join("\n"))
             data-news=(if new { "new" } else { "known" }) {
             (pictures(row, name))
             div.body {
                 h3 { bdi { (name) } " " span.badge.(grade.as_str()) { (grade.as_str()) } }
                 @if let Some(facts) = facts { (facts_line(facts)) }
                 ul.findings { @for (finding, _) in &row.findings { (finding_item(finding, row.is_resolved(finding, asking))) } }
+                (what_now(row, asking))
                 @if !row.repairs.is_empty() {
                     ul.repairs { @for repair in &row.repairs { (repair_item(repair)) } }
                 }
@@ -169,7 +175,11 @@ fn item(shown: &Shown<'_>, asking: bool) -> Markup {
 
 /// Owner, albums, date and camera.
 fn facts_line(facts: &AssetFacts) -> Markup {
-    let albums = facts.albums.join(", ");
+    let albums = match &facts.albums {
+        None => String::new(),
+        Some(albums) if albums.is_empty() => "none".to_owned(),
+        Some(albums) => albums.join(", "),
+    };
     html! {
         dl.facts {
             @for (label, value) in [("Owner", &facts.owner), ("Album", &albums), ("Taken", &facts.taken), ("Device", &facts.device)] {
@@ -181,16 +191,31 @@ fn facts_line(facts: &AssetFacts) -> Markup {
 
 fn finding_item(finding: &Finding, resolved: bool) -> Markup {
     let seen = text::evidence(finding, false);
-    let what =
-        if finding.advice.is_empty() { advice::what_to_do(finding.code) } else { finding.advice.as_str() };
     html! {
         li {
             code { (finding.code) } " " (advice::meaning(finding.code))
-            @if !seen.is_empty() { span.seen { " " (seen) } }
             @if resolved { " " span.done { "repaired" } }
-            @else if !what.is_empty() { span.advice { "→ " (plain(what)) } }
+            @if !seen.is_empty() { span.seen { (seen) } }
         }
     }
+}
+
+/// What to do about all that is left of a row, each once.
+fn what_now(row: &Row, asking: bool) -> Markup {
+    let left =
+        row.findings.iter().map(|(finding, _)| finding).filter(|finding| !row.is_resolved(finding, asking));
+    let mut lines: Vec<&str> = Vec::new();
+    for finding in left {
+        let line = if finding.advice.is_empty() {
+            advice::what_to_do(finding.code)
+        } else {
+            finding.advice.as_str()
+        };
+        if !line.is_empty() && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    html! { @for line in lines { p.advice { "→ " (plain(line)) } } }
 }
 
 fn repair_item(repair: &RepairEvent) -> Markup {
@@ -231,7 +256,9 @@ fn pictures(row: &Row, name: &str) -> Markup {
     html! {
         div.pictures {
             @if pictures.is_empty() || (made && !found) { (tile(row)) }
-            @for picture in pictures { (picture_figure(picture, row, name)) }
+            @for picture in pictures.iter().filter(|picture| !made || picture.shows != Shows::Left) {
+                (picture_figure(picture, row, name))
+            }
         }
     }
 }
@@ -280,7 +307,7 @@ fn picture_figure(picture: &SmallPicture, row: &Row, name: &str) -> Markup {
     html! {
         figure {
             div.frame {
-                img src={ "data:image/webp;base64," (picture.base64()) } alt=(format!("{name}: {caption}")) width=(width) height=(height) loading="lazy" decoding="async" {}
+                img src={ "data:image/webp;base64," (picture.base64()) } alt=(format!("{name}: {caption}")) width=(width) height=(height) decoding="async";
                 @if share > 0 {
                     svg.lost viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true" focusable="false" {
                         rect y=(100 - share) width="100" height=(share) {}

@@ -77,27 +77,30 @@ fn covered(days: &[CoveredDay], files: u64, now: Timestamp) -> Markup {
         }
     }
     let size: u64 = days.iter().map(|day| day.bytes).sum();
-    let oldest = days.first().map(ago).unwrap_or(0);
+    let oldest = days.first().map_or(0, ago);
+    let within = match oldest {
+        0 => "today".to_owned(),
+        days => format!("within the last {} days", count((days + 1).unsigned_abs())),
+    };
+    let late = if older > 0 {
+        format!(", {} of them more than {DAYS} days ago", count(older))
+    } else {
+        String::new()
+    };
     let words = format!(
-        "The catalog knows {} ({}). All of them were read within the last {}{}.",
+        "The catalog knows {} ({}). Each was read as a whole {within}{late}.",
         counted(files, "file", "files"),
         bytes(size),
-        counted((oldest + 1).unsigned_abs(), "day", "days"),
-        if older > 0 {
-            format!("; {} of them more than {DAYS} days ago", count(older))
-        } else {
-            String::new()
-        },
     );
     let most = columns.iter().copied().chain([older]).max().unwrap_or(1).max(1);
     html! {
         p { (words) }
         figure {
-            svg.columns viewBox="0 0 320 64" role="img" aria-label=(format!("Files by the day of their last verification, {DAYS} days to today; the words above say the same")) {
+            svg.columns viewBox="0 0 320 64" preserveAspectRatio="none" role="img" aria-label=(format!("Files by the day of their last verification, {DAYS} days to today; the words above say the same")) {
                 line.axis x1="0" y1="63.5" x2="320" y2="63.5" {}
                 (column(0, older, most, "older", &format!("{} before that", count(older))))
-                @for (place, number) in columns.iter().enumerate() {
-                    (column(place + 2, *number, most, "fresh", &format!("{}: {}", date(today - DAYS + 1 + place as i64), counted(*number, "file", "files"))))
+                @for (place, (day, number)) in (2..).zip((today - DAYS + 1..).zip(&columns)) {
+                    (column(place, *number, most, "fresh", &format!("{}: {}", date(day), counted(*number, "file", "files"))))
                 }
             }
             figcaption.axis { span { "earlier" } span { (date(today - DAYS + 1)) } span { "today" } }
@@ -106,7 +109,7 @@ fn covered(days: &[CoveredDay], files: u64, now: Timestamp) -> Markup {
 }
 
 /// One column of the chart, ten units wide.
-fn column(place: usize, number: u64, most: u64, class: &str, title: &str) -> Markup {
+fn column(place: u32, number: u64, most: u64, class: &str, title: &str) -> Markup {
     let height = if number == 0 { 0.0 } else { (number as f64 * 60.0 / most as f64).max(2.0) };
     html! {
         @if number > 0 {
