@@ -3,12 +3,13 @@
 //! Needs a throw-away server whose address is in `PHOTOFSCK_TEST_PG`; `scripts/with-postgres` starts one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use photofsck::immich::records::{
     AssetIdx, AssetKind, AssetView, DumpSource, Edit, FileOwner, PostgresSource, RecordError, RecordSource,
-    Records, read_dump,
+    Records, details_from_database, details_from_dump, read_dump,
 };
 use photofsck::immich::schema::Era;
 use photofsck::model::{Area, AssetId, FaceBox, Orientation, PixelSize, Role, display_path};
@@ -179,6 +180,48 @@ fn all_homes_agree_in_every_era() {
             assert_eq!(records.incomplete, None, "{era} {what}");
             assert_eq!(everything(&records), expected, "{era} {what}");
         }
+    }
+}
+
+/// Only the newest and one of the oldest: tables and columns of albums were renamed once between them.
+#[test]
+fn database_and_dump_tell_the_same_of_albums_dates_and_cameras() {
+    let Some(server) = server() else { return };
+    for (era, name, [asset, exif, album, link], [album_id, asset_id]) in [
+        (
+            Era::E1,
+            "details_old",
+            ["assets", "exif", "albums", "albums_assets_assets"],
+            ["albumsId", "assetsId"],
+        ),
+        (Era::E6, "details_new", ["asset", "asset_exif", "album", "album_asset"], ["albumId", "assetId"]),
+    ] {
+        let url = library(&server, name, era);
+        let records = live(&url).unwrap();
+        let ids: Vec<AssetId> = records.index.assets().map(|idx| records.index.asset(idx).id).collect();
+        let (known, plain, other) = (ids[0], ids[1], ids[2]);
+        sql(
+            &url,
+            &format!(
+                "CREATE TABLE {album} (id uuid PRIMARY KEY, \"albumName\" varchar, \"deletedAt\" timestamptz); \
+                 CREATE TABLE {link} (\"{album_id}\" uuid, \"{asset_id}\" uuid); \
+                 INSERT INTO {album} VALUES ('{other}', E'Meer\\t& \\\\ Strand', NULL), ('{plain}', 'gone', now()); \
+                 INSERT INTO {link} VALUES ('{other}', '{known}'), ('{plain}', '{known}'), ('{other}', '{other}'); \
+                 ALTER TABLE {asset} ADD COLUMN IF NOT EXISTS \"localDateTime\" timestamptz; \
+                 UPDATE {asset} SET \"localDateTime\" = '2024-05-01 10:15:30.5+00'; \
+                 ALTER TABLE {exif} ADD COLUMN model varchar; \
+                 UPDATE {exif} SET make = 'Apple', model = 'iPhone 12' WHERE \"assetId\" = '{known}'"
+            ),
+        );
+        let wanted = BTreeSet::from([known, plain]);
+        let asked = details_from_database(&url, &wanted).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), gzip(&pg_dump(&url, &[]))).unwrap();
+        assert_eq!(details_from_dump(file.path(), &wanted).unwrap(), asked, "{era}");
+        assert_eq!(asked[&known].albums, ["Meer\t& \\ Strand"]);
+        assert_eq!(asked[&known].taken.as_deref(), Some("2024-05-01 10:15"));
+        assert_eq!(asked[&known].device.as_deref(), Some("Apple iPhone 12"));
+        assert!(asked[&plain].albums.is_empty() && !asked.contains_key(&other));
     }
 }
 

@@ -162,7 +162,7 @@ async function copies(file) {
 }
 
 async function pictures(file, folder) {
-  const places = { light: "body", dark: "#findings", phone: "#findings" };
+  const places = { light: "body", dark: "#findings", phone: ".row.repaired" };
   for (const [name, options] of Object.entries(looks)) {
     const { page, close } = await open(file, options);
     await page.evaluate((place) => document.querySelector(place).scrollIntoView(), places[name]);

@@ -34,6 +34,8 @@ pub struct Reporter {
     started: Instant,
     /// Whether somebody reads `item` lines.
     items: bool,
+    /// Whether a page is wanted.
+    page: bool,
 }
 
 struct Shared {
@@ -72,8 +74,8 @@ impl Reporter {
 
     fn with(options: Options, ndjson: Option<Ndjson>, progress: Progress) -> Self {
         let summary = Summary::new(options.policy.clone(), options.scope);
-        let items = options.items && ndjson.is_some();
-        let gathered = options.html.is_some().then(Gathered::default);
+        let (items, page) = (options.items && ndjson.is_some(), options.html.is_some());
+        let gathered = page.then(Gathered::default);
         let (collected, history) = (Collected::default(), History::default());
         let state = State { options, summary, collected, gathered, history, ndjson, progress };
         let shared =
@@ -81,7 +83,7 @@ impl Reporter {
         let for_ticker = Arc::clone(&shared);
         // Without this thread the bars merely move less often.
         let ticker = std::thread::Builder::new().name("ticker".into()).spawn(move || for_ticker.tick()).ok();
-        Self { shared, ticker, started: Instant::now(), items }
+        Self { shared, ticker, started: Instant::now(), items, page }
     }
 
     /// Takes what the catalog adds to the page.
@@ -132,7 +134,7 @@ impl EventSink for Reporter {
     }
 
     fn wants_page(&self) -> bool {
-        self.shared.lock().gathered.is_some()
+        self.page
     }
 }
 
