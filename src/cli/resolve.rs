@@ -253,6 +253,9 @@ fn library(
     if reports.items && output.json.is_none() {
         return Err("--items adds lines to the NDJSON: expected --json FILE too".to_owned());
     }
+    if reports.html.as_deref() == Some(Path::new("-")) {
+        return Err("--html: expected a file; the summary has standard output".to_owned());
+    }
     let mut options = options(command, &output, &general);
     options.items = reports.items;
     options.metrics.clone_from(&reports.metrics);

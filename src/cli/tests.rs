@@ -187,6 +187,13 @@ fn databases_are_told_apart() {
 }
 
 #[test]
+fn a_page_goes_to_a_file_and_of_an_earlier_run_anywhere() {
+    let check = |file: &str| ask(&["check", "--media", "/m", "--html", file], &environment(&[]));
+    assert_eq!(check("page.html").unwrap().options.html, Some("page.html".into()));
+    assert!(check("-").unwrap_err().contains("expected a file"));
+}
+
+#[test]
 fn options_of_later_versions_are_refused() {
     for allowed in [
         &[

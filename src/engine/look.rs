@@ -123,6 +123,8 @@ pub struct Examiner<'a> {
 pub struct Portrait {
     /// A WebP.
     pub picture: Rendered,
+    /// Nothing is wrong with the file.
+    pub sound: bool,
     /// Share of the height, from the top, that is sound; `None` where that is not known.
     pub sound_until: Option<f32>,
 }
@@ -289,7 +291,8 @@ impl<'a> Examiner<'a> {
         let report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
         let Some(Ok(made)) = report.rendered else { return Ok(None) };
         let picture = made.pictures.into_iter().next();
-        Ok(picture.map(|picture| Portrait { picture, sound_until: report.sound_until }))
+        let (sound, sound_until) = (report.problem.is_none(), report.sound_until);
+        Ok(picture.map(|picture| Portrait { picture, sound, sound_until }))
     }
 
     /// Whether a picture that was just written decodes and has the size it should have.

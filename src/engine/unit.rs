@@ -230,10 +230,7 @@ impl Desk<'_> {
         let (state, look) = looked?;
         let sitter = self.as_found(turn, unit, &state, look.as_ref())?;
         self.last_copies(unit, &state);
-        if self.repair.is_some() {
-            self.repair(turn, unit, &state, (look, sitter))?;
-        }
-        Ok(())
+        self.repair(turn, unit, &state, (look, sitter))
     }
 
     /// Looks at all files of a unit, at the original last: pictures are made while it is decoded.

@@ -71,18 +71,17 @@ impl Desk<'_> {
         let damage = look.and_then(|look| look.report.as_ref()).and_then(|report| report.sound_until);
         let damaged = matches!(state.original, OriginalState::Damaged(_));
         let lost_part = damage.filter(|_| damaged).map_or(0, lost_percent);
-        let best = CHEAPEST
-            .iter()
-            .find_map(|role| state.files.iter().find(|file| file.role == *role && is_sound(file)));
-        let best = best.map(|file| (file.role, file.path.as_path()));
-        let original =
-            unit.original.as_ref().filter(|file| file.is_present()).and_then(|file| file.path.as_deref());
+        let mut shown = false;
+        for (role, path) in survivors(unit, state) {
+            if !shown {
+                shown = self.show(turn, unit, (role, path), (Shows::Left, lost_part))?;
+            }
+        }
         let is_still = self.records.index.asset(unit.asset).kind == AssetKind::Image;
-        let remains = original.filter(|_| damaged && is_still).map(|path| (Role::Original, path));
-        if let Some((role, path)) = best {
-            self.show(turn, unit, (role, path), (Shows::Left, lost_part))?;
-        } else if let Some((role, path)) = remains {
-            self.show(turn, unit, (role, path), (Shows::Found, lost_part))?;
+        let original =
+            unit.original.as_ref().filter(|file| file.is_present() && damaged && is_still && !shown);
+        if let Some(path) = original.and_then(|file| file.path.as_deref()) {
+            self.show(turn, unit, (Role::Original, path), (Shows::Found, lost_part))?;
         }
         let shows_something = |file: &&GeneratedState| {
             !matches!(file.wrong, Some(What::Missing | What::Empty | What::Unreadable))
@@ -108,35 +107,64 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// Shows a file; tells whether there was something to show.
     fn show(
         &self,
         turn: &mut Turn<'_, '_>,
         unit: &AssetUnit,
         (role, path): (Role, &Path),
         (shows, lost): (Shows, u8),
-    ) -> Result<(), Halt> {
-        let Some(portrait) = turn.examiner.portray(path)? else { return Ok(()) };
+    ) -> Result<bool, Halt> {
+        let Some(portrait) = turn.examiner.portray(path)? else { return Ok(false) };
+        let (size, webp) = (portrait.picture.size, portrait.picture.bytes);
+        if webp.len() > LARGEST || (shows != Shows::Found && !portrait.sound) {
+            return Ok(false);
+        }
+        let length = webp.len() as u64;
+        if self.exhibition.bytes.fetch_add(length, Ordering::Relaxed) + length > BYTES {
+            return Ok(false);
+        }
         // Of a file with something wrong its own damage is shown.
         let own = portrait.sound_until.filter(|_| shows == Shows::Found).map_or(0, lost_percent);
-        let (size, webp) = (portrait.picture.size, portrait.picture.bytes);
-        let length = webp.len() as u64;
-        if webp.len() > LARGEST || self.exhibition.bytes.fetch_add(length, Ordering::Relaxed) + length > BYTES
-        {
-            return Ok(());
-        }
         let picture = SmallPicture { asset: unit.id, role, shows, size, lost: lost.max(own), webp };
         self.sink.send(Event::Picture(Box::new(picture)));
-        Ok(())
+        Ok(true)
     }
 }
 
-fn is_sound(file: &GeneratedState) -> bool {
-    file.wrong.is_none() && !file.edited
+/// Pictures of a unit that may show its original, the cheapest first: also those that `--only` leaves out.
+fn survivors<'u>(unit: &'u AssetUnit, state: &AssetState) -> Vec<(Role, &'u Path)> {
+    let wrong = |path: &Path| state.files.iter().any(|file| file.wrong.is_some() && file.path == path);
+    let files = CHEAPEST.iter().flat_map(|role| unit.files.iter().filter(move |file| file.role == *role));
+    let files = files.filter(|file| file.is_present() && !file.edited);
+    files
+        .filter_map(|file| Some((file.role, file.path.as_deref()?)))
+        .filter(|(_, path)| !wrong(path))
+        .collect()
 }
 
-/// What is lost when so much of the height, from the top, is sound: percent, rounded up so that it is never nothing.
+/// What is lost when so much of the height, from the top, is sound: percent, as the evidence has it, but never nothing.
 fn lost_percent(sound_until: f32) -> u8 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
-    let percent = ((1.0 - sound_until.clamp(0.0, 1.0)) * 100.0).ceil() as u8;
-    percent
+    let percent = ((1.0 - sound_until.clamp(0.0, 1.0)) * 100.0).round() as u8;
+    percent.max(u8::from(sound_until < 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_originals_have_room_whatever_else_is_wrong() {
+        let exhibition = Exhibition::default();
+        let others = (0..3 * ASSETS).filter(|_| exhibition.admits(false)).count();
+        let lost = (0..3 * ASSETS).filter(|_| exhibition.admits(true)).count();
+        assert_eq!((others, lost), (ASSETS as usize, ASSETS as usize));
+        assert!(!Exhibition { bytes: AtomicU64::new(BYTES), ..Exhibition::default() }.admits(true));
+    }
+
+    #[test]
+    fn what_is_lost_is_never_nothing() {
+        assert_eq!([0.0, 0.4, 0.999, 1.0, 7.0].map(lost_percent), [100, 60, 1, 0, 0]);
+    }
 }
