@@ -74,7 +74,7 @@ fn verdicts(caption: &str, kinds: &Counts<'_>) -> Markup {
                             th scope="row" { (kind) }
                             td.number { (count(total)) }
                             td {
-                                (bar(KINDS.iter().map(|(verdict, class, _)| (*class, counts.get(verdict).copied().unwrap_or(0))), most))
+                                (bar(parts(counts), most))
                                 span.small { (in_words(counts)) }
                             }
                         }
@@ -83,6 +83,10 @@ fn verdicts(caption: &str, kinds: &Counts<'_>) -> Markup {
             }
         }
     }
+}
+
+fn parts(counts: &BTreeMap<Option<Verdict>, u64>) -> impl Iterator<Item = (&'static str, u64)> {
+    KINDS.iter().map(|(verdict, class, _)| (*class, counts.get(verdict).copied().unwrap_or(0)))
 }
 
 fn in_words(counts: &BTreeMap<Option<Verdict>, u64>) -> String {

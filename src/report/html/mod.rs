@@ -81,7 +81,12 @@ impl Sheet<'_> {
                         (rows::rows(self.gathered, self.summary))
                         (self.about())
                     }
-                    footer { p { "photofsck " (env!("CARGO_PKG_VERSION")) ". This page is one file: it loads nothing and sends nothing." } }
+                    footer {
+                        p {
+                            "photofsck " (env!("CARGO_PKG_VERSION"))
+                            ". This page is one file: it loads nothing and sends nothing."
+                        }
+                    }
                     script { (PreEscaped(SCRIPT)) }
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::gather::{Gathered, Grade, Row, Subject};
 use crate::model::{
@@ -19,6 +19,9 @@ use crate::report::{advice, text};
 const ONE_LIST: usize = 1000;
 /// Rows of a page, and those that are shown without a script.
 const PAGE: usize = 100;
+
+/// Where all findings are, however many.
+const TABLE: PreEscaped<&str> = PreEscaped("<code>photofsck report --csv FILE</code>");
 
 /// A row that is ready to be shown.
 struct Shown<'a> {
@@ -49,7 +52,13 @@ pub fn rows(gathered: &Gathered, summary: &Summary) -> Markup {
                 (more_elsewhere(&shown, summary))
                 ul.rows #list { @for row in now { (item(row, asking)) } }
                 @if !later.is_empty() {
-                    noscript { p { (counted(later.len() as u64, "more row is", "more rows are")) " in this page, which needs a script to be turned over. " code { "photofsck report --csv FILE" } " lists every one." } }
+                    noscript {
+                        p {
+                            (counted(later.len() as u64, "more row is", "more rows are"))
+                            " in this page, which needs a script to be turned over. "
+                            (TABLE) " lists every one."
+                        }
+                    }
                     template #more { @for row in later { (item(row, asking)) } }
                 }
                 nav #pager aria-label="Pages of findings" hidden {
@@ -68,7 +77,10 @@ fn more_elsewhere(shown: &[Shown<'_>], summary: &Summary) -> Markup {
     let all: u64 = summary.tally.findings.values().sum();
     html! {
         @if all > here {
-            p { (counted(all - here, "further finding has", "further findings have")) " no room in this page; " code { "photofsck report --csv FILE" } " lists every one." }
+            p {
+                (counted(all - here, "further finding has", "further findings have"))
+                " no room in this page; " (TABLE) " lists every one."
+            }
         }
     }
 }
@@ -82,22 +94,29 @@ fn filters(shown: &[Shown<'_>], baseline: bool) -> Markup {
         facts().map(|facts| plain(&facts.owner)).filter(|owner| !owner.is_empty()).collect();
     let albums: BTreeSet<String> = facts().flat_map(albums_of).collect();
     let grades: BTreeSet<Grade> = shown.iter().map(|shown| shown.grade).collect();
+    let grades = grades.into_iter().map(|grade| (grade.as_str().to_owned(), grade_words(grade).to_owned()));
+    let alike = |words: BTreeSet<String>| words.into_iter().map(|word| (word.clone(), word)).collect();
     html! {
         form #filters role="search" hidden {
-            label { span { "Search" } input #search type="search" autocomplete="off" spellcheck="false" placeholder="name, album, device, path"; }
-            (choice("grade", "Show", "everything", grades.iter().map(|grade| (grade.as_str(), grade_words(*grade).to_owned()))))
-            (choice("code", "Finding", "any", codes.iter().map(|code| (code.as_str(), code.clone()))))
-            @if owners.len() > 1 { (choice("owner", "Owner", "anybody", owners.iter().map(|owner| (owner.as_str(), owner.clone())))) }
-            @if !albums.is_empty() { (choice("album", "Album", "any", albums.iter().map(|album| (album.as_str(), album.clone())))) }
+            label {
+                span { "Search" }
+                input #search type="search" autocomplete="off" spellcheck="false"
+                    placeholder="name, album, device, path";
+            }
+            (choice("grade", "Show", "everything", grades.collect()))
+            (choice("code", "Finding", "any", alike(codes)))
+            @if owners.len() > 1 { (choice("owner", "Owner", "anybody", alike(owners))) }
+            @if !albums.is_empty() { (choice("album", "Album", "any", alike(albums))) }
             @if baseline {
-                (choice("news", "Since the baseline", "new and known", [("new", "only new".to_owned())].into_iter()))
+                (choice("news", "Since the baseline", "new and known", vec![("new".to_owned(), "only new".to_owned())]))
             }
             button #clear type="reset" { "Clear" }
         }
     }
 }
 
-fn choice<'a>(id: &str, label: &str, all: &str, options: impl Iterator<Item = (&'a str, String)>) -> Markup {
+/// A filter: the value that a row must have, and the words for it.
+fn choice(id: &str, label: &str, all: &str, options: Vec<(String, String)>) -> Markup {
     html! {
         label {
             span { (label) }
@@ -162,7 +181,9 @@ fn item(shown: &Shown<'_>, asking: bool) -> Markup {
             div.body {
                 h3 { bdi { (name) } " " span.badge.(grade.as_str()) { (grade.as_str()) } }
                 @if let Some(facts) = facts { (facts_line(facts)) }
-                ul.findings { @for (finding, _) in &row.findings { (finding_item(finding, row.is_resolved(finding, asking))) } }
+                ul.findings {
+                    @for (finding, _) in &row.findings { (finding_item(finding, row.is_resolved(finding, asking))) }
+                }
                 (what_now(row, asking))
                 @if !row.repairs.is_empty() {
                     ul.repairs { @for repair in &row.repairs { (repair_item(repair)) } }
@@ -180,9 +201,11 @@ fn facts_line(facts: &AssetFacts) -> Markup {
         Some(albums) if albums.is_empty() => "none".to_owned(),
         Some(albums) => albums.join(", "),
     };
+    let lines =
+        [("Owner", &facts.owner), ("Album", &albums), ("Taken", &facts.taken), ("Device", &facts.device)];
     html! {
         dl.facts {
-            @for (label, value) in [("Owner", &facts.owner), ("Album", &albums), ("Taken", &facts.taken), ("Device", &facts.device)] {
+            @for (label, value) in lines {
                 div { dt { (label) } dd { @if value.is_empty() { "unknown" } @else { bdi { (plain(value)) } } } }
             }
         }
@@ -307,7 +330,8 @@ fn picture_figure(picture: &SmallPicture, row: &Row, name: &str) -> Markup {
     html! {
         figure {
             div.frame {
-                img src={ "data:image/webp;base64," (picture.base64()) } alt=(format!("{name}: {caption}")) width=(width) height=(height) decoding="async";
+                img src={ "data:image/webp;base64," (picture.base64()) } alt=(format!("{name}: {caption}"))
+                    width=(width) height=(height) decoding="async";
                 @if share > 0 {
                     svg.lost viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true" focusable="false" {
                         rect y=(100 - share) width="100" height=(share) {}

@@ -93,14 +93,16 @@ fn covered(days: &[CoveredDay], files: u64, now: Timestamp) -> Markup {
         bytes(size),
     );
     let most = columns.iter().copied().chain([older]).max().unwrap_or(1).max(1);
+    let label = format!("Files by the day of their last verification, {DAYS} days to today, as told above");
     html! {
         p { (words) }
         figure {
-            svg.columns viewBox="0 0 320 64" preserveAspectRatio="none" role="img" aria-label=(format!("Files by the day of their last verification, {DAYS} days to today; the words above say the same")) {
+            svg.columns viewBox="0 0 320 64" preserveAspectRatio="none" role="img" aria-label=(label) {
                 line.axis x1="0" y1="63.5" x2="320" y2="63.5" {}
                 (column(0, older, most, "older", &format!("{} before that", count(older))))
                 @for (place, (day, number)) in (2..).zip((today - DAYS + 1..).zip(&columns)) {
-                    (column(place, *number, most, "fresh", &format!("{}: {}", date(day), counted(*number, "file", "files"))))
+                    @let title = format!("{}: {}", date(day), counted(*number, "file", "files"));
+                    (column(place, *number, most, "fresh", &title))
                 }
             }
             figcaption.axis { span { "earlier" } span { (date(today - DAYS + 1)) } span { "today" } }
