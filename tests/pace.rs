@@ -48,6 +48,7 @@ impl Library {
             .arg("--state")
             .arg(self.at("state"))
             .args(options)
+            .env_remove("PHOTOFSCK_IO")
             .env("PHOTOFSCK_WORKER", env!("CARGO_BIN_EXE_photofsck-worker"))
             .output()
             .unwrap();
