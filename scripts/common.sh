@@ -98,8 +98,9 @@ install_modules() {
   touch "$MODULES/complete"
 }
 
-# sharp and thumbhash, which Immich makes its pictures with. Sets PEER_MODULES.
+# sharp and thumbhash, which Immich makes its pictures with, and ExifTool, which it asks about them. Sets PEER_MODULES.
 install_peers() {
+  install_packages libimage-exiftool-perl
   command -v node >/dev/null && command -v npm >/dev/null || install_packages nodejs npm
   install_modules "$top/scripts/fidelity/package.json" peers
   export PEER_MODULES=$MODULES

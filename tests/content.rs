@@ -41,6 +41,7 @@ fn pixels(number: u8, size: PixelSize) -> Pixels {
         samples: Samples::U8(samples),
         orientation: Orientation::UPRIGHT,
         icc: None,
+        icc_unseen: false,
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,

@@ -6,20 +6,20 @@
 //   node batch.mjs likeness PAIRS.json                          PAIRS: [{file, theirs, ours}, ...]; writes [{file, ...}, ...] to standard output
 import fs from 'node:fs';
 import path from 'node:path';
-import { open, pictures, settings, sharp, space } from './peer.mjs';
+import { open, pictures, settings, sharp } from './peer.mjs';
 import { compare } from './measure.mjs';
-import { profile } from './metadata.mjs';
+import { profile, space, told } from './metadata.mjs';
 
 const [command, list, ...rest] = process.argv.slice(2);
 const input = list ? JSON.parse(fs.readFileSync(list, 'utf8')) : [];
 const config = settings();
 
-async function facts(file) {
+async function facts(file, noted) {
   try {
     const found = await open(file).metadata();
     return {
       format: found.compression === 'hevc' ? 'heic' : found.format, width: found.width, height: found.height, bits: found.bitsPerSample ?? (found.depth === 'uchar' ? 8 : 16),
-      progressive: Boolean(found.isProgressive), profile: profile(found.icc)?.name ?? '', space: await space(file, file, config.colorspace),
+      progressive: Boolean(found.isProgressive), profile: profile(found.icc)?.name ?? '', space: space(noted, config.colorspace),
     };
   } catch {
     return null; // Not a picture that sharp can read.
@@ -54,8 +54,8 @@ async function likeness({ file, theirs, ours }) {
 }
 
 if (command === 'facts') {
-  const found = {};
-  for (const file of input) found[file] = await facts(file);
+  const found = {}, noted = told(input);
+  for (const file of input) found[file] = await facts(file, noted.get(file));
   console.log(JSON.stringify(found));
 } else if (command === 'render') {
   await render(...rest);

@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { immich, open, settings } from './peer.mjs';
-import { panorama } from './metadata.mjs';
+import { panorama, space, told } from './metadata.mjs';
+import { readable } from './readers.mjs';
 import { immichFilm, isFilm } from './film.mjs';
 import { compare } from './measure.mjs';
 import { write } from './page.mjs';
@@ -37,37 +38,18 @@ function photofsck({ files, config }, out) {
   return new Map(items.map((item) => [item.path, item]));
 }
 
-// The same pixels in a format that npm's sharp reads; undefined where there is no program for it.
-function readable({ root, name }, file, base) {
-  const twin = path.join(root, '.twins', name, `${path.basename(file)}.png`), png = `${base}_source.png`, tiff = `${base}_developed.tiff`, developed = `${base}_developed.png`;
-  if (fs.existsSync(twin)) return twin;
-  const made = (program, args, result) => {
-    // Without what sharp sets for its own libvips.
-    const run = spawnSync(program, args, { env: { PATH: process.env.PATH } });
-    return run.status === 0 && fs.existsSync(result) ? result : undefined;
-  };
-  switch (path.extname(file).toLowerCase()) {
-    case '.heic': case '.heif': case '.hif': return made('vips', ['copy', file, png], png);
-    case '.jxl': return made('djxl', [file, png], png);
-    case '.bmp': case '.jp2': case '.j2k': case '.psd': return made('ffmpeg', ['-v', 'error', '-y', '-i', file, '-frames:v', '1', png], png);
-    case '.dng': case '.cr2': case '.crw': case '.nef': case '.arw': case '.raf': case '.rw2': case '.kdc': case '.mrw':
-      // libvips' own reader of raws attaches no profile to what LibRaw makes, so that sharp takes the samples as they are.
-      return made('dcraw_emu', ['-w', '-6', '-T', '-Z', tiff, file], tiff) && made('vips', ['copy', tiff, `${developed}[strip]`], developed);
-    default: return file;
-  }
-}
-
-async function one(group, file, item, base) {
+async function one(group, file, item, noted, base) {
   const config = settings(group.config && JSON.parse(fs.readFileSync(group.config)));
   const result = { class: group.name, file: path.basename(file) };
   if (!item?.preview) return { ...result, refused: `photofsck: ${item?.reason ?? 'no answer'}` };
   try {
-    const source = isFilm(file) ? file : readable(group, file, base);
+    const twin = path.join(group.root, '.twins', group.name, `${path.basename(file)}.png`);
+    const source = isFilm(file) ? file : fs.existsSync(twin) ? twin : await readable(file, base);
     if (!source) return { ...result, refused: 'no program here to make the other side' };
-    const peer = isFilm(file) ? await immichFilm(source, config, base) : await immich(file, source, config, base);
+    const peer = isFilm(file) ? await immichFilm(source, config, base) : await immich(source, config, base, space(noted, config.colorspace));
     const ours = { preview: item.preview, thumbnail: item.thumbnail, thumbhash: Buffer.from(item.thumbhash, 'base64') };
     const sphere = group.name === 'panorama' ? panorama((await open(file).metadata()).xmp) : undefined;
-    return { ...result, film: isFilm(file), developed: source.endsWith('_developed.png'), sphere, ...(await compare(peer, ours)) };
+    return { ...result, film: isFilm(file), developed: source.endsWith('_developed.tif'), sphere, ...(await compare(peer, ours)) };
   } catch (error) {
     return { ...result, refused: `the other side: ${String(error.stderr || error.message).split('\n')[0].slice(0, 120)}` };
   }
@@ -76,10 +58,10 @@ async function one(group, file, item, base) {
 const results = [];
 for (const group of folders.flatMap(classes)) {
   const out = path.join(scratch, group.name);
-  const items = photofsck(group, path.join(out, 'ours'));
+  const items = photofsck(group, path.join(out, 'ours')), noted = told(group.files);
   fs.mkdirSync(path.join(out, 'peer'), { recursive: true });
   for (const file of group.files) {
-    const result = await one(group, file, items.get(file), path.join(out, 'peer', path.basename(file)));
+    const result = await one(group, file, items.get(file), noted.get(file), path.join(out, 'peer', path.basename(file)));
     results.push(result);
     const { preview, thumbnail, hash } = result;
     console.log([group.name.padEnd(15), result.file.padEnd(26), result.refused ?? [preview.own.size, preview.similarity?.toFixed(4), preview.colour?.toFixed(2), thumbnail.similarity?.toFixed(4), thumbnail.colour?.toFixed(2), hash.bytes].join(' ')].join(' '));

@@ -1,4 +1,5 @@
-// Small readers of ICC profiles, EXIF and XMP.
+// What files note about themselves: readers of ICC profiles and XMP, and ExifTool for what Immich asks it.
+import { spawnSync } from 'node:child_process';
 
 // Name and size of a profile, or null where it cannot be read.
 export function profile(icc) {
@@ -14,31 +15,24 @@ export function profile(icc) {
   return { bytes: icc.length, name: '' };
 }
 
-// What a TIFF structure (an EXIF block, or a raw file) notes of colours, as ExifTool tells it: ColorSpace in its words, and BitsPerSample,
-// of several pictures that of the one at full resolution (NewSubfileType 0).
-export function noted(block) {
-  try {
-    const tiff = block.toString('latin1', 0, 4) === 'Exif' ? block.subarray(6) : block, little = tiff[0] === 0x49;
-    const short = (at) => (little ? tiff.readUInt16LE(at) : tiff.readUInt16BE(at)), long = (at) => (little ? tiff.readUInt32LE(at) : tiff.readUInt32BE(at));
-    const entry = (directory, tag) => {
-      for (let i = 0, count = short(directory); i < count; i++) if (short(directory + 2 + 12 * i) === tag) return directory + 2 + 12 * i;
-      return undefined;
-    };
-    // Offsets, and numbers of which the first alone matters; those that do not fit lie elsewhere.
-    const list = (directory, tag) => {
-      const at = entry(directory, tag);
-      if (at === undefined) return [];
-      const width = short(at + 2) === 3 ? 2 : 4, count = long(at + 4), from = width * count <= 4 ? at + 8 : long(at + 8);
-      return Array.from({ length: count }, (_, i) => (width === 2 ? short(from + 2 * i) : long(from + 4 * i)));
-    };
-    const first = long(4), directories = [first, ...list(first, 0x14a)], [inner] = list(first, 0x8769);
-    const full = directories.filter((directory) => list(directory, 0xfe)[0] === 0);
-    const bits = [...full, ...directories].map((directory) => list(directory, 0x102)[0]).find((value) => value !== undefined);
-    const code = inner === undefined ? undefined : list(inner, 0xa001)[0];
-    return { space: code === undefined ? undefined : ({ 1: 'sRGB', 2: 'Adobe RGB', 65535: 'Uncalibrated' }[code] ?? 'Unknown'), bits };
-  } catch {
-    return {}; // Damaged EXIF says nothing.
-  }
+const TAGS = ['ColorSpace', 'ProfileDescription', 'ProfileName', 'BitsPerSample', 'ComponentBitDepth', 'ImagePixelDepth', 'BitDepth', 'ColorBitDepth'];
+
+// What ExifTool tells of files, as far as Immich's rule about colours asks for it, by their paths.
+export function told(files) {
+  const { stdout, error } = spawnSync('exiftool', ['-j', '-q', ...TAGS.map((tag) => `-${tag}`), '-@', '-'], { input: files.join('\n'), encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (error) throw error;
+  return new Map(JSON.parse(stdout || '[]').map((found) => [found.SourceFile, found]));
+}
+
+// Immich's rule, by what its database says of an original: names decide where there are any, else the depth, and where that is of a
+// whole pixel, a third of it.
+export function space(found, wide) {
+  const names = [found?.ColorSpace, found?.ProfileDescription || found?.ProfileName].filter(Boolean).map(String);
+  if (names.length > 0) return names.some((name) => /srgb/i.test(name)) ? 'srgb' : wide;
+  const depths = TAGS.slice(3).map((tag) => Number.parseInt(found?.[tag], 10)).filter(Number.isFinite);
+  if (depths.length === 0) return 'srgb';
+  const bits = depths[0] >= 24 && depths[0] % 3 === 0 ? depths[0] / 3 : depths[0];
+  return bits === 8 ? 'srgb' : wide;
 }
 
 // The GPano properties of an XMP packet as a sorted list of "name=value".

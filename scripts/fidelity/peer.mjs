@@ -4,7 +4,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { noted, profile } from './metadata.mjs';
 
 const require = createRequire(path.join(process.env.PEER_MODULES, 'x.js'));
 export const sharp = require('sharp');
@@ -24,19 +23,6 @@ export function settings(given = {}) {
 }
 
 export const open = (input, raw) => sharp(input, { failOn: raw ? 'error' : 'none', limitInputPixels: false, unlimited: true, raw });
-
-const isRaw = (file) => /\.(dng|cr2|crw|nef|arw|raf|rw2|kdc|mrw)$/i.test(file);
-
-// Immich's rule, by what its database says of the original: a name decides where there is one, else the depth. Of a raw that is what the
-// raw notes (16 bits for most, so the wide space), whatever the picture is like that a developer makes of it.
-export async function space(original, file, wide) {
-  const found = await open(file).metadata();
-  const own = isRaw(original) ? noted(fs.readFileSync(original)) : { space: found.exif && noted(found.exif).space };
-  const names = [own.space, !isRaw(original) && profile(found.icc)?.name].filter(Boolean);
-  if (names.length > 0) return names.some((name) => /srgb/i.test(name)) ? 'srgb' : wide;
-  const bits = isRaw(original) ? own.bits : found.bitsPerSample ?? ({ uchar: 8, char: 8 }[found.depth] ?? 16);
-  return bits === undefined || bits === 8 || found.paletteBitDepth ? 'srgb' : wide;
-}
 
 const pipeline = (input, raw, colours) => {
   const start = open(input, raw).pipelineColorspace(colours === 'srgb' ? 'srgb' : 'rgb16').withIccProfile(colours);
@@ -75,10 +61,9 @@ export async function pictures(file, config, base, colours) {
   return { preview, thumbnail, thumbhash: hash };
 }
 
-// The same, and a thumbnail made without loss from the whole picture, which both sides are held against. `file` holds the pixels of
-// `original` in a format that sharp reads.
-export async function immich(original, file, config, base) {
-  const made = await pictures(file, config, base, await space(original, file, config.colorspace));
+// The same, and a thumbnail made without loss from the whole picture, which both sides are held against.
+export async function immich(file, config, base, colours) {
+  const made = await pictures(file, config, base, colours);
   made.lossless = `${base}_lossless.png`;
   const { width, height } = await open(made.thumbnail).metadata();
   const full = await open(file).rotate().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });

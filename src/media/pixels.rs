@@ -83,9 +83,11 @@ pub struct Pixels {
     pub orientation: Orientation,
     /// Embedded ICC profile, unchecked.
     pub icc: Option<Vec<u8>>,
+    /// Whether the profile lies where ExifTool does not look, whom Immich asks: then it does not decide the space of the output.
+    pub icc_unseen: bool,
     /// EXIF ColorSpace as ExifTool words it (`sRGB`, `Uncalibrated`, `Adobe RGB` ...), where the file has it.
     pub exif_colorspace: Option<String>,
-    /// Bits per sample in the file, as ExifTool tells them; 0 if nothing is told.
+    /// Bits per sample in the file, as ExifTool tells them and Immich takes them; 0 if nothing is told.
     pub bits_per_sample: u8,
     /// What makes it a sphere to look around in, where it is one.
     pub panorama: Option<Panorama>,

@@ -39,6 +39,7 @@ use encode::{Attached, Chroma};
 use geometry::{FACE_SIDE, THUMBHASH_SIDE};
 use raster::{Picture, Raster};
 use resize::{Fit, Resizer};
+use tone::Tone;
 
 /// One picture to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +217,14 @@ impl RenderError {
     }
 }
 
+/// What the pictures that show everything are made from.
+enum Base {
+    /// Upright and in the colours of the output.
+    Ready(Picture),
+    /// Codes for a high dynamic range, in their own depth: made fit for ordinary screens after they are reduced.
+    Bright(Raster, Tone),
+}
+
 /// Renders pictures one after another. Keeps scratch memory and colour transforms, so a worker should have one for its lifetime.
 #[derive(Default)]
 pub struct Renderer {
@@ -250,39 +259,60 @@ impl Renderer {
         output: &mut RenderOutput,
     ) -> Result<(), RenderError> {
         let upright = pixels.oriented_full_size();
-        let film = pixels.video_frame;
-        let video = film.is_some();
+        let video = pixels.video_frame.is_some();
         let has_alpha = pixels.model.has_alpha() && !video;
         let space = profile::output_space(&pixels, job.colorspace);
         let specs = || job.outputs.iter().filter(|spec| spec.view == View::Whole);
         let panorama = pixels.panorama.take();
         let full = video || job.keeps_whole();
         let base_size = if full { upright } else { geometry::outside(upright, job.preview_size) };
-        let base = self.base(pixels, base_size, space)?;
+        let base = match pixels.video_frame {
+            Some(Light::Hdr { curve, wide_primaries }) => {
+                let tone = Tone { map: job.tone_map, curve, wide_primaries };
+                Base::Bright(Raster::try_from(pixels)?, tone)
+            }
+            _ => Base::Ready(self.base(pixels, base_size, space)?),
+        };
 
         let icc = (!video).then(|| profile::icc(space));
         let fit = if video { Fit::Fill } else { Fit::Outside };
         output.transparent = has_alpha;
         for spec in specs() {
             let size = match (spec.role, video) {
-                (Role::Fullsize, _) => base.size,
-                (_, true) => geometry::video(base.size, spec.output.size),
-                (_, false) => geometry::outside(base.size, spec.output.size),
+                (Role::Fullsize, _) => base_size,
+                (_, true) => geometry::video(base_size, spec.output.size),
+                (_, false) => geometry::outside(base_size, spec.output.size),
             };
             encode::check(size, spec.output)?;
             let chroma = if video { Chroma::Quarter } else { Chroma::of_quality(spec.output.quality) };
             let panorama = panorama.as_ref().filter(|_| spec.role != Role::Thumbnail);
             let attached = Attached { icc, panorama };
-            let picture = self.sized(&base, size, fit, job.linear_light && !video)?;
-            let picture = shown(picture, film, job.tone_map);
+            let picture = self.shown(&base, size, fit, job.linear_light && !video)?;
             let bytes = encode::encode(&picture, spec.output, chroma, attached)?;
             output.pictures.push(Rendered { role: spec.role, view: spec.view, size, bytes });
         }
         if job.thumbhash {
-            let base = shown(Cow::Owned(base), film, job.tone_map);
-            output.thumbhash = Some(thumbhash::thumbhash(&base, &mut self.resizer)?);
+            let picture = self.shown(&base, base_size, fit, false)?;
+            output.thumbhash = Some(thumbhash::thumbhash(&picture, &mut self.resizer)?);
         }
         Ok(())
+    }
+
+    /// The base at a size, for ordinary screens.
+    fn shown<'a>(
+        &mut self,
+        base: &'a Base,
+        size: PixelSize,
+        fit: Fit,
+        linear_light: bool,
+    ) -> Result<Cow<'a, Picture>, RenderError> {
+        match base {
+            Base::Ready(picture) => self.sized(picture, size, fit, linear_light),
+            Base::Bright(codes, tone) if codes.size() == size => tone.show(codes).map(Cow::Owned),
+            Base::Bright(codes, tone) => {
+                tone.show(&self.resizer.raster(codes, size, fit)?).map(Cow::Owned)
+            }
+        }
     }
 
     /// A picture at another size, or itself.
@@ -325,14 +355,6 @@ impl Renderer {
         let picture = if video { picture.without_alpha() } else { picture };
         Ok(upright(picture, orientation))
     }
-}
-
-/// A frame of a high dynamic range made fit for ordinary screens; everything else as it is.
-fn shown(picture: Cow<'_, Picture>, film: Option<Light>, tone_map: ToneMap) -> Cow<'_, Picture> {
-    let Some(Light::Hdr { curve, wide_primaries }) = film else { return picture };
-    let mut picture = picture.into_owned();
-    tone::map(&mut picture, tone_map, curve, wide_primaries);
-    Cow::Owned(picture)
 }
 
 /// Turns a picture by its orientation.

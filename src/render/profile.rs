@@ -18,7 +18,7 @@ pub fn default_cmyk() -> &'static [u8] {
 
 /// The colour space of everything generated from this picture: sRGB where Immich takes the original for sRGB, else `wide`.
 pub fn output_space(pixels: &Pixels, wide: Colorspace) -> Colorspace {
-    let description = pixels.icc.as_deref().and_then(description);
+    let description = pixels.icc.as_deref().filter(|_| !pixels.icc_unseen).and_then(description);
     if is_srgb(pixels.exif_colorspace.as_deref(), description.as_deref(), pixels.bits_per_sample) {
         Colorspace::Srgb
     } else {

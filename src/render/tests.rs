@@ -31,6 +31,7 @@ pub(super) fn picture(size: PixelSize, model: ColorModel, samples: Samples, bits
         samples,
         orientation: Orientation::UPRIGHT,
         icc: None,
+        icc_unseen: false,
         exif_colorspace: None,
         bits_per_sample,
         panorama: None,

@@ -21,12 +21,13 @@
 //!
 //! With `disabled` none of this is done: codes are shown as they are, dull, by luma and colour differences of BT.2020.
 //!
-//! Pictures are reduced before that, as codes. Three things are not copied: some builds of the filter compute the second and third
-//! channel of step 3 with the results of the first and second instead of their light (at most a few per cent, in saturated
-//! colours), all of them average colour over 2x2 pixels on the way, and FFmpeg dithers frames to 8 bits before one is chosen.
+//! Pictures are reduced before that, as codes of 16 bits. Three things are not copied: some builds of the filter compute the second and
+//! third channel of step 3 with the results of the first and second instead of their light (at most a few per cent, in saturated
+//! colours), all of them average colour over 2x2 pixels on the way, and FFmpeg dithers frames to 8 bits to choose one, and keeps it so.
 
-use super::raster::Picture;
-use crate::media::Curve;
+use super::RenderError;
+use super::raster::{Picture, Raster};
+use crate::media::{ColorModel, Curve, Samples};
 use crate::model::ToneMap;
 
 /// The light that is shown as white, in units of step 1.
@@ -46,38 +47,61 @@ const THROUGH_JPEG: Matrix = [[0.9136, 0.0785, 0.0079], [-0.1050, 1.1722, -0.067
 const BT2020_THROUGH_JPEG: Matrix =
     [[0.9637, 0.0334, 0.0029], [-0.0463, 1.1304, -0.084], [0.0153, 0.0394, 0.9453]];
 
-/// Makes codes of PQ or HLG those of an ordinary picture.
-pub fn map(picture: &mut Picture, tone_map: ToneMap, curve: Curve, wide_primaries: bool) {
-    if tone_map == ToneMap::Disabled {
-        let matrix = if wide_primaries { BT2020_THROUGH_JPEG } else { THROUGH_JPEG };
-        return each_pixel(picture, |codes| mix(&matrix, codes.map(f32::from)));
-    }
-    let light: Vec<f32> = (0..=255u8).map(|code| self::light(curve, f32::from(code) / 255.0)).collect();
-    let scale: Vec<f32> = light.iter().map(|&light| gain(tone_map, light)).collect();
-    let codes: Vec<f32> = (0..=STEPS).map(|step| code(f32::from(step) / f32::from(STEPS))).collect();
-    let at = |table: &[f32], sample: u8| table.get(usize::from(sample)).copied().unwrap_or(0.0);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    let coded = |value: f32| {
-        let step = (value.clamp(0.0, 1.0) * f32::from(STEPS) + 0.5) as usize;
-        codes.get(step).copied().unwrap_or(255.0)
-    };
-    each_pixel(picture, |[red, green, blue]| {
-        let scale = at(&scale, red.max(green).max(blue));
-        let lights = [red, green, blue].map(|sample| at(&light, sample) * scale);
-        let lights = if wide_primaries { mix(&TO_BT709, lights) } else { lights };
-        mix(&THROUGH_JPEG, lights.map(coded))
-    });
+/// How codes are made those of an ordinary picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tone {
+    /// The curve that Immich is set to.
+    pub map: ToneMap,
+    /// From codes to light.
+    pub curve: Curve,
+    /// The primaries are those of BT.2020.
+    pub wide_primaries: bool,
 }
 
-fn each_pixel(picture: &mut Picture, change: impl Fn([u8; 3]) -> [f32; 3]) {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    let byte = |value: f32| (value + 0.5).clamp(0.0, 255.0) as u8;
-    let channels = picture.channels();
-    for pixel in picture.samples.chunks_exact_mut(channels) {
-        if let [red, green, blue, ..] = pixel {
-            [*red, *green, *blue] = change([*red, *green, *blue]).map(byte);
-        }
+impl Tone {
+    /// What ordinary screens show of RGB codes of 16 bits.
+    pub fn show(self, codes: &Raster) -> Result<Picture, RenderError> {
+        let (Samples::U16(samples), ColorModel::Rgb) = (codes.samples(), codes.model()) else {
+            return Err(RenderError::new("tone", "not RGB of 16 bits"));
+        };
+        let pixels = samples.as_chunks::<3>().0;
+        let samples = match self.map {
+            ToneMap::Disabled => self.dull(pixels),
+            _ => self.mapped(pixels),
+        };
+        Ok(Picture { size: codes.size(), alpha: false, samples })
     }
+
+    /// Codes as they are.
+    fn dull(self, pixels: &[[u16; 3]]) -> Vec<u8> {
+        let matrix = if self.wide_primaries { BT2020_THROUGH_JPEG } else { THROUGH_JPEG };
+        let shown = |codes: &[u16; 3]| mix(&matrix, codes.map(|code| f32::from(code) / 257.0)).map(byte);
+        pixels.iter().flat_map(shown).collect()
+    }
+
+    fn mapped(self, pixels: &[[u16; 3]]) -> Vec<u8> {
+        let light: Vec<f32> = (0..=u16::MAX).map(|code| light(self.curve, f32::from(code) / 65_535.0)).collect();
+        let scale: Vec<f32> = light.iter().map(|&light| gain(self.map, light)).collect();
+        let codes: Vec<f32> = (0..=STEPS).map(|step| code(f32::from(step) / f32::from(STEPS))).collect();
+        let at = |table: &[f32], sample: u16| table.get(usize::from(sample)).copied().unwrap_or(0.0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let coded = |value: f32| {
+            let step = (value.clamp(0.0, 1.0) * f32::from(STEPS) + 0.5) as usize;
+            codes.get(step).copied().unwrap_or(255.0)
+        };
+        let shown = |&[red, green, blue]: &[u16; 3]| {
+            let scale = at(&scale, red.max(green).max(blue));
+            let lights = [red, green, blue].map(|sample| at(&light, sample) * scale);
+            let lights = if self.wide_primaries { mix(&TO_BT709, lights) } else { lights };
+            mix(&THROUGH_JPEG, lights.map(coded)).map(byte)
+        };
+        pixels.iter().flat_map(shown).collect()
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+fn byte(value: f32) -> u8 {
+    (value + 0.5).clamp(0.0, 255.0) as u8
 }
 
 fn mix(matrix: &Matrix, colour: [f32; 3]) -> [f32; 3] {
@@ -135,15 +159,21 @@ fn code(light: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
 
     use super::*;
     use crate::model::PixelSize;
 
-    fn mapped(curve: Curve, codes: [u8; 3]) -> [u8; 3] {
-        let mut picture = Picture { size: PixelSize::new(1, 1), alpha: false, samples: codes.to_vec() };
-        map(&mut picture, ToneMap::Hable, curve, true);
+    /// One pixel of 8-bit codes.
+    fn shown(map: ToneMap, curve: Curve, codes: [u8; 3]) -> [u8; 3] {
+        let samples = Samples::U16(codes.map(|code| u16::from(code) * 257).to_vec());
+        let codes = Raster::new(PixelSize::new(1, 1), ColorModel::Rgb, samples).unwrap();
+        let picture = Tone { map, curve, wide_primaries: true }.show(&codes).unwrap();
         [picture.samples[0], picture.samples[1], picture.samples[2]]
+    }
+
+    fn mapped(curve: Curve, codes: [u8; 3]) -> [u8; 3] {
+        shown(ToneMap::Hable, curve, codes)
     }
 
     #[test]
@@ -189,9 +219,7 @@ mod tests {
             (ToneMap::Reinhard, 199),
             (ToneMap::Disabled, 148),
         ] {
-            let mut picture = Picture { size: PixelSize::new(1, 1), alpha: false, samples: vec![148; 3] };
-            map(&mut picture, tone_map, Curve::Pq, true);
-            for found in picture.samples {
+            for found in shown(tone_map, Curve::Pq, [148; 3]) {
                 assert!(found.abs_diff(wanted) <= 1, "{tone_map:?}: {found}, wanted {wanted}");
             }
         }
@@ -201,10 +229,9 @@ mod tests {
     fn without_a_curve_colours_are_those_of_the_samples() {
         // Y = 0.2627 R + 0.678 G + 0.0593 B = 111.5, Cb = (B - Y) / 1.8814 = -16.8, Cr = (R - Y) / 1.4746 = 60;
         // by BT.601 R = Y + 1.402 Cr, G = Y - 0.3441 Cb - 0.7141 Cr, B = Y + 1.772 Cb.
-        let mut picture = Picture { size: PixelSize::new(1, 1), alpha: false, samples: vec![200, 80, 80] };
-        map(&mut picture, ToneMap::Disabled, Curve::Hlg, true);
+        let found = shown(ToneMap::Disabled, Curve::Hlg, [200, 80, 80]);
         let near = |(found, wanted): (&u8, u8)| found.abs_diff(wanted) <= 1;
-        assert!(picture.samples.iter().zip([196, 74, 82]).all(near), "{:?}", picture.samples);
+        assert!(found.iter().zip([196, 74, 82]).all(near), "{found:?}");
     }
 
     #[test]

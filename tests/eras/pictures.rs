@@ -39,6 +39,7 @@ fn pixels(seed: u8) -> Pixels {
         samples: Samples::U8(samples(seed)),
         orientation: Orientation::UPRIGHT,
         icc: None,
+        icc_unseen: false,
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,

@@ -38,6 +38,8 @@ struct Header {
     offset: u64,
     /// Bytes of rows, as the header says; 0 when it leaves that open.
     stored: u64,
+    /// What the header calls its colours.
+    colorspace: Option<&'static str>,
 }
 
 impl Header {
@@ -54,7 +56,7 @@ impl Header {
         match length {
             12 => {
                 let size = PixelSize::new(u16_at(18)?.into(), u16_at(20)?.into());
-                Some(Self { size, bits: u16_at(24)?, compression: 0, offset, stored: 0 })
+                Some(Self { size, bits: u16_at(24)?, compression: 0, offset, stored: 0, colorspace: None })
             }
             16 | 40 | 52 | 56 | 64 | 108 | 124 => {
                 // A negative height: the rows come from the top.
@@ -63,7 +65,9 @@ impl Header {
                 let long = length > 16;
                 let compression = if long { u32_at(30)? } else { 0 };
                 let stored = if long { u64::from(u32_at(34)?) } else { 0 };
-                Some(Self { size, bits: u16_at(28)?, compression, offset, stored })
+                let code = if length >= 108 { head.get(70..).and_then(<[u8]>::first_chunk) } else { None };
+                let colorspace = code.copied().map(colorspace);
+                Some(Self { size, bits: u16_at(28)?, compression, offset, stored, colorspace })
             }
             _ => None,
         }
@@ -195,14 +199,32 @@ fn examine(
         examined.accuser = Some(own_check("search for foreign blocks"));
         return Err(DecodeError::malformed(what, at as u64));
     }
-    let pixels = decode(bytes, header.bits)?;
+    let pixels = decode(bytes, &header)?;
     if target != Target::None {
         examined.pixels = Some(pixels);
     }
     Ok(())
 }
 
-fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
+/// The depth that Immich takes from ExifTool's BitDepth, that of a pixel: a third of it where that is a whole number and not less than 8.
+fn bits_told(bits: u16) -> u8 {
+    let told = if bits >= 24 && bits.is_multiple_of(3) { bits / 3 } else { bits };
+    u8::try_from(told).unwrap_or(u8::MAX)
+}
+
+/// The name of a colour space in ExifTool's words, from headers of version 4 on.
+fn colorspace(code: [u8; 4]) -> &'static str {
+    match &code {
+        b"BGRs" => "sRGB",
+        b" niW" => "Windows Color Space",
+        b"KNIL" => "Linked Color Profile",
+        b"DEBM" => "Embedded Color Profile",
+        [0, 0, 0, 0] => "Calibrated RGB",
+        _ => "Unknown",
+    }
+}
+
+fn decode(bytes: &[u8], header: &Header) -> Result<Pixels, DecodeError> {
     let mut decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|error| refused(&error))?;
     let (width, height) = decoder.dimensions();
     let model = match decoder.color_type() {
@@ -224,9 +246,9 @@ fn decode(bytes: &[u8], bits: u16) -> Result<Pixels, DecodeError> {
         samples: Samples::U8(samples),
         orientation: Orientation::UPRIGHT,
         icc,
-        exif_colorspace: None,
-        // Of a palette's colours or of one channel.
-        bits_per_sample: if bits == 16 { 5 } else { 8 },
+        icc_unseen: false,
+        exif_colorspace: header.colorspace.map(str::to_owned),
+        bits_per_sample: bits_told(header.bits),
         panorama: None,
         video_frame: None,
     })

@@ -324,6 +324,7 @@ fn pixels(image: &Image, handle: &ImageHandle) -> Result<Pixels, DecodeError> {
         samples,
         orientation: Orientation::UPRIGHT,
         icc,
+        icc_unseen: false,
         exif_colorspace: facts.colorspace,
         bits_per_sample: handle.luma_bits_per_pixel(),
         panorama: panorama(handle),

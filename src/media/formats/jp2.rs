@@ -7,8 +7,9 @@ use hayro_jpeg2000::{
     FormatError, Image, MarkerError, TileError, ValidationError,
 };
 
+use crate::media::structure::bmff;
 use crate::media::structure::jp2::{self, Found, Header};
-use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
+use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
 
 use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
@@ -110,8 +111,43 @@ fn examine(
         }
         decoded => decoded,
     };
-    examined.pixels = decoded?;
+    examined.pixels = decoded?.map(|pixels| Pixels { exif_colorspace: colorspace(source), ..pixels });
     Ok(())
+}
+
+/// What begins a box with an EXIF block, by two writers.
+const EXIF_BOXES: [&[u8; 16]; 2] =
+    [b"JpgTiffExif->JP2", b"\x05\x37\xcd\xab\x9d\x0c\x44\x31\xa7\x2a\xfa\x56\x1f\x2a\x11\x3e"];
+
+/// ColorSpace as ExifTool tells it: EXIF's, else that of the colour specification.
+fn colorspace(source: &Source<'_>) -> Option<String> {
+    let boxes = || bmff::top_level(source).flatten();
+    let exif = boxes().filter(|found| &found.kind == b"uuid").find_map(|found| {
+        let content = found.read(source, 1 << 20)?;
+        let block = EXIF_BOXES.iter().find_map(|start| content.strip_prefix(start.as_slice()))?;
+        exif::read(block).colorspace
+    });
+    exif.or_else(|| {
+        let header = boxes().find(|found| &found.kind == b"jp2h")?;
+        let mut specifications = header.children(source, 0).flatten().filter(|found| &found.kind == b"colr");
+        specifications.find_map(|found| enumerated(&found.read(source, 16)?)).map(str::to_owned)
+    })
+}
+
+/// The name of an enumerated colour space (ISO/IEC 15444-2 M.11.7.3).
+fn enumerated(specification: &[u8]) -> Option<&'static str> {
+    const ENUMERATED: u8 = 1;
+    if specification.first() != Some(&ENUMERATED) {
+        return None;
+    }
+    Some(match bmff::be32(specification, 3)? {
+        12 => "CMYK",
+        16 => "sRGB",
+        17 => "Grayscale",
+        18 => "sYCC",
+        20 => "e-sRGB",
+        _ => "Unknown",
+    })
 }
 
 /// Packets that do not fit: damage where nobody can read them; doubt where decoders of everyday use show a picture without a word.
@@ -225,8 +261,10 @@ fn pixels(image: &Image<'_>, decoded: &DecodedImage<'_>, header: &Header) -> Res
         samples,
         orientation: Orientation::UPRIGHT,
         icc,
+        icc_unseen: false,
         exif_colorspace: None,
-        bits_per_sample: header.bits,
+        // ExifTool tells the depth by a name that Immich does not ask for.
+        bits_per_sample: 0,
         panorama: None,
         video_frame: None,
     })

@@ -254,8 +254,10 @@ fn pixels(image: &JxlImage, render: &Render) -> Result<Pixels, DecodeError> {
         samples,
         orientation: Orientation::UPRIGHT,
         icc: Some(image.rendered_icc()).filter(|icc| !icc.is_empty()),
+        // ExifTool reads no more of the codestream than its size.
+        icc_unseen: true,
         exif_colorspace: facts.and_then(|facts| facts.colorspace),
-        bits_per_sample: u8::try_from(bits).unwrap_or(u8::MAX),
+        bits_per_sample: 0,
         panorama,
         video_frame: None,
     })

@@ -149,8 +149,6 @@ fn decode(
         ColorType::Rgb | ColorType::Indexed => ColorModel::Rgb,
         ColorType::Rgba => ColorModel::Rgba,
     };
-    // Indices have fewer bits than the colours they stand for.
-    let bits_per_sample = if info.color_type == ColorType::Indexed { 8 } else { info.bit_depth as u8 };
     let samples = if frame.bit_depth == BitDepth::Sixteen {
         let pairs = buffer.chunks_exact(2);
         Samples::U16(pairs.map(|pair| pair.try_into().map_or(0, u16::from_be_bytes)).collect())
@@ -164,8 +162,9 @@ fn decode(
         samples,
         orientation,
         icc: info.icc_profile.as_deref().map(<[u8]>::to_vec),
+        icc_unseen: false,
         exif_colorspace,
-        bits_per_sample,
+        bits_per_sample: info.bit_depth as u8,
         panorama: None,
         video_frame: None,
     })

@@ -404,7 +404,9 @@ impl Merged {
             Mode::Bitmap | Mode::Gray | Mode::Indexed => 1,
             Mode::Rgb => 3,
             Mode::Cmyk => 4,
-            Mode::Multichannel | Mode::Lab => return None,
+            // Planes of spot colours: ImageMagick, which reads PSD for Immich, shows the first three as red, green and blue.
+            Mode::Multichannel => header.channels.min(3),
+            Mode::Lab => return None,
         };
         // A negative layer count says that the first extra channel is the transparency of the merged picture.
         let prefix = if header.large { 8 } else { 4 };
@@ -412,6 +414,7 @@ impl Merged {
         let alpha = transparent && header.channels > colours && matches!(header.mode, Mode::Gray | Mode::Rgb);
         let model = match (header.mode, alpha) {
             (Mode::Bitmap | Mode::Gray, false) => ColorModel::Gray,
+            (Mode::Multichannel, _) if colours == 1 => ColorModel::Gray,
             (Mode::Gray, true) => ColorModel::GrayAlpha,
             (Mode::Rgb, true) => ColorModel::Rgba,
             (Mode::Cmyk, _) => ColorModel::Cmyk,
@@ -433,6 +436,7 @@ impl Merged {
             samples,
             orientation: resources.facts.orientation.unwrap_or(Orientation::UPRIGHT),
             icc: resources.icc,
+            icc_unseen: false,
             exif_colorspace: resources.facts.colorspace,
             bits_per_sample: u8::try_from(header.depth).unwrap_or(8),
             panorama: None,
@@ -441,13 +445,14 @@ impl Merged {
     }
 
     fn interleave(&self, header: &Header, planes: &[u8], has_icc: bool) -> Samples {
-        let channels = self.colours + usize::from(self.alpha);
+        let channels = self.model.channels();
         let kept =
             planes.chunks_exact(usize::try_from(header.plane_bytes()).unwrap_or(usize::MAX)).take(channels);
         let invert = header.mode == Mode::Cmyk; // stored as light, not ink
         let count = usize::try_from(header.size.pixels()).unwrap_or(0) * channels;
         if header.depth == 8 {
-            let mut out = vec![0u8; count];
+            // No plane is no ink.
+            let mut out = vec![u8::MAX; count];
             for (channel, plane) in kept.enumerate() {
                 let places = out.iter_mut().skip(channel).step_by(channels);
                 places.zip(plane).for_each(|(place, &value)| *place = if invert { !value } else { value });
@@ -457,7 +462,7 @@ impl Merged {
             }
             return Samples::U8(out);
         }
-        let mut out = vec![0u16; count];
+        let mut out = vec![u16::MAX; count];
         let width = usize::from(header.depth / 8);
         for (channel, plane) in kept.enumerate() {
             let is_alpha = self.alpha && channel == self.colours;
@@ -558,6 +563,17 @@ mod tests {
         let pixels = look(&bytes).pixels.unwrap();
         assert_eq!(pixels.samples, Samples::U8(vec![1, 3, 5, 2, 4, 6]));
         assert_eq!(pixels.model, ColorModel::Rgb);
+    }
+
+    #[test]
+    fn spot_colours_are_shown_as_light() {
+        let shown = |channels, tail: &[u8]| look(&document(7, 8, channels, [2, 1], tail)).pixels.unwrap();
+        let one = shown(1, &[0, 0, 1, 2]);
+        assert_eq!((one.model, one.samples), (ColorModel::Gray, Samples::U8(vec![1, 2])));
+        let two = shown(2, &[0, 0, 1, 2, 3, 4]);
+        assert_eq!((two.model, two.samples), (ColorModel::Rgb, Samples::U8(vec![1, 3, 255, 2, 4, 255])));
+        let four = shown(4, &[0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!((four.model, four.samples), (ColorModel::Rgb, Samples::U8(vec![1, 3, 5, 2, 4, 6])));
     }
 
     #[test]

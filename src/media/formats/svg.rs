@@ -290,6 +290,7 @@ fn draw(tree: &Tree, full_size: PixelSize, size: PixelSize) -> Result<Pixels, De
         samples: Samples::U8(samples),
         orientation: Orientation::UPRIGHT,
         icc: None,
+        icc_unseen: false,
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,

@@ -70,6 +70,7 @@ fn empty() -> Pixels {
         samples: crate::media::Samples::U8(Vec::new()),
         orientation: crate::model::Orientation::UPRIGHT,
         icc: None,
+        icc_unseen: false,
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,

@@ -6,6 +6,7 @@
 
 mod convert;
 mod raster;
+mod ycbcr;
 
 use std::io::{Cursor, ErrorKind};
 
@@ -140,6 +141,7 @@ fn examine(
         samples,
         orientation: examined.orientation,
         icc: page.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
+        icc_unseen: false,
         exif_colorspace: facts.colorspace,
         bits_per_sample: u8::try_from(page.first_bits()).unwrap_or(u8::MAX),
         panorama: page.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),

@@ -112,6 +112,7 @@ fn examine(
                     samples: Samples::U8(samples),
                     orientation: examined.orientation,
                     icc: outline.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
+                    icc_unseen: false,
                     exif_colorspace: facts.colorspace.clone(),
                     bits_per_sample: 8,
                     panorama: outline.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),

@@ -45,6 +45,7 @@ pub fn decode(
         samples: Samples::U8(samples),
         orientation: Orientation::UPRIGHT,
         icc: None,
+        icc_unseen: false,
         exif_colorspace: None,
         bits_per_sample: 8,
         panorama: None,

@@ -45,6 +45,7 @@ pub(super) fn pixels(image: RawImage, target: Target, noted: Noted) -> Result<Pi
         samples: Samples::U16(samples),
         orientation: noted.orientation.unwrap_or(Orientation::UPRIGHT),
         icc: None,
+        icc_unseen: false,
         exif_colorspace: noted.colorspace,
         bits_per_sample: noted.bits,
         panorama: None,

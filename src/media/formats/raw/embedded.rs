@@ -30,6 +30,7 @@ pub fn embedded_picture(
     pixels.orientation = noted.orientation.unwrap_or(pixels.orientation);
     pixels.bits_per_sample = noted.bits;
     pixels.exif_colorspace = noted.colorspace;
+    pixels.icc_unseen = true;
     Some(pixels)
 }
 

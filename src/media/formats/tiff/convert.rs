@@ -7,6 +7,8 @@ use crate::media::structure::tiff::Page;
 use crate::media::{ColorModel, Samples};
 use crate::model::DecodeError;
 
+use super::ycbcr::Ycbcr;
+
 /// The samples of a decoded page, in our order and range.
 pub fn to_samples(
     page: &Page,
@@ -45,7 +47,10 @@ pub fn to_samples(
         )));
     }
     Ok(match (color, samples) {
-        (ColorType::YCbCr(_), Samples::U8(samples)) => (ColorModel::Rgb, Samples::U8(ycbcr_to_rgb(samples))),
+        (ColorType::YCbCr(_), Samples::U8(mut samples)) => {
+            Ycbcr::of(page).paint(&mut samples);
+            (ColorModel::Rgb, Samples::U8(samples))
+        }
         (ColorType::YCbCr(_), _) => return Err(DecodeError::unsupported("YCbCr of more than 8 bits")),
         (ColorType::GrayA(_) | ColorType::Multiband { .. }, samples) => {
             (ColorModel::GrayAlpha, straight(page, samples, 2))
@@ -62,7 +67,8 @@ fn scale(value: u64, max: u64) -> u16 {
     u16::try_from(scaled).unwrap_or(u16::MAX)
 }
 
-/// Samples of 8, 16, 32 or 64 bits. Signed ones are moved up by half of their range.
+/// Samples of 8, 16, 32 or 64 bits. Signed ones are moved up by half of their range; those of 8 bits are taken for unsigned, as
+/// ImageMagick takes them, which reads TIFF for Immich.
 fn full_width(decoded: DecodingResult, color: ColorType) -> Samples {
     use DecodingResult as D;
     match decoded {
@@ -72,7 +78,7 @@ fn full_width(decoded: DecodingResult, color: ColorType) -> Samples {
             Samples::U16(samples.into_iter().map(|s| scale(s.into(), u32::MAX.into())).collect())
         }
         D::U64(samples) => Samples::U16(samples.into_iter().map(|s| scale(s, u64::MAX)).collect()),
-        D::I8(samples) => Samples::U8(samples.into_iter().map(|s| s.cast_unsigned() ^ 0x80).collect()),
+        D::I8(samples) => Samples::U8(samples.into_iter().map(i8::cast_unsigned).collect()),
         D::I16(samples) => Samples::U16(samples.into_iter().map(|s| s.cast_unsigned() ^ 0x8000).collect()),
         D::I32(samples) => {
             let moved = samples.into_iter().map(|s| s.cast_unsigned() ^ 0x8000_0000);
@@ -218,19 +224,4 @@ fn straight(page: &Page, samples: Samples, channels: usize) -> Samples {
             Samples::U16(samples)
         }
     }
-}
-
-/// TIFF's default YCbCr: ITU-R BT.601 coefficients, full range.
-fn ycbcr_to_rgb(mut samples: Vec<u8>) -> Vec<u8> {
-    for pixel in samples.chunks_exact_mut(3) {
-        if let [y, cb, cr] = pixel {
-            let (luma, blue, red) = (f32::from(*y), f32::from(*cb) - 128.0, f32::from(*cr) - 128.0);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-            let byte = |value: f32| value.round().clamp(0.0, 255.0) as u8;
-            *y = byte(1.402f32.mul_add(red, luma));
-            *cb = byte(luma - 0.344_136 * blue - 0.714_136 * red);
-            *cr = byte(1.772f32.mul_add(blue, luma));
-        }
-    }
-    samples
 }

@@ -4,6 +4,8 @@ use crate::media::structure::tiff::{Chunk, Page};
 use crate::media::{ColorModel, Samples};
 use crate::model::DecodeError;
 
+use super::ycbcr::Ycbcr;
+
 /// A picture that is put together from its strips and tiles. Samples have 16 bits meanwhile.
 pub struct Raster<'p> {
     page: &'p Page,
@@ -151,13 +153,14 @@ impl<'p> Raster<'p> {
         };
         let stored = if page.photometric == 3 { 1 } else { colours };
         let alpha = matches!(page.extra_sample, Some(1 | 2)) && total > stored && model != with_alpha;
+        let ycbcr = Ycbcr::of(page);
         let mut out = Vec::with_capacity(self.samples.len() / total.max(1) * (colours + usize::from(alpha)));
         for pixel in self.samples.chunks_exact(total.max(1)) {
             let stored_colours = pixel.get(..stored).unwrap_or_default();
             match (page.photometric, stored_colours) {
                 (0, &[grey]) => out.push(u16::MAX - grey),
                 (3, &[index]) => out.extend(palette(page, index)),
-                (6, &[luma, blue, red]) => out.extend(from_ycbcr(luma, blue, red)),
+                (6, &[luma, blue, red]) => out.extend(ycbcr.rgb([luma, blue, red].map(f32::from), 65_535.0).map(clamp)),
                 (8, &[l, a, b]) => out.extend(from_lab(l, a.cast_signed().into(), b.cast_signed().into())),
                 (9, &[l, a, b]) => out.extend(from_lab(l, f32::from(a) - 32_896.0, f32::from(b) - 32_896.0)),
                 (_, colours) => out.extend_from_slice(colours),
@@ -183,13 +186,6 @@ fn palette(page: &Page, index: u16) -> [u16; 3] {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
 fn clamp(value: f32) -> u16 {
     value.round().clamp(0.0, 65_535.0) as u16
-}
-
-/// ITU-R BT.601 coefficients, full range.
-fn from_ycbcr(luma: u16, blue: u16, red: u16) -> [u16; 3] {
-    let (luma, blue, red) = (f32::from(luma), f32::from(blue) - 32_896.0, f32::from(red) - 32_896.0);
-    [1.402f32.mul_add(red, luma), luma - 0.344_136 * blue - 0.714_136 * red, 1.772f32.mul_add(blue, luma)]
-        .map(clamp)
 }
 
 /// CIE L*a*b* under D50 to sRGB. `a` and `b` are in 256ths.
@@ -223,10 +219,5 @@ mod tests {
         assert!(red.abs_diff(green) < 200 && blue.abs_diff(green) < 200, "{red} {green} {blue}");
         let [red, green, _] = from_lab(0x8000, 60.0 * 256.0, 0.0);
         assert!(red > green);
-    }
-
-    #[test]
-    fn neutral_ycbcr_is_grey() {
-        assert_eq!(from_ycbcr(30_000, 32_896, 32_896), [30_000; 3]);
     }
 }

@@ -6,12 +6,13 @@
 //!
 //! Colours are those that Immich's pictures show: FFmpeg hands luma and colour differences to the encoder as they are, of
 //! whatever matrix, and every reader of JPEG and WebP takes them for those of ITU-R BT.601. HDR comes as RGB in its own codes, by
-//! its own matrix, for the renderer to map (`render/tone.rs`); 8 bits of them, since Immich's filters choose frames of 8 bits too.
+//! its own matrix, for the renderer to map (`render/tone.rs`): the frame is chosen among ones of 8 bits, and then decoded again, to 16.
 
 #![allow(unsafe_code, reason = "two fields of a filter graph have no safe accessor")]
 
 use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::color::{Primaries, TransferCharacteristic};
+use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Error, color, decoder, ffi, filter, frame};
 
 use crate::media::{ColorModel, Curve, Light, Limits, Pixels, Samples, Source};
@@ -21,20 +22,46 @@ use super::input::{Clock, Deadline, Session};
 
 /// Frames as they are shown, 12 a second.
 const TIMES: &str = "fps=fps=12:start_time=0:eof_action=pass:round=down,";
-/// The one to show.
+/// The frames between which the choice is made: the last of them is the one to show. Immich has them reversed and takes the first.
 const CHOICE: &str = "thumbnail=12,\
     select='gt(scene,0.1)-eq(prev_selected_n,n)+isnan(prev_selected_n)+gt(n,20)',\
-    trim=end_frame=2,\
-    reverse,";
-/// When none of the filters above lets anything through, the first frame; and of any frame the colours.
+    trim=end_frame=2,";
+/// How many those are at most.
+const MOST_CHOSEN: usize = 2;
+/// Of any frame the colours.
 const COLOURS: &str = "scale=flags=accurate_rnd+full_chroma_int,format=rgb24";
-/// Frames are chosen among such of 8 bits. FFmpeg would dither HDR for that, and tone mapping makes the noise loud.
+/// The same of HDR.
+const DEEP_COLOURS: &str = "scale=flags=accurate_rnd+full_chroma_int,format=rgb48le";
+/// Frames are chosen among such of 8 bits. FFmpeg would dither HDR for that, and then chance has a say.
 const ROUNDED: &str = "scale=flags=accurate_rnd+full_chroma_int:sws_dither=none,";
 
-/// The filters for frames of this kind; without choice those for the first frame.
-fn filters(choose: bool, light: Light) -> String {
-    let rounded = if light == Light::Ordinary { "" } else { ROUNDED };
-    if choose { format!("{TIMES}{rounded}{CHOICE}{COLOURS}") } else { format!("{rounded}{COLOURS}") }
+/// Which frame is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// The one to show.
+    Chosen,
+    /// The first, when the filters let nothing through.
+    First,
+    /// The one of this time, in twelfths of a second.
+    At(i64),
+}
+
+impl Wanted {
+    /// The filters for frames of this kind.
+    fn filters(self, light: Light) -> String {
+        match (self, light) {
+            (Self::Chosen, Light::Ordinary) => format!("{TIMES}{CHOICE}{COLOURS}"),
+            (Self::Chosen, Light::Hdr { .. }) => format!("{TIMES}{ROUNDED}{CHOICE}{COLOURS}"),
+            (Self::First, Light::Ordinary) => COLOURS.to_owned(),
+            (Self::First, Light::Hdr { .. }) => DEEP_COLOURS.to_owned(),
+            (Self::At(time), _) => format!("{TIMES}select='eq(pts,{time})',{DEEP_COLOURS}"),
+        }
+    }
+
+    /// How many frames come out at most.
+    const fn most(self) -> usize {
+        if matches!(self, Self::Chosen) { MOST_CHOSEN } else { 1 }
+    }
 }
 
 /// Decodes the frame at its native size, upright, as RGB.
@@ -44,23 +71,39 @@ pub fn preview_frame(
     limits: &Limits,
 ) -> Result<Pixels, DecodeError> {
     let deadline = Deadline::of(limits);
+    let take = |skip, wanted| take(source, format, (skip, wanted), deadline, limits);
     let skip = if format == MediaFormat::MpegTs { Discard::Default } else { Discard::NonIntra };
     // Where no frame is coded by itself (or none is marked so), any frame is better than none.
-    for (skip, choice) in [(skip, true), (Discard::Default, true), (Discard::Default, false)] {
-        if let Some(pixels) = choose(source, format, (skip, choice), deadline, limits)? {
+    for (skip, wanted) in
+        [(skip, Wanted::Chosen), (Discard::Default, Wanted::Chosen), (Discard::Default, Wanted::First)]
+    {
+        let Some(taken) = take(skip, wanted)? else { continue };
+        let time = taken.frame.timestamp().filter(|_| wanted == Wanted::Chosen && taken.light != Light::Ordinary);
+        let shown = match time {
+            Some(time) => take(skip, Wanted::At(time))?,
+            None => Some(taken),
+        };
+        if let Some(pixels) = shown.and_then(|taken| taken.pixels()) {
             return Ok(pixels);
         }
     }
     Err(DecodeError::unsupported("no frame could be decoded"))
 }
 
-fn choose(
+/// A frame out of the filters.
+struct Taken {
+    frame: frame::Video,
+    light: Light,
+    orientation: Orientation,
+}
+
+fn take(
     source: &Source<'_>,
     format: MediaFormat,
-    (skip, choice): (Discard, bool),
+    (skip, wanted): (Discard, Wanted),
     deadline: Deadline,
     limits: &Limits,
-) -> Result<Option<Pixels>, DecodeError> {
+) -> Result<Option<Taken>, DecodeError> {
     let mut session = Session::open(source, format, deadline)?;
     let clock = session.clock().ok_or_else(|| DecodeError::unsupported("no video stream"))?;
     let orientation = session.shape().map_or(Orientation::UPRIGHT, |shape| shape.orientation);
@@ -68,11 +111,13 @@ fn choose(
     let mut chooser = Chooser {
         decoder,
         graph: None,
-        choice,
+        wanted,
         clock,
         size: PixelSize::default(),
         light: Light::Ordinary,
         end: 0,
+        last: None,
+        count: 0,
     };
     let chosen = loop {
         match session.packet() {
@@ -88,14 +133,13 @@ fn choose(
             Err(error) => return Err(error),
         }
     };
-    Ok(chosen.and_then(|frame| pixels(&frame, orientation, chooser.light)))
+    Ok(chosen.map(|frame| Taken { frame, light: chooser.light, orientation }))
 }
 
 struct Chooser {
     decoder: decoder::Video,
     graph: Option<filter::Graph>,
-    /// Whether one of the frames is chosen, else the first is taken.
-    choice: bool,
+    wanted: Wanted,
     clock: Clock,
     /// Size of the frames that the graph was made for.
     size: PixelSize,
@@ -103,6 +147,9 @@ struct Chooser {
     light: Light,
     /// When the last frame seen ends, in units of the clock.
     end: i64,
+    /// What came out of the filters last, and how many did.
+    last: Option<frame::Video>,
+    count: usize,
 }
 
 impl Chooser {
@@ -133,8 +180,7 @@ impl Chooser {
             let size = PixelSize::new(frame.width(), frame.height());
             if self.graph.is_none() {
                 self.light = light(&frame);
-                let filters = filters(self.choice, self.light);
-                let made = graph(&frame, self.clock, &filters);
+                let made = graph(&frame, self.clock, &self.wanted.filters(self.light));
                 self.graph = Some(made.map_err(|error| session.words(error))?);
                 self.size = size;
             }
@@ -161,9 +207,13 @@ impl Chooser {
         };
         // The filters refuse more once they have made their choice.
         let _ = pushed;
-        let mut chosen = frame::Video::empty();
-        graph.get("out")?.sink().frame(&mut chosen).ok()?;
-        Some(chosen)
+        let mut exit = graph.get("out")?;
+        let mut next = frame::Video::empty();
+        while exit.sink().frame(&mut next).is_ok() {
+            self.last = Some(std::mem::replace(&mut next, frame::Video::empty()));
+            self.count += 1;
+        }
+        if frame.is_none() || self.count >= self.wanted.most() { self.last.take() } else { None }
     }
 }
 
@@ -210,38 +260,55 @@ fn light(frame: &frame::Video) -> Light {
     Light::Hdr { curve, wide_primaries: frame.color_primaries() != Primaries::BT709 }
 }
 
-/// The frame's samples, turned upright.
-fn pixels(frame: &frame::Video, orientation: Orientation, light: Light) -> Option<Pixels> {
-    let stored = PixelSize::new(frame.width(), frame.height());
-    if frame.planes() != 1 || frame.format() != ffmpeg_next::format::Pixel::RGB24 {
-        return None;
+impl Taken {
+    /// The frame's samples, turned upright.
+    fn pixels(&self) -> Option<Pixels> {
+        let (frame, orientation) = (&self.frame, self.orientation);
+        let stored = PixelSize::new(frame.width(), frame.height());
+        let pixel = match frame.format() {
+            Pixel::RGB24 => 3,
+            Pixel::RGB48LE => 6,
+            _ => return None,
+        };
+        let rows: Vec<&[u8]> = frame
+            .data(0)
+            .chunks(frame.stride(0).max(1))
+            .take(stored.height as usize)
+            .filter_map(|row| row.get(..stored.width as usize * pixel))
+            .collect();
+        let size = if orientation.transposes() { stored.transposed() } else { stored };
+        let bytes = upright(&rows, stored, size, orientation, pixel)?;
+        let samples = if pixel == 3 {
+            Samples::U8(bytes)
+        } else {
+            Samples::U16(bytes.as_chunks().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect())
+        };
+        Some(Pixels {
+            size,
+            full_size: size,
+            model: ColorModel::Rgb,
+            samples,
+            orientation: Orientation::UPRIGHT,
+            icc: None,
+            icc_unseen: false,
+            exif_colorspace: None,
+            bits_per_sample: 8,
+            panorama: None,
+            video_frame: Some(self.light),
+        })
     }
-    let stride = frame.stride(0);
-    let rows: Vec<&[u8]> = frame
-        .data(0)
-        .chunks(stride.max(1))
-        .take(stored.height as usize)
-        .filter_map(|row| row.get(..stored.width as usize * 3))
-        .collect();
-    let size = if orientation.transposes() { stored.transposed() } else { stored };
-    let samples = upright(&rows, stored, size, orientation)?;
-    Some(Pixels {
-        size,
-        full_size: size,
-        model: ColorModel::Rgb,
-        samples: Samples::U8(samples),
-        orientation: Orientation::UPRIGHT,
-        icc: None,
-        exif_colorspace: None,
-        bits_per_sample: 8,
-        panorama: None,
-        video_frame: Some(light),
-    })
 }
 
-fn upright(rows: &[&[u8]], stored: PixelSize, size: PixelSize, orientation: Orientation) -> Option<Vec<u8>> {
+/// Rows of pixels of so many bytes, turned.
+fn upright(
+    rows: &[&[u8]],
+    stored: PixelSize,
+    size: PixelSize,
+    orientation: Orientation,
+    pixel: usize,
+) -> Option<Vec<u8>> {
     let (right, bottom) = (stored.width as usize - 1, stored.height as usize - 1);
-    let mut out = Vec::with_capacity(usize::try_from(size.pixels()).ok()?.checked_mul(3)?);
+    let mut out = Vec::with_capacity(usize::try_from(size.pixels()).ok()?.checked_mul(pixel)?);
     for y in 0..size.height as usize {
         if orientation == Orientation::UPRIGHT {
             out.extend_from_slice(rows.get(y)?);
@@ -258,7 +325,7 @@ fn upright(rows: &[&[u8]], stored: PixelSize, size: PixelSize, orientation: Orie
                 8 => (right - y, x),
                 _ => (x, y),
             };
-            out.extend_from_slice(rows.get(row)?.get(column * 3..column * 3 + 3)?);
+            out.extend_from_slice(rows.get(row)?.get(column * pixel..(column + 1) * pixel)?);
         }
     }
     Some(out)
@@ -278,7 +345,7 @@ mod tests {
             let orientation = Orientation::from_exif(exif).unwrap();
             let stored = PixelSize::new(3, 2);
             let size = if orientation.transposes() { stored.transposed() } else { stored };
-            let bytes = upright(&rows, stored, size, orientation).unwrap();
+            let bytes = upright(&rows, stored, size, orientation, 3).unwrap();
             bytes.iter().step_by(3).map(|&byte| byte as char).collect::<String>()
         };
         let all: Vec<String> = (1..=8).map(turned).collect();

@@ -63,6 +63,8 @@ pub struct Page {
     pub bad_fax_lines: bool,
     /// YCbCrSubSampling, across and down.
     pub subsampling: Option<[u32; 2]>,
+    /// YCbCrCoefficients, the shares of red, green and blue in luma: numerators and denominators.
+    pub luma_shares: Option<[[u32; 2]; 3]>,
     /// Strips or tiles.
     pub extents: Vec<Range<u64>>,
     /// The file leaves the lengths out: `extents` are as long as can be.
@@ -185,6 +187,13 @@ impl Reader<'_> {
         let at = usize::try_from(entry.at).ok()?;
         let range = at..at.checked_add(usize::try_from(entry.count).ok()?)?;
         self.bytes.get(range.clone()).map(|_| range)
+    }
+
+    /// The first three fractions of an entry.
+    fn fractions(&self, entry: &Entry) -> Option<[[u32; 2]; 3]> {
+        let part = |index: u64| u32::try_from(self.number(entry.at.saturating_add(4 * index), 4)?).ok();
+        let all = [[part(0)?, part(1)?], [part(2)?, part(3)?], [part(4)?, part(5)?]];
+        (entry.kind == 5 && entry.count >= 3).then_some(all)
     }
 
     fn first(&self, entry: &Entry) -> Option<u32> {
@@ -338,6 +347,10 @@ impl Page {
     }
 
     fn take(&mut self, reader: &Reader<'_>, entry: &Entry) {
+        if entry.tag == 529 {
+            self.luma_shares = reader.fractions(entry);
+            return;
+        }
         let Some(first) = reader.first(entry) else { return };
         let small = |most: u64| -> Vec<u32> {
             let values = if entry.count <= most { reader.values(entry, "a tag").ok() } else { None };

@@ -1,0 +1,38 @@
+// The pixels of a file as the readers that Immich is built with show them, in a format that npm's sharp reads.
+//
+// Immich builds libvips (8.18) with libheif, libjxl and librsvg, without libtiff: TIFF, PSD and BMP are ImageMagick's, raws LibRaw's.
+// Here they are read by Debian's builds of the same libraries.
+import fs from 'node:fs';
+import path from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { open } from './peer.mjs';
+
+const RAW = /\.(dng|cr2|cr3|crw|nef|arw|raf|rw2|kdc|mrw|gpr|orf|pef)$/i;
+
+function made(program, args, result) {
+  // Without what sharp sets for its own libvips.
+  const run = spawnSync(program, args, { env: { PATH: process.env.PATH } });
+  return run.status === 0 && fs.existsSync(result) ? result : undefined;
+}
+
+// Floating point samples come out of ImageMagick as white in Immich, and as integers here: they are left to sharp. So are colours that it
+// hands on unchanged, for libvips to take for red, green and blue.
+async function tiff(file, read) {
+  const { depth } = await open(file).metadata().catch(() => ({}));
+  return depth === 'float' || depth === 'double' ? file : made('vips', ['magickload', file, read], read) ?? file;
+}
+
+// A file to give to sharp; undefined where nothing here reads the original.
+export async function readable(file, base) {
+  const read = `${base}_read.tif`, developed = `${base}_developed.tif`;
+  if (RAW.test(file)) {
+    // libvips attaches no profile to what LibRaw makes: sharp takes the samples as they are.
+    return made('dcraw_emu', ['-w', '-6', '-T', '-Z', read, file], read) && made('vips', ['copy', read, `${developed}[strip]`], developed);
+  }
+  switch (path.extname(file).toLowerCase()) {
+    case '.tif': case '.tiff': return tiff(file, read);
+    case '.heic': case '.heif': case '.hif': case '.jxl': case '.jp2': case '.j2k': case '.jpf': case '.jpx': case '.psd': case '.psb': case '.bmp':
+      return made('vips', ['copy', file, read], read);
+    default: return file;
+  }
+}
