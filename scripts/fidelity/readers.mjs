@@ -31,7 +31,10 @@ export async function readable(file, base) {
   }
   switch (path.extname(file).toLowerCase()) {
     case '.tif': case '.tiff': return tiff(file, read);
-    case '.heic': case '.heif': case '.hif': case '.jxl': case '.jp2': case '.j2k': case '.jpf': case '.jpx': case '.psd': case '.psb': case '.bmp':
+    case '.psd': case '.psb':
+      // ImageMagick 7 reads modes that ImageMagick 6 refuses.
+      return made('vips', ['copy', file, read], read) ?? made('ffmpeg', ['-v', 'error', '-y', '-i', file, '-frames:v', '1', read], read);
+    case '.heic': case '.heif': case '.hif': case '.jxl': case '.jp2': case '.j2k': case '.jpf': case '.jpx': case '.bmp':
       return made('vips', ['copy', file, read], read);
     default: return file;
   }

@@ -104,6 +104,14 @@ pub fn video(size: PixelSize, side: u32) -> PixelSize {
     }
 }
 
+/// The size at which libvips reads a JPEG that is to be fitted inside a square of `side`: reduced by 2, 4 or 8, without what is left at
+/// the edges of less than a pixel.
+pub fn read_reduced(size: PixelSize, side: u32) -> PixelSize {
+    let longest = size.width.max(size.height);
+    let factor = [8, 4, 2].into_iter().find(|factor| longest >= side.saturating_mul(*factor)).unwrap_or(1);
+    PixelSize::new((size.width / factor).max(1), (size.height / factor).max(1))
+}
+
 fn shrink(size: PixelSize, reference: u32, side: u32) -> PixelSize {
     if reference <= side {
         return size;
@@ -125,6 +133,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn previews_are_read_reduced() {
+        for (found, wanted) in
+            [("1440x1838", "180x229"), ("640x360", "160x90"), ("199x10", "199x10"), ("5x3000", "1x375")]
+        {
+            assert_eq!(read_reduced(size(found), 100), size(wanted), "{found}");
+        }
+        // Fitted inside then, as sharp does it.
+        assert_eq!(inside(size("180x229"), 100), size("79x100"));
+    }
 
     fn size(text: &str) -> PixelSize {
         let (width, height) = text.split_once('x').unwrap();

@@ -288,11 +288,18 @@ impl Renderer {
             let panorama = panorama.as_ref().filter(|_| spec.role != Role::Thumbnail);
             let attached = Attached { icc, panorama };
             let picture = self.shown(&base, size, fit, job.linear_light && !video)?;
-            let bytes = encode::encode(&picture, spec.output, chroma, attached)?;
+            let settings = if video { film_settings(spec.output, size) } else { spec.output };
+            let bytes = encode::encode(&picture, settings, chroma, attached)?;
             output.pictures.push(Rendered { role: spec.role, view: spec.view, size, bytes });
         }
         if job.thumbhash {
-            let picture = self.shown(&base, base_size, fit, false)?;
+            // That of a film is made from its preview, as that is read.
+            let size = if video {
+                geometry::read_reduced(geometry::video(base_size, job.preview_size), THUMBHASH_SIDE)
+            } else {
+                base_size
+            };
+            let picture = self.shown(&base, size, fit, false)?;
             output.thumbhash = Some(thumbhash::thumbhash(&picture, &mut self.resizer)?);
         }
         Ok(())
@@ -355,6 +362,15 @@ impl Renderer {
         let picture = if video { picture.without_alpha() } else { picture };
         Ok(upright(picture, orientation))
     }
+}
+
+/// How a film's picture of this size is encoded. Immich leaves the quality to FFmpeg, which has bits to spare for small JPEGs (libjpeg's
+/// 86 to 90) and is coarser than any setting with large ones.
+fn film_settings(output: OutputSettings, size: PixelSize) -> OutputSettings {
+    const SMALL: u64 = 640 * 480;
+    const QUALITY: u8 = 90;
+    let fine = output.format == ImageFormat::Jpeg && size.pixels() <= SMALL;
+    if fine { OutputSettings { quality: output.quality.max(QUALITY), ..output } } else { output }
 }
 
 /// Turns a picture by its orientation.
