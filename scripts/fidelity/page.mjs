@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { sharp } from './peer.mjs';
+import { reason } from './settled.mjs';
 
 // What a picture must reach.
 const BARS = { preview: 0.98, colour: 2, thumbnail: 0.005, hash: 2, step: 4.5 };
@@ -56,7 +57,7 @@ What is asked of a picture: sizes, formats, alpha, profile, chroma and orientati
 ${BARS.preview}, or, of films, which ffmpeg's encoder makes coarse at its defaults, as near to the frame itself as ffmpeg's but for ${BARS.thumbnail}; mean CIEDE2000 over 4x4 blocks at most ${BARS.colour}; the thumbnail no further from one made without loss than the other side's by more than
 ${BARS.thumbnail}; the thumbhash the same but for ${BARS.hash} bytes, or, of pictures of one tone, painting what is no more than one step of its luma (4 levels) away.
 
-${results.length - refused.length} pictures were compared, ${failing.length} miss something. ${refused.length} could not be compared.
+${results.length - refused.length} pictures were compared, ${failing.length} miss something, ${failing.filter(({ file }) => reason(file)).length} of them for a reason that stays. ${refused.length} could not be compared.
 
 ## By class
 
@@ -66,7 +67,7 @@ ${table(['class', 'pictures', 'compared', 'preview SSIM', 'preview dE', 'thumbna
 
 ## What misses, or could not be compared
 
-${table(['class', 'picture', 'what'], [...failing, ...refused].map((result) => [result.class, result.file, misses(result).join('; ')]))}
+${table(['class', 'picture', 'what', 'why it stays'], [...failing, ...refused].map((result) => [result.class, result.file, misses(result).join('; '), reason(result.file) ?? '']))}
 
 ## Every picture
 
@@ -84,13 +85,19 @@ ${LIMITS}`;
   return failing.length === 0;
 }
 
-const LIMITS = `- sharp from npm reads no HEVC, JPEG XL, JPEG 2000, PSD or BMP. HEIC is decoded by Debian's libvips, JPEG XL by djxl, and of the others a lossless
-  twin is drawn; sharp does the rest.
-- Raws are developed by rawler and not by LibRaw: sizes and orientation are held, colours are only near.
+const LIMITS = `- sharp from npm reads no HEVC, JPEG XL, JPEG 2000, PSD or BMP, and Immich's libvips leaves TIFF to ImageMagick. Those are read by Debian's libvips
+  and its libraries, or have a lossless twin where they are drawn here (\`scripts/fidelity/readers.mjs\`); sharp does the rest. Immich's libvips is 8.18, with
+  ImageMagick 7 and libjxl 0.12, and with jpegli for libjpeg, whose JPEGs are not compared. Its present build files install no headers of OpenJPEG, and none since the
+  autumn of 2025: pictures of JPEG 2000 are compared as older versions make them.
+- What Immich knows of a file's colours when it chooses a profile comes from ExifTool, and here does too.
+- Floating point TIFF is compared with libvips' own reader. Immich's libvips gets it from ImageMagick 7 in units of 1/65535 and takes those for 8-bit samples, by the
+  sources of both: nearly all is white then, which photofsck does not copy.
+- Raws are developed by rawler and not by LibRaw: sizes and orientation are held, colours are only near. LibRaw shows the sensor up to its edge, also where the camera's own
+  pictures leave a border away; so does photofsck.
 - Immich's own ffmpeg has a filter for tone mapping that stock ffmpeg lacks: \`tonemapx\` of jellyfin-ffmpeg. HDR is held against stock filters set to that one's figures
-  (\`scripts/fidelity/film.mjs\`), in full depth. Immich chooses among frames of 8 bits, dithered; photofsck rounds to 8 bits, which moves saturated colours by
-  a step or two of a thumbhash. Immich's pictures differ in saturated colours by a few per cent where its build computes
-  primaries one after the other. Dolby Vision without a compatible base layer is not made.
+  (\`scripts/fidelity/film.mjs\`), in full depth, as photofsck maps it. Immich's goes through frames of 8 bits, dithered, which adds noise. Immich's pictures differ in
+  saturated colours by a few per cent where its build computes primaries one after the other. Dolby Vision without a compatible base layer is not made.
+- JPEGs of films of up to 640x480 pixels are made with a quality of at least 90, since ffmpeg spends as much there; larger ones with the quality of the setting, which is finer than ffmpeg's.
 - Thumbnails of videos: ffmpeg before 7.1 writes full-range samples into WebP, which has none, so that they come out with too much contrast; the comparison converts them as newer ones do.
 - Where pixels are half transparent, some versions of Immich show them too bright; photofsck shows them right, and the comparison is with the right ones.
 - Linear light is compared with libvips' scRGB, from the whole picture; which release of Immich ships it is not known, and no setting tells, so that it is asked for

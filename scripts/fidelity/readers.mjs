@@ -15,11 +15,20 @@ function made(program, args, result) {
   return run.status === 0 && fs.existsSync(result) ? result : undefined;
 }
 
-// Floating point samples come out of ImageMagick as white in Immich, and as integers here: they are left to sharp. So are colours that it
-// hands on unchanged, for libvips to take for red, green and blue.
+const known = (file) => open(file).metadata().catch(() => ({}));
+
+// Floating point samples come out of ImageMagick as white in Immich, and as integers here: they are left to sharp. So are inks, whose black
+// Debian's libvips does not get from ImageMagick 6, and luma with colour differences, which it refuses.
 async function tiff(file, read) {
-  const { depth } = await open(file).metadata().catch(() => ({}));
-  return depth === 'float' || depth === 'double' ? file : made('vips', ['magickload', file, read], read) ?? file;
+  const found = await known(file);
+  const left = found.depth === 'float' || found.depth === 'double' || found.space === 'cmyk';
+  return left ? file : made('vips', ['magickload', file, read], read) ?? file;
+}
+
+// ImageMagick 7 reads modes that ImageMagick 6 refuses.
+async function photoshop(file, read) {
+  const found = made('vips', ['copy', file, read], read);
+  return found && (await known(found)).space !== 'cmyk' ? found : made('ffmpeg', ['-v', 'error', '-y', '-i', file, '-frames:v', '1', read], read);
 }
 
 // A file to give to sharp; undefined where nothing here reads the original.
@@ -31,9 +40,7 @@ export async function readable(file, base) {
   }
   switch (path.extname(file).toLowerCase()) {
     case '.tif': case '.tiff': return tiff(file, read);
-    case '.psd': case '.psb':
-      // ImageMagick 7 reads modes that ImageMagick 6 refuses.
-      return made('vips', ['copy', file, read], read) ?? made('ffmpeg', ['-v', 'error', '-y', '-i', file, '-frames:v', '1', read], read);
+    case '.psd': case '.psb': return photoshop(file, read);
     case '.heic': case '.heif': case '.hif': case '.jxl': case '.jp2': case '.j2k': case '.jpf': case '.jpx': case '.bmp':
       return made('vips', ['copy', file, read], read);
     default: return file;

@@ -316,9 +316,7 @@ impl Renderer {
         match base {
             Base::Ready(picture) => self.sized(picture, size, fit, linear_light),
             Base::Bright(codes, tone) if codes.size() == size => tone.show(codes).map(Cow::Owned),
-            Base::Bright(codes, tone) => {
-                tone.show(&self.resizer.raster(codes, size, fit)?).map(Cow::Owned)
-            }
+            Base::Bright(codes, tone) => tone.show(&self.resizer.raster(codes, size, fit)?).map(Cow::Owned),
         }
     }
 

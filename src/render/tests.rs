@@ -222,6 +222,13 @@ fn display_p3_keeps_its_samples() {
     assert_colour(claimed(&[200, 100, 50]), Colorspace::Srgb, [215, 93, 32], 2);
     assert_colour(claimed(&[0, 255, 0]), Colorspace::Srgb, [0, 255, 0], 2);
     assert_colour(claimed(&[128, 128, 128]), Colorspace::Srgb, [128, 128, 128], 1);
+    // Immich does not know of a profile in JPEG XL: it is obeyed, and decides nothing
+    let unseen = Pixels {
+        icc_unseen: true,
+        bits_per_sample: 0,
+        ..with_icc(flat(ColorModel::Rgb, &[200, 100, 50]), p3)
+    };
+    assert_colour(unseen, Colorspace::Srgb, [215, 93, 32], 2);
     // the administrator chose sRGB for everything
     let job = RenderJob {
         colorspace: Colorspace::Srgb,

@@ -80,7 +80,8 @@ impl Tone {
     }
 
     fn mapped(self, pixels: &[[u16; 3]]) -> Vec<u8> {
-        let light: Vec<f32> = (0..=u16::MAX).map(|code| light(self.curve, f32::from(code) / 65_535.0)).collect();
+        let light: Vec<f32> =
+            (0..=u16::MAX).map(|code| light(self.curve, f32::from(code) / 65_535.0)).collect();
         let scale: Vec<f32> = light.iter().map(|&light| gain(self.map, light)).collect();
         let codes: Vec<f32> = (0..=STEPS).map(|step| code(f32::from(step) / f32::from(STEPS))).collect();
         let at = |table: &[f32], sample: u16| table.get(usize::from(sample)).copied().unwrap_or(0.0);

@@ -294,6 +294,17 @@ mod tests {
     }
 
     #[test]
+    fn depth_and_colours_are_told_as_exiftool_tells_them() {
+        assert_eq!([1, 4, 8, 16, 24, 32].map(bits_told), [1, 4, 8, 16, 8, 32]);
+        assert_eq!(examine_bytes(&Bmp, &encode(13, 7), Target::Full).unwrap().exif_colorspace, None);
+        let mut header = [0; 74];
+        header[..2].copy_from_slice(b"BM");
+        header[14] = 108;
+        header[70..].copy_from_slice(b"BGRs");
+        assert_eq!(Header::read(&header).unwrap().colorspace, Some("sRGB"));
+    }
+
+    #[test]
     fn a_foreign_sector_is_noticed() {
         let (width, height) = (300u32, 60u32);
         let grain = noise((width * height * 3) as usize);

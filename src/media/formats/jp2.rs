@@ -288,3 +288,16 @@ fn interleave<T: Copy + Default>(
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_spaces_have_exiftools_names() {
+        assert_eq!(enumerated(&[1, 0, 0, 0, 0, 0, 16]), Some("sRGB"));
+        assert_eq!(enumerated(&[1, 0, 0, 0, 0, 0, 17]), Some("Grayscale"));
+        assert_eq!(enumerated(&[2, 0, 0, 0, 0, 0, 16]), None);
+        assert_eq!(enumerated(&[1, 0, 0, 0, 0]), None);
+    }
+}

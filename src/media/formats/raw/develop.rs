@@ -15,8 +15,9 @@ use super::super::Target;
 use super::noted::Noted;
 use super::{crashed, shown, side};
 
-pub(super) fn pixels(image: RawImage, target: Target, noted: Noted) -> Result<Pixels, DecodeError> {
+pub(super) fn pixels(mut image: RawImage, target: Target, noted: Noted) -> Result<Pixels, DecodeError> {
     let full = shown(&image);
+    image.crop_area = None;
     let full_size = PixelSize::new(side(full.d.w), side(full.d.h));
     let small_enough = matches!(target, Target::AtLeast(wanted) if full_size.short_side() / 2 >= wanted);
     let developed = catch_unwind(AssertUnwindSafe(|| {

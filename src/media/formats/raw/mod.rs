@@ -232,7 +232,7 @@ fn hold_against_previews(
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
     let previews = embedded::candidates(found, source, bytes);
-    match likeness::likeness(image, shown(image), &previews, limits) {
+    match likeness::likeness(image, framed(image), &previews, limits) {
         Likeness::Fine => Ok(()),
         Likeness::Doubtful => {
             let error = DecodeError::malformed("sensor data and embedded preview do not look alike", None);
@@ -302,9 +302,14 @@ fn crashed(panic: &(dyn std::any::Any + Send)) -> DecodeError {
     DecodeError::Crashed { what: format!("rawler: {}", words.unwrap_or("panic")) }
 }
 
-/// The part of the sensor that is shown.
+/// The part of the sensor that the camera's own pictures show.
+fn framed(image: &RawImage) -> Rect {
+    image.crop_area.unwrap_or_else(|| shown(image))
+}
+
+/// The part of the sensor that is shown: all of it that sees light. LibRaw, which develops for Immich, leaves no border away.
 fn shown(image: &RawImage) -> Rect {
-    image.crop_area.or(image.active_area).unwrap_or_else(|| {
+    image.active_area.unwrap_or_else(|| {
         Rect::new_with_points(
             rawler::imgop::Point::new(0, 0),
             rawler::imgop::Point::new(image.width, image.height),

@@ -15,13 +15,14 @@ const BT601: Ycbcr = Ycbcr { shares: [0.299, 0.587, 0.114] };
 impl Ycbcr {
     /// By the coefficients of the page.
     pub fn of(page: &Page) -> Self {
-        if matches!(page.compression, 6 | 7) {
-            return BT601;
-        }
-        let shares = page.luma_shares.map(|shares| shares.map(|[part, whole]| part as f32 / whole as f32));
-        // Anything else is no way to mix a colour.
-        let sensible = |shares: &[f32; 3]| shares.iter().all(|share| (0.01..1.0).contains(share));
-        shares.filter(sensible).map_or(BT601, |shares| Self { shares })
+        let own = if matches!(page.compression, 6 | 7) { None } else { page.luma_shares };
+        own.and_then(Self::by).unwrap_or(BT601)
+    }
+
+    /// By shares of red, green and blue in luma; `None` where those mix no colour.
+    fn by(shares: [[u32; 2]; 3]) -> Option<Self> {
+        let shares = shares.map(|[part, whole]| part as f32 / whole as f32);
+        shares.iter().all(|share| (0.01..1.0).contains(share)).then_some(Self { shares })
     }
 
     /// Red, green and blue of luma and differences that lie between 0 and `full`; what is out of range is not cut.
@@ -45,35 +46,36 @@ impl Ycbcr {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
     use super::*;
 
-    fn painted(page: &Page, mut pixel: [u8; 3]) -> [u8; 3] {
-        Ycbcr::of(page).paint(&mut pixel);
+    const BT709: [[u32; 2]; 3] = [[1063, 5000], [447, 625], [361, 5000]];
+
+    fn painted(by: Ycbcr, mut pixel: [u8; 3]) -> [u8; 3] {
+        by.paint(&mut pixel);
         pixel
     }
 
     #[test]
     fn grey_is_grey_by_any_coefficients() {
-        let page = Page { luma_shares: Some([[2126, 10_000], [7152, 10_000], [722, 10_000]]), ..Page::default() };
-        assert_eq!(painted(&page, [77, 128, 128]), [77; 3]);
-        assert_eq!(painted(&Page::default(), [77, 128, 128]), [77; 3]);
+        for by in [BT601, Ycbcr::by(BT709).unwrap()] {
+            assert_eq!(painted(by, [77, 128, 128]), [77; 3]);
+        }
     }
 
-    /// Pure green: by BT.601 150, 44, 21, by BT.709 182, 30, 12.
     #[test]
-    fn the_files_own_coefficients_count() {
-        let page = Page { luma_shares: Some([[1063, 5000], [447, 625], [361, 5000]]), ..Page::default() };
-        let near = |found: [u8; 3]| found.iter().zip([0, 255, 0]).all(|(found, wanted)| found.abs_diff(wanted) <= 2);
-        assert!(near(painted(&page, [182, 30, 12])));
-        assert!(near(painted(&Page::default(), [150, 44, 21])));
-        let jpeg = Page { compression: 7, ..page };
-        assert!(near(painted(&jpeg, [150, 44, 21])));
+    fn pure_green_by_both_standards() {
+        let green =
+            |found: [u8; 3]| found.iter().zip([0, 255, 0]).all(|(found, wanted)| found.abs_diff(wanted) <= 2);
+        assert!(green(painted(BT601, [150, 44, 21])));
+        assert!(green(painted(Ycbcr::by(BT709).unwrap(), [182, 30, 12])));
     }
 
     #[test]
     fn coefficients_that_mix_nothing_do_not_count() {
         for shares in [[[1, 0]; 3], [[0, 1]; 3], [[5, 1]; 3]] {
-            assert_eq!(Ycbcr::of(&Page { luma_shares: Some(shares), ..Page::default() }), BT601);
+            assert_eq!(Ycbcr::by(shares), None);
         }
     }
 }

@@ -78,7 +78,8 @@ pub fn preview_frame(
         [(skip, Wanted::Chosen), (Discard::Default, Wanted::Chosen), (Discard::Default, Wanted::First)]
     {
         let Some(taken) = take(skip, wanted)? else { continue };
-        let time = taken.frame.timestamp().filter(|_| wanted == Wanted::Chosen && taken.light != Light::Ordinary);
+        let time =
+            taken.frame.timestamp().filter(|_| wanted == Wanted::Chosen && taken.light != Light::Ordinary);
         let shown = match time {
             Some(time) => take(skip, Wanted::At(time))?,
             None => Some(taken),
