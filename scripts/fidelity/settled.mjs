@@ -2,6 +2,7 @@
 const SETTLED = [
   [/ycbcr_lzw_bt709\.tif$/, 'the other side shows luma and colour differences as if they were red, green and blue; photofsck shows the colours'],
   [/testcard_cmyk(16)?\.jp2$/, 'libvips does not learn from OpenJPEG 2.5.0 that these are inks, and shows them as light and alpha; photofsck shows the colours'],
+  [/issue411-ycc444\.jp2$/, 'libvips does not learn from OpenJPEG 2.5.0 that these are luma and colour differences; photofsck shows the colours'],
   [/issue171\.jp2$/, 'libvips does not get the profile (eciRGB v2) from OpenJPEG 2.5.0; photofsck obeys it'],
   [/issue397\.jp2$/, 'its packets contradict each other'],
   [/mch[12]-8bits\.psd$|53alphas\.psd$/, 'ImageMagick 6 refuses it; of spot colours ImageMagick 7 shows the first three planes as red, green and blue, and so does photofsck'],

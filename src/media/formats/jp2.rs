@@ -208,7 +208,9 @@ fn decode(
     if target == Target::None {
         return Ok(None);
     }
-    pixels(&image, &decoded, header).map(Some).map_err(Failure::Ours)
+    // Where boxes do not tell what all components are, strictness makes inks of colours with alpha.
+    let colours = Image::new(bytes, &DecodeSettings::default())?;
+    pixels(&colours, &decoded, header).map(Some).map_err(Failure::Ours)
 }
 
 fn in_our_words(error: HayroError) -> DecodeError {
@@ -237,6 +239,8 @@ fn pixels(image: &Image<'_>, decoded: &DecodedImage<'_>, header: &Header) -> Res
         (1, true) => ColorModel::GrayAlpha,
         (3, false) => ColorModel::Rgb,
         (3, true) => ColorModel::Rgba,
+        // Without boxes nobody says that these are inks.
+        (4, _) if header.codestream.start == 0 => ColorModel::Rgba,
         (4, _) => ColorModel::Cmyk,
         _ => return Err(DecodeError::unsupported(format!("{colours} colour channels"))),
     };
