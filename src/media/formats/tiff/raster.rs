@@ -161,7 +161,7 @@ impl<'p> Raster<'p> {
                 (0, &[grey]) => out.push(u16::MAX - grey),
                 (3, &[index]) => out.extend(palette(page, index)),
                 (6, &[luma, blue, red]) => {
-                    out.extend(ycbcr.rgb([luma, blue, red].map(f32::from), 65_535.0).map(clamp))
+                    out.extend(ycbcr.rgb([luma, blue, red].map(f32::from), 65_535.0).map(clamp));
                 }
                 (8, &[l, a, b]) => out.extend(from_lab(l, a.cast_signed().into(), b.cast_signed().into())),
                 (9, &[l, a, b]) => out.extend(from_lab(l, f32::from(a) - 32_896.0, f32::from(b) - 32_896.0)),
