@@ -69,5 +69,5 @@ for (const group of folders.flatMap(classes)) {
 }
 fs.writeFileSync(path.join(scratch, 'results.json'), JSON.stringify(results, null, 1));
 const first = (program, args) => { try { return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0].trim(); } catch { return `${program}: not there`; } };
-const ok = write(options.page, results, [first(options.photofsck, ['--version']), first('ffmpeg', ['-version']).replace(/ Copyright.*/, ''), first('vips', ['--version']), first('heif-convert', ['--version'])]);
+const ok = write(options.page, results, [first(options.photofsck, ['--version']), first('ffmpeg', ['-version']).replace(/ Copyright.*/, ''), first('vips', ['--version']), `ExifTool ${first('exiftool', ['-ver'])}`]);
 process.exit(ok ? 0 : 1);

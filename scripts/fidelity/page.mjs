@@ -89,7 +89,7 @@ const LIMITS = `- sharp from npm reads no HEVC, JPEG XL, JPEG 2000, PSD or BMP, 
   and its libraries, or have a lossless twin where they are drawn here (\`scripts/fidelity/readers.mjs\`); sharp does the rest. Immich's libvips is 8.18, with
   ImageMagick 7 and libjxl 0.12, and with jpegli for libjpeg, whose JPEGs are not compared. Its present build files install no headers of OpenJPEG, and none since the
   autumn of 2025: pictures of JPEG 2000 are compared as older versions make them.
-- What Immich knows of a file's colours when it chooses a profile comes from ExifTool, and here does too.
+- What Immich knows of a file's colours when it chooses a profile comes from ExifTool, and here does too, though without the Brotli that Immich gives it.
 - Floating point TIFF is compared with libvips' own reader. Immich's libvips gets it from ImageMagick 7 in units of 1/65535 and takes those for 8-bit samples, by the
   sources of both: nearly all is white then, which photofsck does not copy.
 - Raws are developed by rawler and not by LibRaw: sizes and orientation are held, colours are only near. LibRaw shows the sensor up to its edge, also where the camera's own

@@ -33,7 +33,7 @@ async function photoshop(file, read) {
 
 // A file to give to sharp; undefined where nothing here reads the original.
 export async function readable(file, base) {
-  const read = `${base}_read.tif`, developed = `${base}_developed.tif`;
+  const read = `${base}_read.tif`, png = `${base}_read.png`, developed = `${base}_developed.tif`;
   if (RAW.test(file)) {
     // libvips attaches no profile to what LibRaw makes: sharp takes the samples as they are.
     return made('dcraw_emu', ['-w', '-6', '-T', '-Z', read, file], read) && made('vips', ['copy', read, `${developed}[strip]`], developed);
@@ -41,8 +41,10 @@ export async function readable(file, base) {
   switch (path.extname(file).toLowerCase()) {
     case '.tif': case '.tiff': return tiff(file, read);
     case '.psd': case '.psb': return photoshop(file, read);
-    case '.heic': case '.heif': case '.hif': case '.jxl': case '.jp2': case '.j2k': case '.jpf': case '.jpx': case '.bmp':
-      return made('vips', ['copy', file, read], read);
+    // Debian's libvips 8.14 fails on some of these: then the libraries' own programs.
+    case '.jxl': return made('vips', ['copy', file, read], read) ?? made('djxl', [file, png], png);
+    case '.heic': case '.heif': case '.hif': return made('vips', ['copy', file, read], read) ?? made('heif-convert', [file, png], png);
+    case '.jp2': case '.j2k': case '.jpf': case '.jpx': case '.bmp': return made('vips', ['copy', file, read], read);
     default: return file;
   }
 }
