@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod catalog;
 pub mod cli;
+pub mod doctor;
 pub mod engine;
 pub mod immich;
 pub mod media;

@@ -18,7 +18,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("engine", &["immich", "worker", "repair", "catalog", "report", "render", "media"]),
     ("bench", &["engine", "immich", "worker", "render", "media"]),
-    ("cli", &["bench", "engine", "report", "catalog", "immich", "web"]),
+    ("doctor", &["engine", "immich", "media", "report", "web"]),
+    ("cli", &["bench", "doctor", "engine", "report", "catalog", "immich", "web"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -38,6 +38,7 @@ pub enum Command {
     #[command(after_long_help = help::after_command(help::RENDER))]
     Render(RenderArgs),
     /// Say why previews are broken: mounts, permissions, space, database, server, proxy
+    #[command(after_long_help = help::after_command(help::DOCTOR))]
     Doctor(DoctorArgs),
     /// Measure this machine and estimate a full run
     #[command(after_long_help = help::after_command(help::BENCH))]
@@ -137,10 +138,25 @@ pub struct CheckArgs {
     pub general: GeneralArgs,
 }
 
-/// Where the library and its records are.
+/// Where the library and its records are, and what is done about them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Library")]
 pub struct LibraryArgs {
+    /// Where they are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Go on although more than half of all originals are missing
+    #[arg(long)]
+    pub allow_mass_missing: bool,
+    /// The catalog of what was verified when [default: the user's state folder]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
+/// Where the library and its records are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Library")]
+pub struct PlaceArgs {
     /// Immich's media location on this host: it holds upload, library, thumbs, encoded-video, profile, backups
     #[arg(long, value_name = "DIR")]
     pub media: Option<PathBuf>,
@@ -157,12 +173,6 @@ pub struct LibraryArgs {
     /// A path prefix of the records and the folder it is here; may be repeated, the longest prefix wins
     #[arg(long, value_name = "CONTAINER=HOST")]
     pub map: Vec<OsString>,
-    /// Go on although more than half of all originals are missing
-    #[arg(long)]
-    pub allow_mass_missing: bool,
-    /// The catalog of what was verified when [default: the user's state folder]
-    #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
 }
 
 /// What is looked at, and how thoroughly.
@@ -349,13 +359,31 @@ pub struct RenderArgs {
 pub struct DoctorArgs {
     /// Where the library is.
     #[command(flatten)]
-    pub library: LibraryArgs,
-    /// Where reports go.
+    pub library: PlaceArgs,
+    /// Where the server is.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub server: ServerArgs,
+    /// Write the report as NDJSON, one object a line; - is standard output
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
     /// Options of every command.
     #[command(flatten)]
     pub general: GeneralArgs,
+}
+
+/// Where Immich's server is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Immich's own address, such as http://192.168.1.5:2283 [default: the port that compose file or container publish]
+    #[arg(long, value_name = "URL")]
+    pub api_url: Option<String>,
+    /// File with an administrator's API key; else it is taken from PHOTOFSCK_API_KEY
+    #[arg(long, value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+    /// The address that people use, such as https://photos.example.org: what comes through the reverse proxy is compared
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
 }
 
 /// `photofsck bench`

@@ -50,6 +50,13 @@ pub const REPAIR: &str = "\
   photofsck repair --media /mnt/photos --originals-from /mnt/backup --quarantine /mnt/damaged
 ";
 
+/// Examples of `doctor`.
+pub const DOCTOR: &str = "\
+  sudo photofsck doctor --compose ~/immich-app
+  photofsck doctor --media /mnt/photos --db backup.sql.gz
+  PHOTOFSCK_API_KEY=... photofsck doctor --compose ~/immich-app --public-url https://photos.example.org
+";
+
 /// Examples of `bench`.
 pub const BENCH: &str = "\
   photofsck bench

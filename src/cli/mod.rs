@@ -2,9 +2,9 @@
 
 pub mod args;
 mod bench;
+mod doctor;
 mod execute;
 mod help;
-mod later;
 pub mod layers;
 mod pages;
 mod ping;
@@ -37,6 +37,7 @@ pub fn run(argv: Vec<OsString>) -> ExitStatus {
         Err(message) => usage(&message),
         Ok(Action::Run(run)) => execute::run(*run),
         Ok(Action::Bench(action)) => bench::run(&action),
+        Ok(Action::Doctor(action)) => doctor::run(*action),
         Ok(Action::Report(action)) => stored::report(&action),
         Ok(Action::State(action)) => stored::state(&action),
         Ok(Action::Completions(shell)) => pages::completions(shell),

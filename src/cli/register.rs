@@ -26,7 +26,14 @@ pub fn resolve(args: &WriteArgs, environment: &Environment) -> Result<Register, 
                 "--register api: expected --api-url URL too, Immich's address such as http://192.168.1.5:2283",
             )?;
             let address = ApiAddress::parse(url).map_err(|error| format!("--api-url: {error}"))?;
-            return Ok(Register::Api { address, key: key(args.api_key_file.as_deref(), environment)? });
+            let key = key(args.api_key_file.as_deref(), environment)?;
+            let key = key.ok_or_else(|| {
+                format!(
+                    "--register api: expected an API key in {KEY} or --api-key-file FILE; make one in Immich under Account \
+                     Settings, API Keys"
+                )
+            })?;
+            return Ok(Register::Api { address, key });
         }
         Some(other) => return Err(format!("--register: expected none, sql or api, found {other:?}")),
     };
@@ -56,8 +63,8 @@ pub fn fits(register: &Register, check: &CheckConfig) -> Result<(), String> {
     }
 }
 
-/// The key, from the file if one is named.
-fn key(file: Option<&Path>, environment: &Environment) -> Result<Secret, String> {
+/// The key, from the file if one is named, else from its variable if that is set.
+pub fn key(file: Option<&Path>, environment: &Environment) -> Result<Option<Secret>, String> {
     let (text, origin) = match (file, environment.get(KEY)) {
         (Some(path), _) => {
             let origin = format!("--api-key-file {}", display_path(path));
@@ -68,16 +75,11 @@ fn key(file: Option<&Path>, environment: &Environment) -> Result<Secret, String>
             (text, origin)
         }
         (None, Some(text)) => (text.to_string_lossy().into_owned(), KEY.to_owned()),
-        (None, None) => {
-            return Err(format!(
-                "--register api: expected an API key in {KEY} or --api-key-file FILE; make one in Immich under Account \
-                 Settings, API Keys"
-            ));
-        }
+        (None, None) => return Ok(None),
     };
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("{origin}: expected one line with an API key, found something else"));
     }
-    Ok(Secret::new(text))
+    Ok(Some(Secret::new(text)))
 }

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{
-    BenchArgs, CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, IoArg, LogFormat, OnlyArg, OutputArgs,
-    PaceArgs, RenderArgs, RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg, StateCommand,
-    UndoArgs, VerifyArgs, VideoArg, WhenArg,
+    BenchArgs, CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, IoArg, LibraryArgs, LogFormat, OnlyArg,
+    OutputArgs, PaceArgs, RenderArgs, RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg,
+    StateCommand, UndoArgs, VerifyArgs, VideoArg, WhenArg,
 };
 use super::bench::BenchAction;
+use super::doctor::{self, DoctorAction};
 use super::layers::Environment;
 use super::ping::PingUrl;
-use super::{later, register};
+use super::register;
 use crate::bench::BenchConfig;
 use crate::catalog;
 use crate::engine::{
@@ -32,6 +33,8 @@ pub enum Action {
     Run(Box<Run>),
     /// Measure this machine.
     Bench(Box<BenchAction>),
+    /// Say why pictures do not show.
+    Doctor(Box<DoctorAction>),
     /// Show an earlier run.
     Report(ReportAction),
     /// Look after the catalog.
@@ -127,7 +130,7 @@ pub fn resolve(cli: Cli, environment: &Environment) -> Result<Action, String> {
         Command::State(args) => Action::State(state(args.command, environment)?),
         Command::Completions { shell } => Action::Completions(shell),
         Command::Man { command } => Action::Man(command),
-        Command::Doctor(_) => return Err(later::doctor()),
+        Command::Doctor(args) => Action::Doctor(Box::new(doctor::resolve(&args, environment)?)),
         Command::Bench(args) => Action::Bench(Box::new(bench(&args)?)),
         Command::Undo(args) => run(undo(args)),
     })
@@ -211,7 +214,8 @@ fn library(
     environment: &Environment,
 ) -> Result<(CheckConfig, Options, General), String> {
     let CheckArgs { library, scope, resources, pace, output, reports, general } = args;
-    if library.media.is_none() && library.compose.is_none() {
+    let LibraryArgs { place, allow_mass_missing, state } = library;
+    if place.media.is_none() && place.compose.is_none() {
         return Err(
             "expected --media DIR (Immich's media location on this host) or --compose DIR (the folder with \
                     docker-compose.yml)"
@@ -227,24 +231,20 @@ fn library(
         );
     }
     let config = CheckConfig {
-        media: library.media,
-        compose: library.compose,
-        db: db(library.db.as_deref())?,
-        map: library
-            .map
-            .iter()
-            .map(|rule| MapRule::parse(rule).map_err(|error| error.to_string()))
-            .collect::<Result<_, _>>()?,
+        media: place.media,
+        compose: place.compose,
+        db: db(place.db.as_deref())?,
+        map: map(&place.map)?,
         now: jiff::Timestamp::now(),
         quick: scope.quick,
         video: video(scope.video),
-        state: state_folder(library.state, environment)?,
+        state: state_folder(state, environment)?,
         max_age: scope.max_age.unwrap_or(Duration::from_hours(30 * 24)),
         time_limit: time_limit(scope.time_limit)?,
         against: scope.against,
         pace: speed(&pace)?,
         shard: scope.shard.map_or_else(Shard::default, |(index, count)| Shard { index, count }),
-        allow_mass_missing: library.allow_mass_missing,
+        allow_mass_missing,
         items: reports.items,
         policy: policy(&reports)?,
         resources: machine(&resources)?,
@@ -270,6 +270,10 @@ fn library(
         step_back: pace.io.map(|io| io == IoArg::Idle),
     };
     Ok((config, options, rest))
+}
+
+pub(super) fn map(rules: &[OsString]) -> Result<Vec<MapRule>, String> {
+    rules.iter().map(|rule| MapRule::parse(rule).map_err(|error| error.to_string())).collect()
 }
 
 fn speed(args: &PaceArgs) -> Result<Pace, String> {
@@ -353,7 +357,7 @@ fn state(command: StateCommand, environment: &Environment) -> Result<StateAction
     Ok(StateAction { what, state, color: when(catalog.general.color) })
 }
 
-fn db(text: Option<&OsStr>) -> Result<Db, String> {
+pub(super) fn db(text: Option<&OsStr>) -> Result<Db, String> {
     let Some(text) = text else { return Ok(Db::Auto) };
     Ok(match text.to_str() {
         Some("auto") => Db::Auto,
@@ -431,7 +435,7 @@ fn target(path: PathBuf) -> Target {
     if path == Path::new("-") { Target::Stdout } else { Target::File(path) }
 }
 
-fn options(command: &'static str, output: &OutputArgs, general: &GeneralArgs) -> Options {
+pub(super) fn options(command: &'static str, output: &OutputArgs, general: &GeneralArgs) -> Options {
     Options {
         json: output.json.clone().map(target),
         verbosity: match (general.quiet, general.verbose) {

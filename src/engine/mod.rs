@@ -30,7 +30,7 @@ pub mod roots;
 pub mod scan;
 mod setup;
 mod sizes;
-mod sources;
+pub mod sources;
 mod undo;
 mod unit;
 mod untracked;

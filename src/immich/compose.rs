@@ -5,6 +5,7 @@
 
 mod clean;
 mod env;
+mod service;
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use self::clean::clean;
 use self::env::{Variables, interpolate, read_env};
+use self::service::{list, published, text};
 use super::paths::{MapRule, STANDARD_LOCATIONS};
 
 /// File names in the order in which Docker Compose looks for them, each with its override.
@@ -40,6 +42,12 @@ pub struct Compose {
     pub rules: Vec<MapRule>,
     /// The database, when this host can reach it.
     pub database: Option<Secret>,
+    /// Whom the server runs as, `USER` or `USER:GROUP`; `None` is the image's own choice, which is root.
+    pub user: Option<String>,
+    /// Where this host reaches the server, `http://HOST:PORT`.
+    pub web: Option<String>,
+    /// The folder of this host that the database keeps its files in.
+    pub database_folder: Option<PathBuf>,
     /// Things to tell: why the database cannot be reached, which volumes could not be followed.
     pub notes: Vec<String>,
 }
@@ -186,7 +194,17 @@ impl<'a> Reader<'a> {
         let rules = self.volumes(server);
         let (location, media) = self.media(&environment, &rules)?;
         let database = self.database(server, &environment);
-        Ok(Compose { file: self.file.to_path_buf(), media, location, rules, database, notes: self.notes })
+        Ok(Compose {
+            file: self.file.to_path_buf(),
+            media,
+            location,
+            rules,
+            database,
+            user: service::user(server, &environment),
+            web: service::web(server),
+            database_folder: self.database_folder(&environment),
+            notes: self.notes,
+        })
     }
 
     fn services(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
@@ -235,13 +253,7 @@ impl<'a> Reader<'a> {
     fn volumes(&mut self, service: &Value) -> Vec<MapRule> {
         let mut rules: Vec<MapRule> = Vec::new();
         for entry in list(service.get("volumes")) {
-            let (source, target) = match &entry {
-                Value::String(short) => {
-                    let mut parts = short.split(':');
-                    (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned())
-                }
-                long => (text(long.get("source")), text(long.get("target"))),
-            };
+            let (source, target) = service::ends(&entry);
             if source.is_empty() || !target.starts_with('/') || is_system(&target) {
                 continue;
             }
@@ -305,6 +317,16 @@ impl<'a> Reader<'a> {
             }
             ComposeError::NoMedia { path: self.file.to_path_buf(), reason }
         })
+    }
+
+    fn database_folder(&self, environment: &Variables) -> Option<PathBuf> {
+        let host = environment.get("DB_HOSTNAME").map_or("database", String::as_str);
+        let named =
+            |(name, service): &(&str, &Value)| *name == host || text(service.get("container_name")) == host;
+        let (_, database) = self.services().find(named)?;
+        let volumes = list(database.get("volumes")).into_iter();
+        let mut places = volumes.filter_map(|entry| service::source_of(&entry, "/var/lib/postgresql"));
+        places.find_map(|source| self.host_folder(&source))
     }
 
     fn database(&mut self, server: &Value, environment: &Variables) -> Option<Secret> {
@@ -377,30 +399,6 @@ fn is_system(target: &str) -> bool {
         .any(|prefix| target.starts_with(prefix))
 }
 
-/// Where the container port `inside` of a service is published on this host.
-fn published(service: &Value, inside: u16) -> Option<(String, String)> {
-    let here = |host: &str| match host {
-        "" | "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
-        other => other.to_owned(),
-    };
-    if text(service.get("network_mode")) == "host" {
-        return Some((here(""), inside.to_string()));
-    }
-    list(service.get("ports")).iter().find_map(|entry| {
-        if let Some(long) = entry.as_object() {
-            let port = text(long.get("published"));
-            let fits = text(long.get("target")) == inside.to_string() && !port.is_empty();
-            return fits.then(|| (here(&text(long.get("host_ip"))), port));
-        }
-        let entry = text(Some(entry));
-        let entry = entry.split('/').next().unwrap_or_default();
-        let (outer, target) = entry.rsplit_once(':')?;
-        let (host, port) = outer.rsplit_once(':').unwrap_or(("", outer));
-        let fits = target == inside.to_string() && port.bytes().all(|byte| byte.is_ascii_digit());
-        fits.then(|| (here(host.trim_matches(['[', ']'])), port.to_owned()))
-    })
-}
-
 /// `scheme://[user[:password]@]host[:port]/database[?options]`
 struct Address<'a> {
     scheme: &'a str,
@@ -462,23 +460,6 @@ fn percent(text: &str) -> String {
     out
 }
 
-fn list(value: Option<&Value>) -> Vec<Value> {
-    match value {
-        Some(Value::Array(entries)) => entries.clone(),
-        None | Some(Value::Null) => Vec::new(),
-        Some(single) => vec![single.clone()],
-    }
-}
-
-fn text(value: Option<&Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Bool(flag)) => flag.to_string(),
-        _ => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test should panic")]
@@ -529,6 +510,7 @@ volumes:
         let compose = read_compose(dir.path()).unwrap();
         assert_eq!(compose.media, dir.path().join("library"));
         assert_eq!(compose.location, Path::new("/data"));
+        assert_eq!(compose.web.as_deref(), Some("http://127.0.0.1:2283"));
         let rule = |container: &str| {
             compose
                 .rules

@@ -9,3 +9,4 @@ pub mod records;
 pub mod register;
 pub mod schema;
 pub mod settings;
+pub mod vitals;

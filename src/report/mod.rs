@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod bench;
 mod collect;
 pub mod csv;
+pub mod doctor;
 pub mod exit;
 pub mod html;
 pub mod metrics;

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::baseline::Baseline;
 use super::exit::ExitStatus;
 use crate::model::{
-    AssetId, Code, Comparison, Coverage, Event, Finding, MediaFormat, RepairAction, RepairEvent, RepairStatus,
-    Role, Severity, Tally, Verdict, What,
+    AssetId, Code, Comparison, Coverage, Event, Finding, MediaFormat, RepairAction, RepairEvent,
+    RepairStatus, Role, Severity, Tally, Verdict, What,
 };
 
 /// What raises the exit status.

@@ -52,6 +52,8 @@ struct World {
     user: String,
     owners: Arc<BTreeMap<String, String>>,
     trouble: Arc<Mutex<Trouble>>,
+    queues: Arc<Mutex<Value>>,
+    thumbnail: Arc<Mutex<String>>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -70,6 +72,8 @@ impl FakeImmich {
             user: user.to_owned(),
             owners: Arc::new(owners.iter().cloned().collect()),
             trouble: Arc::new(Mutex::new(Trouble::None)),
+            queues: Arc::new(Mutex::new(idle())),
+            thumbnail: Arc::new(Mutex::new("RIFF....WEBPVP8 a thumbnail".to_owned())),
             seen: Arc::default(),
         };
         let serving = world.clone();
@@ -84,6 +88,16 @@ impl FakeImmich {
 
     pub fn trouble(&self, trouble: Trouble) {
         *self.world.trouble.lock().unwrap() = trouble;
+    }
+
+    /// What it says of its queues.
+    pub fn queues(&self, queues: Value) {
+        *self.world.queues.lock().unwrap() = queues;
+    }
+
+    /// The bytes of every thumbnail.
+    pub fn thumbnail(&self, bytes: &str) {
+        bytes.clone_into(&mut self.world.thumbnail.lock().unwrap());
     }
 
     /// What was asked so far.
@@ -104,6 +118,12 @@ impl FakeImmich {
     }
 }
 
+/// One queue at rest, as versions since 2.4 tell of it.
+fn idle() -> Value {
+    let counts = json!({ "active": 0, "completed": 0, "failed": 0, "delayed": 0, "waiting": 0, "paused": 0 });
+    json!([{ "name": "thumbnailGeneration", "isPaused": false, "statistics": counts }])
+}
+
 impl World {
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -113,13 +133,14 @@ impl World {
         }
         let mut parts = line.split(' ');
         let (method, path) = (parts.next().unwrap().to_owned(), parts.next().unwrap().to_owned());
-        let (mut length, mut key) = (0usize, String::new());
+        let (mut length, mut key, mut upgrade) = (0usize, String::new(), false);
         loop {
             let mut header = String::new();
             reader.read_line(&mut header).unwrap();
             let Some((name, value)) = header.trim().split_once(':') else { break };
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse().unwrap(),
+                "upgrade" => upgrade = value.trim() == "websocket",
                 "x-api-key" => value.trim().clone_into(&mut key),
                 _ => {}
             }
@@ -145,6 +166,12 @@ impl World {
             }
             _ => self.answer(&method, &path, &key, &body),
         };
+        if path.starts_with("/api/socket.io/") && upgrade && status == 200 {
+            let _ = stream.write_all(
+                b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n",
+            );
+            return;
+        }
         let head = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             text.len()
@@ -178,12 +205,26 @@ impl World {
                 }
             };
         }
-        let known = [("GET", me), ("POST", jobs)].contains(&(method, path));
+        if (method, path) == ("GET", "/api/server/ping") {
+            return json(200, &json!({ "res": "pong" }));
+        }
+        if path.starts_with("/api/socket.io/") {
+            return (200, "text/plain", "0{}".to_owned());
+        }
+        let queues = if self.generation == Generation::New { "/api/queues" } else { "/api/jobs" };
+        let picture = path.starts_with("/api/assets/") && path.contains("/thumbnail");
+        let known = [("GET", me), ("POST", jobs), ("GET", queues)].contains(&(method, path)) || picture;
         if !known {
             return error(404, &format!("Cannot {method} {path}"));
         }
         if key != KEY {
             return error(401, "Invalid API key");
+        }
+        if picture {
+            return (200, "image/webp", self.thumbnail.lock().unwrap().clone());
+        }
+        if path == queues {
+            return json(200, &self.queues.lock().unwrap());
         }
         if method == "GET" {
             return json(200, &json!({ "id": self.user, "name": "Anna", "email": "anna@example.org" }));

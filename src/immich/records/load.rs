@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::build::{AssetInput, ExifInput, IndexBuilder};
 use super::copy;
 use super::edits;
+use super::ends::Ends;
 use super::slots::IndexFull;
 use super::views::AssetKind;
 use super::{Home, InterruptedMove, Library, Records, User};
@@ -135,6 +136,7 @@ mod asset {
         WEBP = "webpPath",
         SIDECAR = "sidecarPath",
         TRANSCODE = "encodedVideoPath",
+        CREATED_AT = "createdAt",
     }
 }
 
@@ -279,6 +281,7 @@ pub(super) struct Loader {
     tables: Tables,
     records: Records,
     newest_version: Option<(String, String)>,
+    ends: Ends,
     odd_checksums: u64,
     fork_checksums: u64,
     unknown_files: u64,
@@ -366,6 +369,7 @@ impl Loader {
             RecordsInfo { source, era: schema.label(), assets: u64::from(index.asset_count()), as_of: None };
         self.records.schema = schema;
         self.records.server_version = self.newest_version.map(|(_, version)| version);
+        (self.records.newest, self.records.oldest) = self.ends.finish();
         self.records.index = index;
         Ok(self.records)
     }
@@ -387,6 +391,9 @@ impl Loader {
             || row.text(asset::STATUS).is_some_and(|status| matches!(&*status, b"trashed" | b"deleted"));
         let name = row.bytes(asset::NAME);
         let original_path = row.bytes(asset::ORIGINAL_PATH);
+        if !trashed && let Some(created) = row.text(asset::CREATED_AT) {
+            self.ends.take(&created, id);
+        }
         self.builder.asset(&AssetInput {
             id,
             owner: row.id(asset::OWNER).unwrap_or_default(),

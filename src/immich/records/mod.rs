@@ -10,6 +10,7 @@ mod details;
 mod dump;
 mod dump_name;
 mod edits;
+mod ends;
 mod faces;
 mod index;
 mod lines;
@@ -80,6 +81,10 @@ pub struct Records {
     pub moves: Vec<InterruptedMove>,
     /// Version of the server that started last against this database.
     pub server_version: Option<String>,
+    /// Some assets that are not trashed and came last into Immich, the newest first.
+    pub newest: Vec<AssetId>,
+    /// Some that came first, the oldest first.
+    pub oldest: Vec<AssetId>,
     /// The moment that the records describe.
     pub as_of: Option<Timestamp>,
     /// The earliest moment that they may describe: names of dumps tell the time in a zone that they do not tell.

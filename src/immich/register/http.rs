@@ -69,7 +69,10 @@ impl ApiAddress {
     }
 
     /// Refuses to send a key in plain text beyond the local network.
-    fn guard(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Where the address leads, and what to give instead.
+    pub fn guard(&self) -> Result<(), String> {
         if self.encrypted {
             return Ok(());
         }

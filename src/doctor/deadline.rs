@@ -1,0 +1,72 @@
+//! Work that may never end, such as a system call on a mount whose server is gone: it is waited for so long and no longer.
+
+use std::fmt;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::engine::Cancel;
+
+/// How often a request to stop is looked for.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Why there is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// It did not come in this time.
+    Hangs(Duration),
+    /// The work ended without one, or the program is to stop.
+    Ended,
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hangs(time) => write!(f, "there was no answer within {} seconds", time.as_secs()),
+            Self::Ended => f.write_str("the look at it ended without a result"),
+        }
+    }
+}
+
+/// Does the work in a thread of its own. One that hangs is left behind; it ends with the program.
+pub fn within<T: Send + 'static>(
+    time: Duration,
+    cancel: &Cancel,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Late> {
+    let (done, result) = mpsc::channel();
+    thread::Builder::new()
+        .name("doctor".to_owned())
+        .spawn(move || {
+            // Who waited too long has gone.
+            let _ = done.send(work());
+        })
+        .map_err(|_| Late::Ended)?;
+    let until = Instant::now() + time;
+    loop {
+        match result.recv_timeout(TICK.min(until.saturating_duration_since(Instant::now()))) {
+            Ok(value) => return Ok(value),
+            Err(RecvTimeoutError::Disconnected) => return Err(Late::Ended),
+            Err(RecvTimeoutError::Timeout) if cancel.is_requested() => return Err(Late::Ended),
+            Err(RecvTimeoutError::Timeout) if Instant::now() >= until => return Err(Late::Hangs(time)),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hangs_is_left_behind() {
+        let cancel = Cancel::new();
+        assert_eq!(within(Duration::from_secs(10), &cancel, || 7), Ok(7));
+        let time = Duration::from_millis(60);
+        assert_eq!(within(time, &cancel, || thread::sleep(Duration::from_secs(5))), Err(Late::Hangs(time)));
+        cancel.request();
+        let started = Instant::now();
+        let slow = within(Duration::from_secs(20), &cancel, || thread::sleep(Duration::from_secs(5)));
+        assert!(slow == Err(Late::Ended) && started.elapsed() < Duration::from_secs(2));
+    }
+}
