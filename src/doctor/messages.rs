@@ -89,7 +89,7 @@ pub const KNOWN: &[Known] = &[
     ),
     known(
         &["Input file is missing"],
-        "sharp's message; #20929",
+        "sharp's message",
         "an original that the database names is not there",
         "see symptom and location; photofsck check says which ones",
     ),

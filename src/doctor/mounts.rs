@@ -14,7 +14,8 @@ use crate::report::ndjson::Answer;
 
 pub const WHAT: [&str; 3] = [
     "Does each folder's disk or share answer, and is it mounted for writing?",
-    "the mount table, the time to look into each folder, stale handles, file systems without owners, the database's folder",
+    "the mount table, whether each folder answers within ten seconds, stale handles, file systems without owners, the \
+     database's folder",
     "nothing",
 ];
 

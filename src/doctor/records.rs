@@ -9,7 +9,7 @@ use crate::report::words;
 
 pub const WHAT: [&str; 3] = [
     "Are the records whole and fresh, and did Immich leave moves of files unfinished?",
-    "the home of the records, their age, rows that are missing, move_history, edits, files that the sample held against them",
+    "the home of the records, their age, whether a dump is whole, and move_history",
     "a database or a dump",
 ];
 

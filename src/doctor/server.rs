@@ -10,7 +10,7 @@ use crate::report::ndjson::Answer;
 
 pub const WHAT: [&str; 3] = [
     "Does Immich itself answer, without any proxy, and is it the version that its container and database say?",
-    "/api/server/ping and /api/server/version at Immich's own address",
+    "/api/server/version at Immich's own address",
     "--api-url, or a published port in the compose file or container",
 ];
 
