@@ -69,6 +69,27 @@ fn colours_that_stay_off_are_damage() {
     }
 }
 
+#[test]
+fn sectors_that_changed_places_are_damage() {
+    for bytes in encoded(6.0, scene) {
+        let scan = structure::walk(&bytes).scans[0].data.clone();
+        let sectors: Vec<usize> =
+            (scan.start.next_multiple_of(4096)..scan.end - 8192).step_by(4096).collect();
+        let (mut torn, mut found, mut all) = (0, 0, 0);
+        for (&one, &other) in sectors.iter().zip(sectors.iter().skip(1)) {
+            let mut wrong = bytes.clone();
+            wrong[one..one + 4096].copy_from_slice(&bytes[other..other + 4096]);
+            wrong[other..other + 4096].copy_from_slice(&bytes[one..one + 4096]);
+            all += 1;
+            if let Answer::Wrong(flaw) = answer(&wrong) {
+                found += 1;
+                torn += usize::from(flaw.error.to_string().contains("does not go on"));
+            }
+        }
+        assert!(all >= 3 && found * 10 >= all * 8 && torn > 0, "{torn} torn, {found} found of {all}");
+    }
+}
+
 type Drawing = Box<dyn Fn(usize, usize) -> [f32; 3]>;
 
 #[test]

@@ -19,6 +19,7 @@ mod sequential;
 mod shift;
 mod standard;
 mod tables;
+mod tear;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Bytes of a sector.
-const SECTOR: usize = 512;
+pub const SECTOR: usize = 512;
 /// Zeros of the picture's own on either side.
 const SLACK: usize = 2;
 

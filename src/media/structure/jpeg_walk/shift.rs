@@ -32,10 +32,15 @@ const CERTAIN_IN_NARROW: f32 = 20.0;
 const NARROW: usize = 32;
 /// How many times more a step may vary along its way than the picture does beside it.
 const UNEVEN: f32 = 2.0;
+/// How many times larger a step has to be than what the rows of samples next to it add to it: edges that are enlarged or
+/// photographed are soft.
+const SHARP: f32 = 3.0;
 /// The largest share of units that continue exactly; drawings have more.
-const FLAT: f32 = 0.3;
+pub const FLAT: f32 = 0.3;
 /// Stretches of fewer units have no middle value that means much.
-const SHORTEST: usize = 4;
+pub const SHORTEST: usize = 4;
+/// Units before a jog that a hit may have spoilt.
+pub const SPOILT: usize = 3;
 /// How far stretches of a step may overlap with others, as a share of the step, when whole blocks are compared.
 const MERIT: f32 = -0.75;
 /// How many places of a scan are looked at closely.
@@ -44,9 +49,15 @@ const CLOSE_LOOKS: usize = 3;
 /// A place where a step may begin.
 #[derive(Clone, Copy, Debug)]
 pub struct Suspect {
-    /// The first unit behind it.
-    pub unit: usize,
+    unit: usize,
     merit: f32,
+}
+
+impl Suspect {
+    /// The first unit behind it.
+    pub const fn unit(&self) -> usize {
+        self.unit
+    }
 }
 
 /// A change of level that is not in what was encoded.
@@ -62,10 +73,10 @@ pub struct Shift {
 }
 
 /// Sums over any range of a sequence.
-struct Sums(Vec<f64>);
+pub struct Sums(Vec<f64>);
 
 impl Sums {
-    fn new(values: impl Iterator<Item = f32>) -> Self {
+    pub fn new(values: impl Iterator<Item = f32>) -> Self {
         let mut sum = 0.0;
         Self(
             std::iter::once(0.0)
@@ -78,7 +89,7 @@ impl Sums {
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "a mean of such numbers")]
-    fn mean(&self, range: Range<usize>) -> f32 {
+    pub fn mean(&self, range: Range<usize>) -> f32 {
         let at = |index: usize| self.0.get(index).copied().unwrap_or(0.0);
         ((at(range.end) - at(range.start)) / range.len().max(1) as f64) as f32
     }
@@ -197,8 +208,22 @@ pub fn rows_around(row: usize, down: usize) -> Range<usize> {
     row.saturating_sub(2)..(row + 3).min(down)
 }
 
-/// Brightness at the upper and at the lower edge of each unit of a row, of one component.
-pub type Edges = Vec<(f32, f32)>;
+/// The rows of units along whose tops a step that begins in `row` can be seen.
+pub fn rows_from(row: usize, down: usize) -> Option<Range<usize>> {
+    (row > 0 && row + 1 < down).then(|| row.saturating_sub(1).max(1)..(row + 3).min(down))
+}
+
+/// Brightness of the two uppermost and the two lowest rows of samples of a unit.
+#[derive(Clone, Copy)]
+pub struct Edge {
+    pub first: f32,
+    pub second: f32,
+    pub before_last: f32,
+    pub last: f32,
+}
+
+/// Those of each unit of a row, of one component.
+pub type Edges = Vec<Edge>;
 
 /// What is known of the upper and lower edges of units.
 pub struct Rows {
@@ -225,14 +250,44 @@ impl Rows {
         }
     }
 
+    pub const fn across(&self) -> usize {
+        self.across
+    }
+
+    pub const fn down(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// How many components there are.
+    pub const fn parts(&self) -> usize {
+        self.steps.len()
+    }
+
     /// The differences along the tops of these rows of units, in one sequence.
-    fn differences(&self, part: usize, rows: Range<usize>) -> Vec<f32> {
+    pub fn differences(&self, part: usize, rows: Range<usize>) -> Vec<f32> {
+        self.along(part, rows, |above, below| below.first - above.last)
+    }
+
+    /// What the next rows of samples on both sides add to that on average.
+    fn ramps(&self, part: usize, rows: Range<usize>) -> Vec<f32> {
+        self.along(part, rows, |above, below| {
+            f32::midpoint(below.second - below.first, above.last - above.before_last)
+        })
+    }
+
+    /// By how much samples differ there, less so many times what they do beside it.
+    pub fn tears(&self, part: usize, rows: Range<usize>, soft: f32) -> Vec<f32> {
+        self.along(part, rows, |above, below| {
+            let beside = (below.second - below.first).abs().max((above.last - above.before_last).abs());
+            ((below.first - above.last).abs() - soft * beside).max(0.0)
+        })
+    }
+
+    fn along(&self, part: usize, rows: Range<usize>, difference: impl Fn(&Edge, &Edge) -> f32) -> Vec<f32> {
         let edges = |row: usize| self.edges.get(row).and_then(Option::as_ref).and_then(|row| row.get(part));
-        let boundary = |row: usize| {
-            let pairs = edges(row - 1).into_iter().flatten().zip(edges(row).into_iter().flatten());
-            pairs.map(|((_, above), (below, _))| below - above)
-        };
-        rows.flat_map(boundary).collect()
+        let boundary =
+            |row: usize| edges(row - 1).into_iter().flatten().zip(edges(row).into_iter().flatten());
+        rows.flat_map(boundary).map(|(above, below)| difference(above, below)).collect()
     }
 }
 
@@ -242,6 +297,8 @@ struct Field {
     /// The unit of the first difference.
     start: usize,
     parts: Vec<Vec<f32>>,
+    /// How softly: the differences that come before and behind.
+    ramps: Vec<Vec<f32>>,
     /// Less noise than this is not believed.
     floors: Vec<f32>,
 }
@@ -250,17 +307,15 @@ struct Field {
 pub fn judge(rows: &Rows, suspect: Suspect) -> Option<Shift> {
     let across = rows.across;
     let row = suspect.unit / across;
-    let known = row.saturating_sub(1).max(1)..(row + 3).min(rows.edges.len());
-    if row == 0 || row + 1 >= rows.edges.len() {
-        return None;
-    }
+    let known = rows_from(row, rows.edges.len())?;
     let start = known.start * across;
     let parts: Vec<_> = (0..rows.steps.len()).map(|part| rows.differences(part, known.clone())).collect();
     if parts.iter().any(|part| part.len() != known.len() * across) {
         return None;
     }
     let floors = rows.steps.iter().map(|step| (step / 2.0).max(0.5)).collect();
-    let field = Field { across, start, parts, floors };
+    let ramps = (0..rows.steps.len()).map(|part| rows.ramps(part, known.clone())).collect();
+    let field = Field { across, start, parts, ramps, floors };
     let near = across / 8;
     // A jog near the ends of a row does not show.
     let from = suspect.unit.saturating_sub(near).max(row * across + SHORTEST);
@@ -302,7 +357,8 @@ impl Field {
             self.parts.iter().zip(&self.floors).map(|(part, &floor)| step(part, &parts, floor)).collect();
         let (part, levels) =
             steps.iter().map(|step| step.0).enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
-        if levels.abs() < LEAST {
+        let ramp = self.ramps.get(part).map_or(0.0, |ramps| step(ramps, &parts, 0.0).0);
+        if levels.abs() < LEAST.max(SHARP * ramp.abs()) {
             return None;
         }
         let alone = (0..steps.len()).map(Some).filter(|_| steps.len() > 1);
@@ -342,12 +398,13 @@ impl Field {
         }
         let length = (self.across / 6).max(SHORTEST);
         let (mut inside, mut outside) = parts.stretches(length);
-        // What is beside the jog in the same row, however short.
+        // What is beside the jog in the same row, however short, but for what the hit itself spoils.
         let column = (self.start + at) % self.across;
         let (left, right) = (column.min(length), (self.across - column).min(length));
-        inside.extend([at..at + right, at + self.across - left..at + self.across]);
+        let spoilt = SPOILT.min(left.saturating_sub(1));
+        inside.extend([at..at + right, at + self.across - left..at + self.across - spoilt]);
         outside.extend([
-            at.saturating_sub(left)..at,
+            at.saturating_sub(left)..at.saturating_sub(spoilt),
             (at + self.across).min(end)..(at + self.across + right).min(end),
         ]);
         let middles = |ranges: Vec<Range<usize>>| {
@@ -407,7 +464,10 @@ mod tests {
         let levels: Levels = (0..WIDE * HIGH).map(|unit| (value(unit) as i32, value(unit) as i32)).collect();
         let mut rows = Rows::new(WIDE, HIGH, vec![1.0]);
         for row in 0..HIGH {
-            let edges = (0..WIDE).map(|column| (value(row * WIDE + column), value(row * WIDE + column)));
+            let edges = (0..WIDE).map(|column| {
+                let level = value(row * WIDE + column);
+                Edge { first: level, second: level, before_last: level, last: level }
+            });
             rows.set(row, vec![edges.collect()]);
         }
         strongest(suspects(&levels, WIDE, 1.0)).into_iter().find_map(|suspect| judge(&rows, suspect))

@@ -2,22 +2,42 @@
 
 use super::bits::{Bits, Mark};
 use super::seam;
+use super::sector::SECTOR;
 use super::sequential::Part;
-use super::shift::{self, Rows, Shift};
+use super::shift::{self, Edge, Rows, Shift};
 use super::tables::Steps;
+use super::tear;
 
 /// Zig-zag places of the coefficients that make the rows of a block differ.
 const UPRIGHT: [usize; 8] = [0, 2, 3, 9, 10, 20, 21, 35];
-/// What each of them adds to the mean of the first row of samples (A.3.3).
+/// What each of them adds to the means of the first two rows of samples (A.3.3).
 const FIRST_ROW: [f32; 8] = [0.125, 0.173_380, 0.163_320, 0.146_984, 0.125, 0.098_212, 0.067_650, 0.034_487];
+const SECOND_ROW: [f32; 8] =
+    [0.125, 0.146_984, 0.067_650, -0.034_487, -0.125, -0.173_380, -0.163_320, -0.098_212];
+
+/// Rows below a tear that are looked at for an edge that goes on, and how many times more than usual units differ there.
+const BELOW: usize = 6;
+const CORNER: i32 = 6;
 
 /// How the units of a scan lie.
 #[derive(Clone, Copy)]
 pub struct Layout {
+    /// Where the data of the scan begins in the file.
+    pub at: usize,
     /// Units across and down.
     pub units: (usize, usize),
     /// Units between restart markers, 0 for none.
     pub interval: usize,
+}
+
+/// A place from which on the picture is not the one that was encoded.
+pub struct Break {
+    /// The first unit behind it.
+    pub unit: usize,
+    /// About where it is in the data.
+    pub place: usize,
+    /// What changes there; `None` where the picture does not go on.
+    pub shift: Option<Shift>,
 }
 
 /// Where a row of units begins.
@@ -34,22 +54,25 @@ pub struct Trail {
     starts: Vec<Start>,
 }
 
-/// What the first and the last row of samples of a block are on average.
-#[derive(Clone, Copy)]
-struct Edges {
-    first: f32,
-    last: f32,
-}
-
-impl Edges {
+impl Edge {
+    /// What the outer rows of samples of a block are on average.
     fn of(block: &[i32; 64], steps: &Steps) -> Self {
-        let (mut even, mut odd) = (0.0, 0.0);
-        for (number, (&place, weight)) in UPRIGHT.iter().zip(FIRST_ROW).enumerate() {
+        // Waves that are the same upside down, and those that are not.
+        let [mut even, mut odd] = [(0.0, 0.0); 2];
+        for (number, &place) in UPRIGHT.iter().enumerate() {
+            let at = |row: [f32; 8]| row.get(number).copied().unwrap_or(0.0);
             let value = block.get(place).map_or(0, |value| *value) as f32;
-            let value = value * steps.get(place).map_or(0.0, |&step| f32::from(step)) * weight;
-            *(if number % 2 == 0 { &mut even } else { &mut odd }) += value;
+            let value = value * steps.get(place).map_or(0.0, |&step| f32::from(step));
+            let sum: &mut (f32, f32) = if number % 2 == 0 { &mut even } else { &mut odd };
+            sum.0 += value * at(FIRST_ROW);
+            sum.1 += value * at(SECOND_ROW);
         }
-        Self { first: even + odd, last: even - odd }
+        Self {
+            first: even.0 + odd.0,
+            second: even.1 + odd.1,
+            before_last: even.1 - odd.1,
+            last: even.0 - odd.0,
+        }
     }
 }
 
@@ -101,9 +124,8 @@ impl Trail {
         self.starts.push(Start { mark: bits.mark(), last });
     }
 
-    /// Looks for a unit from which on all that follows is brighter, darker or otherwise coloured; gives it with its offset in
-    /// the data.
-    pub fn shift(&self, data: &[u8], parts: &mut [Part<'_>]) -> Option<(Shift, usize)> {
+    /// Looks for a unit from which on all that follows is brighter, darker or otherwise coloured, or at another place.
+    pub fn break_in(&self, data: &[u8], parts: &mut [Part<'_>]) -> Option<Break> {
         let (across, down) = self.layout.units;
         if across < shift::ACROSS || down < shift::DOWN || self.starts.len() != down {
             return None;
@@ -117,27 +139,119 @@ impl Trail {
             finest.push(step);
         }
         let mut seen = Rows::new(across, down, finest);
-        let found = shift::strongest(suspects).into_iter().find_map(|suspect| {
-            for row in shift::rows_around(suspect.unit / across, down) {
+        let look = |unit: usize, parts: &mut [Part<'_>], seen: &mut Rows| {
+            for row in shift::rows_around(unit / across, down) {
                 if !seen.has(row) {
                     seen.set(row, self.row(data, parts, row)?);
                 }
             }
-            shift::judge(&seen, suspect)
+            Some(())
+        };
+        for suspect in shift::strongest(suspects) {
+            look(suspect.unit(), parts, &mut seen)?;
+            if let Some(shift) = shift::judge(&seen, suspect) {
+                return Some(self.found(data, shift.unit, Some(shift)));
+            }
+        }
+        for unit in tear::suspects(self.differences(parts), across) {
+            look(unit, parts, &mut seen)?;
+            let sectors = self.sectors(data, parts, unit / across)?;
+            if let Some(unit) =
+                tear::judge(&seen, unit, &sectors).filter(|&unit| !self.is_corner(parts, unit))
+            {
+                return Some(self.found(data, unit, None));
+            }
+        }
+        None
+    }
+
+    fn found(&self, data: &[u8], unit: usize, shift: Option<Shift>) -> Break {
+        let start = self.starts.get(unit / self.layout.units.0.max(1));
+        Break { unit, shift, place: start.map_or(0, |start| Bits::resume(data, start.mark).place()) }
+    }
+
+    /// The units of a row in whose data a sector of the file begins.
+    fn sectors(&self, data: &[u8], parts: &mut [Part<'_>], row: usize) -> Option<Vec<usize>> {
+        let (mut units, mut unit) = (Vec::new(), row * self.layout.units.0);
+        self.units(data, parts, row, |bits, parts| {
+            let sector = |bits: &Bits<'_>| (self.layout.at + bits.place()) / SECTOR;
+            let before = sector(bits);
+            parts.iter_mut().try_for_each(|part| part.edges(bits).map(|_| ()))?;
+            if sector(bits) > before {
+                units.push(unit);
+            }
+            unit += 1;
+            Some(())
         })?;
-        let place = self.starts.get(found.unit / across).map(|start| Bits::resume(data, start.mark).place());
-        Some((found, place.unwrap_or(0)))
+        Some(units)
+    }
+
+    /// Whether something that stands below a unit has an edge at its left: pictures that lie side by side on a page.
+    fn is_corner(&self, parts: &[Part<'_>], unit: usize) -> bool {
+        let (across, down) = self.layout.units;
+        let (row, column) = (unit / across, unit % across);
+        let step = |unit: usize| -> i32 {
+            let level = |part: &Part<'_>, unit: usize| part.levels.get(unit).map_or(0, |level| level.0);
+            parts.iter().map(|part| (level(part, unit) - level(part, unit - 1)).abs()).sum()
+        };
+        let middle = |mut steps: Vec<i32>| {
+            let half = steps.len() / 2;
+            steps
+                .get_mut(..)
+                .map_or(0, |steps| if steps.is_empty() { 0 } else { *steps.select_nth_unstable(half).1 })
+        };
+        let below = row + 2..(row + 2 + BELOW).min(down);
+        let usual = middle(
+            below.clone().flat_map(|row| (1..across).map(move |x| row * across + x)).map(step).collect(),
+        );
+        let nearest = |row: usize| {
+            (column.max(2) - 1..column + 2).filter(|x| *x < across).map(|x| step(row * across + x)).max()
+        };
+        let here = middle(below.filter_map(nearest).collect());
+        here > CORNER * usual.max(1)
+    }
+
+    /// By how many levels units differ from those above, all components together.
+    fn differences(&self, parts: &[Part<'_>]) -> Vec<f32> {
+        let (across, down) = self.layout.units;
+        let mut sums = vec![0.0; across * (down - 1)];
+        for part in parts {
+            let step = part.range.steps().map_or(0.0, |&[step, ..]| f32::from(step));
+            let level = step / 8.0 / part.columns as f32;
+            let below = part.levels.get(across..).unwrap_or_default();
+            for ((sum, below), above) in sums.iter_mut().zip(below).zip(&part.levels) {
+                *sum += (below.0 - above.1).abs() as f32 * level;
+            }
+        }
+        sums
     }
 
     /// Decodes one row of units: of each part, the edges of each unit.
     fn row(&self, data: &[u8], parts: &mut [Part<'_>], row: usize) -> Option<Vec<shift::Edges>> {
+        let mut edges = vec![Vec::with_capacity(self.layout.units.0); parts.len()];
+        self.units(data, parts, row, |bits, parts| {
+            parts.iter_mut().zip(&mut edges).try_for_each(|(part, edges)| {
+                edges.push(part.edges(bits)?);
+                Some(())
+            })
+        })?;
+        Some(edges)
+    }
+
+    /// Goes once more through a row of units.
+    fn units(
+        &self,
+        data: &[u8],
+        parts: &mut [Part<'_>],
+        row: usize,
+        mut each: impl FnMut(&mut Bits<'_>, &mut [Part<'_>]) -> Option<()>,
+    ) -> Option<()> {
         let start = self.starts.get(row)?;
         let (across, _) = self.layout.units;
         let mut bits = Bits::resume(data, start.mark);
         for (part, last) in parts.iter_mut().zip(start.last) {
             part.last = last;
         }
-        let mut edges = vec![Vec::with_capacity(across); parts.len()];
         for unit in row * across..(row + 1) * across {
             let interval = self.layout.interval;
             if interval > 0 && unit % interval == 0 && unit > row * across {
@@ -147,33 +261,33 @@ impl Trail {
                     part.last = 0;
                 }
             }
-            for (part, edges) in parts.iter_mut().zip(&mut edges) {
-                edges.push(part.edges(&mut bits)?);
-            }
+            each(&mut bits, parts)?;
         }
-        Some(edges)
+        Some(())
     }
 }
 
 impl Part<'_> {
     /// The edges of this part of one unit.
-    fn edges(&mut self, bits: &mut Bits<'_>) -> Option<(f32, f32)> {
+    fn edges(&mut self, bits: &mut Bits<'_>) -> Option<Edge> {
         let columns = self.columns;
         let steps = self.range.steps()?;
-        let (mut first, mut last) = (0.0, 0.0);
+        let mut sum = Edge { first: 0.0, second: 0.0, before_last: 0.0, last: 0.0 };
         for number in 0..self.blocks {
             let mut block = self.values(bits).ok()?;
             let [dc, ..] = &mut block;
             self.last += *dc;
             *dc = self.last;
-            let edges = Edges::of(&block, steps);
+            let edge = Edge::of(&block, steps);
             if number < columns {
-                first += edges.first;
+                sum.first += edge.first / columns as f32;
+                sum.second += edge.second / columns as f32;
             }
             if number + columns >= self.blocks {
-                last += edges.last;
+                sum.before_last += edge.before_last / columns as f32;
+                sum.last += edge.last / columns as f32;
             }
         }
-        Some((first / columns as f32, last / columns as f32))
+        Some(sum)
     }
 }

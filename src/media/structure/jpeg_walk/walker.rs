@@ -8,7 +8,7 @@ use super::sequential::{self, Sequential};
 use super::shift::{Levels, Shift};
 use super::standard;
 use super::tables::{Huffman, Range, Runs, Steps};
-use super::trail::{Layout, Trail};
+use super::trail::{Break, Layout, Trail};
 use super::{Answer, Coding, Flaw, Slip, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
 use crate::model::DecodeError;
@@ -343,26 +343,34 @@ impl<'a> Walker<'a> {
                 levels: Levels::with_capacity((units.0 * units.1).min(scan.data.len() * 4)),
             });
         }
-        let trail = Trail::new(Layout { units, interval: self.interval });
+        let trail = Trail::new(Layout { at: scan.data.start, units, interval: self.interval });
         let mut coding = Sequential { parts, trail };
         self.run(bytes, scan, plan, &mut coding)?;
         let data = bytes.get(scan.data.clone()).unwrap_or_default();
-        let Some((shift, place)) = coding.trail.shift(data, &mut coding.parts) else { return Ok(()) };
-        Err(Stop::Wrong(self.shifted(plan, &shift, scan.data.start + place)))
+        let Some(found) = coding.trail.break_in(data, &mut coding.parts) else { return Ok(()) };
+        Err(Stop::Wrong(self.broken(plan, &found, scan.data.start + found.place)))
     }
 
-    fn shifted(&self, plan: &Plan, shift: &Shift, at: usize) -> Flaw {
+    fn broken(&self, plan: &Plan, found: &Break, at: usize) -> Flaw {
+        let (across, down) = self.units(plan);
+        let what = match &found.shift {
+            Some(shift) => self.shifted(plan, shift),
+            None => format!("the picture does not go on below unit {} of {}", found.unit, across * down),
+        };
+        let error = DecodeError::malformed(what, at as u64);
+        Flaw { error, sound_until: Some(share(found.unit, across, down)) }
+    }
+
+    fn shifted(&self, plan: &Plan, shift: &Shift) -> String {
         let (across, down) = self.units(plan);
         let id = plan.parts.get(shift.part).and_then(|part| self.geometry.planes.get(part.0));
-        let what = format!(
+        format!(
             "component {} is {:+.0} levels off from unit {} of {} on",
             id.map_or(0, |plane| plane.component.id),
             shift.levels,
             shift.unit,
             across * down
-        );
-        let error = DecodeError::malformed(what, at as u64);
-        Flaw { error, sound_until: Some(share(shift.unit, across, down)) }
+        )
     }
 
     fn progressive_dc(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
