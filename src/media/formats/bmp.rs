@@ -3,13 +3,16 @@
 //! The `image` crate decodes; whether all rows are in the file is computed from the header.
 
 use std::io::Cursor;
+use std::ops::Range;
 
 use image::codecs::bmp::BmpDecoder;
 use image::error::ImageError;
 use image::{ColorType, ImageDecoder};
 
-use crate::media::structure::bmp::{Rows, Runs};
+use crate::media::structure::bmp::Runs;
 use crate::media::structure::holes::{Field, Hole, Sample};
+use crate::media::structure::tail::metadata::Zeros;
+use crate::media::structure::tail::{LOST_TAIL, Rows, TORN_METADATA};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
 
@@ -23,10 +26,13 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "BMP",
     extensions: &["bmp", "dib"],
     recognised_by: "BM and a header of a known length",
-    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits, no lost end one of fewer",
+    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits; the end of uncompressed rows is not lost, unless that begins with a row",
     blind_to: "other wrong samples: uncompressed rows have nothing to check, and colour tables may have any colour",
     preview: true,
 }];
+
+/// Bytes before the header of the bitmap.
+const FILE_HEADER: usize = 14;
 
 /// The facts of the headers that tell where the rows are.
 #[derive(Clone, Copy, Debug)]
@@ -111,15 +117,25 @@ impl Header {
         let hole = if whole_bytes { field.hole() } else { None };
         hole.or_else(|| {
             let at = Rows { bytes, range, row, unit }.lost_tail()?;
-            Some(Hole { at, what: "nothing but one value up to the end" })
+            Some(Hole { at, what: LOST_TAIL })
         })
     }
 
-    /// Where an embedded colour profile ends (BITMAPV5HEADER), for those who count from the begin of the file.
-    fn profile_end(head: &[u8]) -> Option<u64> {
+    /// Where an embedded colour profile is (BITMAPV5HEADER), for those who count from the begin of the file.
+    fn profile(head: &[u8]) -> Option<Range<u64>> {
         let u32_at = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
         let embedded = u32_at(14)? == 124 && u32_at(70)? == 0x4D42_4544;
-        embedded.then_some(u64::from(u32_at(126)?) + u64::from(u32_at(130)?))
+        let start = u64::from(u32_at(126)?);
+        embedded.then_some(start..start + u64::from(u32_at(130)?))
+    }
+
+    /// Zeros up to the end that took an embedded profile with them.
+    fn lost_profile(bytes: &[u8]) -> Option<Hole> {
+        let zeros = Zeros::of(bytes)?;
+        let Range { start, end } = Self::profile(bytes)?;
+        // Where the offset counts from the header, as it should, the last bytes are behind these.
+        let range = usize::try_from(start).ok()?.checked_add(FILE_HEADER)?..usize::try_from(end).ok()?;
+        zeros.tear_profile(&range).then_some(Hole { at: zeros.start, what: TORN_METADATA })
     }
 }
 
@@ -178,7 +194,9 @@ fn examine(
     }
     examined.size = Some(header.size);
     let rows = header.rows().map(|rows| rows.saturating_add(header.offset));
-    for (what, end) in [("the rows", rows), ("the colour profile", Header::profile_end(bytes))] {
+    for (what, end) in
+        [("the rows", rows), ("the colour profile", Header::profile(bytes).map(|profile| profile.end))]
+    {
         if let Some(end) = end.filter(|&end| end > bytes.len() as u64) {
             return Err(DecodeError::Truncated {
                 what: what.into(),
@@ -195,7 +213,7 @@ fn examine(
         return Ok(());
     }
     within_limits(header.size, needs(header.size), limits)?;
-    if let Some(Hole { at, what }) = header.hole(bytes) {
+    if let Some(Hole { at, what }) = header.hole(bytes).or_else(|| Header::lost_profile(bytes)) {
         examined.accuser = Some(own_check("search for foreign blocks"));
         return Err(DecodeError::malformed(what, at as u64));
     }

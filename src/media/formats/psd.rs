@@ -2,19 +2,22 @@
 //!
 //! Layout by Adobe's file format specification: header, colour mode data, image resources, layers, merged picture.
 
+mod search;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
 use crate::media::structure::bmff::{be16, be32, be64};
-use crate::media::structure::holes::{Field, Hole, Sample};
+use crate::media::structure::holes::Hole;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
 use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
+use search::Search;
 
 /// PSD and PSB.
 pub struct Psd;
@@ -24,11 +27,12 @@ static SPECS: [FormatSpec; 1] = [FormatSpec {
     name: "Photoshop (PSD, PSB)",
     extensions: &["psd", "psb"],
     recognised_by: "8BPS",
-    proves: "all sections lie inside the file, every row of the merged picture unpacks to its exact length; no block that begins and ends with disk sectors breaks an uncompressed one",
+    proves: "all sections lie inside the file, every row of the merged picture unpacks to its exact length; no block that begins and ends with disk sectors breaks an uncompressed one, and its end is what the thumbnail shows where that is needed to tell",
     blind_to: "layers; other wrong bytes in an uncompressed merged picture",
     preview: true,
 }];
 
+const THUMBNAIL: u16 = 1036;
 const ICC: u16 = 1039;
 const VERSION_INFO: u16 = 1057;
 const EXIF: u16 = 1058;
@@ -147,27 +151,6 @@ impl Header {
     }
 }
 
-impl Header {
-    /// A block of other content in a merged picture that begins at `start` and is not compressed.
-    fn hole(&self, bytes: &[u8], start: usize) -> Option<Hole> {
-        let (unit, sample) = match (self.depth, self.mode) {
-            (8, mode) if mode != Mode::Indexed => (1, Sample::High(8)),
-            (16, _) => (2, Sample::Big),
-            _ => return None,
-        };
-        if be16(bytes, start)? != 0 {
-            return None;
-        }
-        let plane = usize::try_from(self.plane_bytes()).ok()?;
-        let row = self.row_bytes();
-        (0..self.channels).find_map(|channel| {
-            let first = plane.checked_mul(channel)?.checked_add(start + 2)?;
-            let range = first..first.checked_add(plane)?;
-            Field { bytes, range, above: row, row, unit, left: unit, sample, phase: 0 }.hole()
-        })
-    }
-}
-
 /// The bytes that are left to read.
 struct Cursor<'b> {
     bytes: &'b [u8],
@@ -200,15 +183,17 @@ impl<'b> Cursor<'b> {
 
 /// What the image resources tell about the merged picture.
 #[derive(Default)]
-struct Resources {
+struct Resources<'b> {
     icc: Option<Vec<u8>>,
     facts: exif::Facts,
     merged: Option<bool>,
+    /// JPEG data.
+    thumbnail: Option<&'b [u8]>,
 }
 
-impl Resources {
+impl<'b> Resources<'b> {
     /// Broken resources say nothing about the picture: what can be read is taken.
-    fn read(section: &[u8]) -> Self {
+    fn read(section: &'b [u8]) -> Self {
         let mut found = Self::default();
         let mut rest = section;
         while let Some((id, data, behind)) = resource(rest) {
@@ -216,6 +201,8 @@ impl Resources {
                 ICC => found.icc = Some(data.to_vec()).filter(|icc| !icc.is_empty()),
                 VERSION_INFO => found.merged = data.get(4).map(|&flag| flag != 0),
                 EXIF => found.facts = exif::read(data),
+                // Behind the sizes.
+                THUMBNAIL => found.thumbnail = data.get(28..),
                 _ => {}
             }
             rest = behind;
@@ -246,7 +233,9 @@ fn examine(
     examined.size = Some(header.size);
     within_limits(header.size, header.memory(), limits)?;
     let palette = cursor.section(false, "colour mode data")?;
-    let resources = Resources::read(cursor.section(false, "image resources")?);
+    let section = cursor.section(false, "image resources")?;
+    let chain = cursor.at - section.len()..cursor.at;
+    let resources = Resources::read(section);
     let orientation = resources.facts.orientation.unwrap_or(Orientation::UPRIGHT);
     examined.orientation = orientation;
     if orientation.transposes() {
@@ -262,9 +251,9 @@ fn examine(
     if depth == Depth::Structure && target == Target::None {
         return Ok(());
     }
-    let start = cursor.at;
+    let search = Search { bytes: &bytes, header: &header, resources: &resources, chain, start: cursor.at };
     let planes = planes(&header, &mut cursor)?;
-    if let Some(Hole { at, what }) = header.hole(&bytes, start) {
+    if let Some(Hole { at, what }) = search.hole(limits) {
         examined.accuser = Some(own_check("search for foreign blocks"));
         return Err(DecodeError::malformed(what, at as u64));
     }
@@ -426,7 +415,7 @@ impl Merged {
         (header.channels >= colours).then_some(Self { model, colours, alpha })
     }
 
-    fn pixels(&self, header: &Header, planes: &[u8], palette: &[u8], resources: Resources) -> Pixels {
+    fn pixels(&self, header: &Header, planes: &[u8], palette: &[u8], resources: Resources<'_>) -> Pixels {
         let samples = match header.mode {
             Mode::Bitmap => bitmap(header, planes),
             Mode::Indexed => indexed(header, planes, palette),

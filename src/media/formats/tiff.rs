@@ -30,7 +30,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "TIFF, BigTIFF",
     extensions: &["tif", "tiff"],
     recognised_by: "byte order mark and version 42 or 43, and no camera raw format",
-    proves: "every strip and tile of all pages lies inside the file and unpacks to exactly what its rows need; no block that begins and ends with disk sectors breaks the picture of uncompressed ones",
+    proves: "every strip and tile of all pages lies inside the file and unpacks to exactly what its rows need; no block that begins and ends with disk sectors breaks the picture of uncompressed ones, and no lost end the picture or its metadata",
     blind_to: "other wrong samples in uncompressed strips; ZSTD, LZMA and WebP data of later pages",
     preview: true,
 }];

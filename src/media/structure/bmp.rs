@@ -1,10 +1,8 @@
-//! Rows of BMP: run lengths read code by code, and the end of uncompressed rows.
+//! Run lengths of BMP, read code by code.
 //!
 //! Run lengths ("Bitmap Compression" of the Windows SDK, the same in OS/2): pairs of bytes, a count and a value; after a zero, 0 ends the row, 1 the
 //! bitmap, 2 moves on, 3 and more announce so many values as they are, filled up to a word. Rows and bitmaps may end early: what is
 //! left out is transparent. So data is wrong only if it contradicts itself.
-
-use std::ops::Range;
 
 use crate::model::{DecodeError, PixelSize};
 
@@ -141,76 +139,6 @@ fn wrong(what: &str, at: usize) -> DecodeError {
     DecodeError::malformed(what, at as u64)
 }
 
-/// Bytes of one value at the end that are no part of the picture.
-const TAIL: usize = 4096;
-/// Pixels at both ends of a row where the picture may have an edge of its own.
-const MARGIN: usize = 8;
-/// More pixels of the value in a row, elsewhere, and the picture uses it for areas: so many, and this part of the tail.
-const AREA: usize = 32;
-const PART: usize = 64;
-/// Difference in one of three channels that no edge is soft over.
-const CLEAR: u8 = 16;
-
-/// Uncompressed rows.
-pub struct Rows<'b> {
-    /// The whole file.
-    pub bytes: &'b [u8],
-    /// Where the rows are.
-    pub range: Range<usize>,
-    /// Bytes of one.
-    pub row: usize,
-    /// Bytes of a pixel, or 1 where several pixels are in a byte. Of four the last may be unused.
-    pub unit: usize,
-}
-
-impl Rows<'_> {
-    /// Where zeros (or FF) begin that reach the end of the rows: in the middle of a row, below a row that has few
-    /// of them, in a picture that has no other area of that value, if many pixels.
-    ///
-    /// An area that a picture has begins at an edge of its own: at the end of a row, or where the rows before have it too, or step by
-    /// step over several rows.
-    pub fn lost_tail(&self) -> Option<usize> {
-        let data = self.bytes.get(self.range.clone())?;
-        let value = *data.last().filter(|&&value| matches!(value, 0 | 0xFF))?;
-        let tail = data.iter().rev().take_while(|&&byte| byte == value).count();
-        // What is lost at the end of a file takes what stands behind the rows with it.
-        let behind = self.bytes.get(self.range.end..).unwrap_or_default();
-        let run = tail + if behind.iter().all(|&byte| byte == value) { behind.len() } else { 0 };
-        if run < TAIL || self.unit == 0 {
-            return None;
-        }
-        let start = data.len() - tail;
-        let picture = data.get(..start - start.checked_rem(self.row)? % self.unit)?;
-        let (column, margin) = (start.checked_rem(self.row)?, MARGIN * self.unit);
-        let inside = column > margin && column + margin < self.row;
-        if !inside || picture.len() < self.row * 3 {
-            return None;
-        }
-        let before = picture.get(picture.len() - self.row..)?;
-        // What stands above the begin of the tail, and up to the end of that row.
-        let beside = before.get(..self.row - column)?;
-        let colour = |pixel: &[u8]| pixel.iter().take(3).all(|&byte| byte == value);
-        let pixels: Vec<bool> = picture.chunks_exact(self.unit).map(colour).collect();
-        let longest = pixels
-            .chunk_by(|one, next| one == next)
-            .filter(|run| run.first() == Some(&true))
-            .map(<[bool]>::len)
-            .max();
-        let longest = longest.unwrap_or(0);
-        let alone = longest <= AREA && longest * PART <= tail / self.unit;
-        (alone && self.is_other(before, value) && self.is_other(beside, value)).then(|| self.range.end - tail)
-    }
-
-    /// Whether three of four pixels are clearly of another colour.
-    fn is_other(&self, bytes: &[u8], value: u8) -> bool {
-        let clear = if self.unit > 2 { CLEAR } else { 0 };
-        let other = |pixel: &&[u8]| pixel.iter().take(3).any(|byte| byte.abs_diff(value) > clear);
-        let pixels = bytes.chunks_exact(self.unit);
-        let count = pixels.len();
-        count > 0 && pixels.filter(other).count() * 4 >= count * 3
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::indexing_slicing, reason = "tests")]
@@ -278,62 +206,5 @@ mod tests {
         torn[140] = 9;
         torn[280] = 7;
         assert!(check(&torn, torn.len()).is_err());
-    }
-
-    /// 200 rows of 100 bytes, without zeros.
-    fn rows() -> Vec<u8> {
-        (0..20_000usize).map(|at| 1 + u8::try_from(at % 100 / 20 + at / 2000).unwrap_or(0)).collect()
-    }
-
-    fn lost_tail(bytes: &[u8]) -> Option<usize> {
-        Rows { bytes, range: 0..bytes.len(), row: 100, unit: 1 }.lost_tail()
-    }
-
-    #[test]
-    fn a_lost_end_is_found_where_nothing_else_is_like_it() {
-        for value in [0, 0xFF] {
-            for start in [10_050, 15_730, 15_888] {
-                let mut lost = rows();
-                lost[start..].fill(value);
-                assert_eq!(lost_tail(&lost), Some(start));
-            }
-        }
-    }
-
-    #[test]
-    fn areas_that_pictures_have_are_left_alone() {
-        assert_eq!(lost_tail(&rows()), None);
-        // From the end of a row on, or too few.
-        for start in [10_000, 9_995, 10_004, 16_050] {
-            let mut area = rows();
-            area[start..].fill(0);
-            assert_eq!(lost_tail(&area), None);
-        }
-        // Where the edge is soft.
-        let mut soft = rows();
-        for byte in &mut soft {
-            *byte += 20;
-        }
-        soft[9_900..10_050].fill(10);
-        soft[10_050..].fill(0);
-        let picture = |unit| Rows { bytes: &soft, range: 0..soft.len(), row: 100, unit };
-        assert_eq!(picture(4).lost_tail(), None);
-        assert_eq!(picture(1).lost_tail(), Some(10_050));
-        // Within a frame, under a slope, and with another area of its kind.
-        let mut frame = rows();
-        for row in frame.chunks_mut(100) {
-            row[90..].fill(0);
-        }
-        frame[10_000..].fill(0);
-        assert_eq!(lost_tail(&frame), None);
-        let mut slope = rows();
-        slope[9_970..10_000].fill(0);
-        slope[9_950..9_960].fill(0);
-        slope[10_050..].fill(0);
-        assert_eq!(lost_tail(&slope), None);
-        let mut two = rows();
-        two[3_000..3_040].fill(0);
-        two[10_050..].fill(0);
-        assert_eq!(lost_tail(&two), None);
     }
 }

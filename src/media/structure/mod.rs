@@ -19,6 +19,7 @@ pub mod mp4;
 pub mod png;
 pub mod raw;
 pub mod streams;
+pub mod tail;
 pub mod tiff;
 pub mod vp8;
 pub mod vp8l;

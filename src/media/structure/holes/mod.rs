@@ -27,6 +27,8 @@
 
 use std::ops::Range;
 
+use super::tail::LOST_TAIL;
+
 mod noise;
 mod repeats;
 
@@ -369,7 +371,7 @@ impl Field<'_> {
         let inside = column > SLACK * self.unit && column + SLACK * self.unit < self.row;
         let count = self.span().min(len / self.unit);
         let torn = inside && self.is_other(at - self.span(), count, value);
-        torn.then_some(Hole { at: start, what: "nothing but one value up to the end" })
+        torn.then_some(Hole { at: start, what: LOST_TAIL })
     }
 
     /// Whether samples clearly hold something else than one byte again and again, and have some texture.

@@ -75,6 +75,8 @@ pub struct Page {
     pub icc: Option<Range<usize>>,
     /// XMP packet.
     pub xmp: Option<Range<usize>>,
+    /// Photoshop's resources.
+    pub resources: Option<Range<usize>>,
     /// The colour table, as 16-bit values.
     pub palette: Vec<u16>,
 }
@@ -383,6 +385,7 @@ impl Page {
                     self.subsampling = Some([across, down]);
                 }
             }
+            34377 => self.resources = reader.range(entry),
             34675 => self.icc = reader.range(entry),
             700 => self.xmp = reader.range(entry),
             _ => {}

@@ -166,6 +166,18 @@ fn group_4_rows_end_at_the_width() {
 }
 
 #[test]
+fn a_lost_end_of_a_palette_picture_is_found() {
+    // Rows of 40 bytes are too short for the search for blocks; those of a palette are no numbers.
+    let whole = [vec![9; 400], vec![8; 400], vec![7; 160]];
+    let mut bytes = [file(1, 8, &whole), vec![0; 4096]].concat();
+    let page = Page { photometric: 3, ..walk(&bytes).pages[0].clone() };
+    assert_eq!(foreign_block(&bytes, &page, false), None);
+    bytes[8 + 500..].fill(0);
+    let wrong = foreign_block(&bytes, &page, false);
+    assert!(matches!(wrong, Some(Wrong { row: Some(12), .. })), "{wrong:?}");
+}
+
+#[test]
 fn loops_of_directories_end() {
     let mut bytes = file(1, 8, &rows(WIDTH));
     let at = bytes.len() - 4;
