@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use photofsck::media::panorama::{self, Panorama};
 use photofsck::media::retag::retag;
-use photofsck::media::structure::bmp::{Rows, Runs};
+use photofsck::media::structure::bmp::Runs;
+use photofsck::media::structure::tail::{Rows, metadata::Zeros};
 use photofsck::media::structure::{
     av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
     xml,
@@ -171,7 +172,7 @@ pub fn jp2_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Run lengths and rows, after four bytes of size, kind and length.
+/// Run lengths, rows, and metadata before lost ends, after four bytes of size, kind and length.
 pub fn bmp(data: &[u8]) {
     let Some((&[width, height, kind, stored], bytes)) = data.split_first_chunk() else { return };
     let size = PixelSize::new(width.into(), height.into());
@@ -181,13 +182,22 @@ pub fn bmp(data: &[u8]) {
     );
     let row = usize::from(width) * unit;
     let _ = Rows { bytes, range: 0..row * usize::from(height), row, unit }.lost_tail();
+    if let Some(zeros) = Zeros::of(bytes) {
+        let range = usize::from(kind)..bytes.len() - usize::from(stored) % bytes.len();
+        let _ = (zeros.tear_packet(&range), zeros.tear_profile(&range), zeros.tear_resources(&range));
+    }
 }
 
-/// Rows of a few run lengths, and flat rows that end in zeros.
+/// Rows of a few run lengths, flat rows that end in zeros, and a resource that does.
 pub fn bmp_seeds() -> Vec<Vec<u8>> {
     let rows: Vec<u8> = (0..20).flat_map(|y| [8, y, 0, 5, y, 1, 2, 3, 4, 0, 7, 9, 0, 0]).collect();
     let flat = [vec![7; 2_010], vec![0; 4_990]].concat();
-    vec![[&[20, 20, 0, 36], &rows[..], &[0, 2, 0, 0, 0, 1]].concat(), [&[70, 100, 2, 0], &flat[..]].concat()]
+    let resource = [b"8BIM\x04\x0f\0\0\0\0\x02\0".as_slice(), &[5; 100], &[0; 1_000]].concat();
+    vec![
+        [&[20, 20, 0, 36], &rows[..], &[0, 2, 0, 0, 0, 1]].concat(),
+        [&[70, 100, 2, 0], &flat[..]].concat(),
+        [&[1, 1, 0, 0], &resource[..]].concat(),
+    ]
 }
 
 pub fn jpeg(data: &[u8]) {
