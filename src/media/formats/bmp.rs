@@ -26,7 +26,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "BMP",
     extensions: &["bmp", "dib"],
     recognised_by: "BM and a header of a known length",
-    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits; the end of uncompressed rows is not lost, unless that begins with a row",
+    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits; no zeros or FF go on to the end of uncompressed rows from inside one where the picture has nothing like it",
     blind_to: "other wrong samples: uncompressed rows have nothing to check, and colour tables may have any colour",
     preview: true,
 }];
