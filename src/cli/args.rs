@@ -381,8 +381,12 @@ pub struct ServerArgs {
     /// File with an administrator's API key; else it is taken from PHOTOFSCK_API_KEY
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
-    /// The address that people use, such as https://photos.example.org: what comes through the reverse proxy is compared
-    #[arg(long, value_name = "URL")]
+    /// The address that people use.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The address that people use, such as https://photos.example.org: what comes through the reverse proxy is compared"
+    )]
     pub public_url: Option<String>,
 }
 
