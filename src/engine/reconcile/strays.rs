@@ -10,7 +10,7 @@ impl Reconciler<'_> {
         self.loose_days().filter_map(|(_, idx)| self.loose_at(idx))
     }
 
-    /// The same by number, with the day of the last look at each (see [`super::loose::LooseFiles::day`]).
+    /// The same by number, with the day of the last look at each (see `LooseFiles::day`).
     pub fn loose_days(&self) -> impl Iterator<Item = (u16, LooseIdx)> + '_ {
         let files = self.holdings.loose();
         files
