@@ -66,9 +66,6 @@ pub fn repair(
         .go("repair")
 }
 
-/// How many runs tell the time between two.
-const LATEST_RUNS: usize = 7;
-
 struct Run<'a> {
     config: &'a CheckConfig,
     repair: Option<&'a RepairConfig>,
@@ -103,7 +100,7 @@ impl Run<'_> {
         let media = self.media(compose.as_ref())?;
         let station = Station::new(self.config.resources)?;
         let asked_at = Timestamp::now();
-        let gap = self.gap();
+        let gap = setup::gap(&self.catalog.runs().unwrap_or_default(), self.config.now);
         let notes = if self.config.quick && self.repair.is_none() {
             Vec::new()
         } else {
@@ -201,17 +198,6 @@ impl Run<'_> {
         let decoders = station.pool.stats().decoders;
         let ages = (self.config.now, self.config.max_age);
         (!self.config.quick).then(|| Ledger::new(self.catalog, self.depth(), ages, decoders))
-    }
-
-    /// Time from run to run, from the latest of them; a day where there are none.
-    fn gap(&self) -> Duration {
-        const DAY: Duration = Duration::from_hours(24);
-        let runs = self.catalog.runs().unwrap_or_default();
-        let begun = runs.iter().take(LATEST_RUNS).filter_map(|run| run.started_at.parse::<Timestamp>().ok());
-        let (count, first) =
-            begun.fold((0, self.config.now), |(count, first), begun| (count + 1, first.min(begun)));
-        let span = Duration::try_from(self.config.now.duration_since(first)).unwrap_or_default();
-        span.checked_div(count).filter(|gap| !gap.is_zero()).unwrap_or(DAY)
     }
 
     fn depth(&self) -> Depth {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::catalog::RunRecord;
 use crate::model::RunInfo;
 use crate::worker::{HashWish, PoolConfig, WorkerPool};
 
@@ -92,6 +93,16 @@ pub fn moment(moment: Timestamp) -> String {
 /// A name for a run: sorts by time and is unique on this machine.
 pub fn run_id(now: Timestamp) -> String {
     format!("{}-{:x}", now.strftime("%Y%m%dT%H%M%SZ"), std::process::id())
+}
+
+/// Time from run to run, from the latest of them, the newest first; a day where there are none.
+pub fn gap(runs: &[RunRecord], now: Timestamp) -> Duration {
+    const LATEST: usize = 7;
+    const DAY: Duration = Duration::from_hours(24);
+    let begun = runs.iter().take(LATEST).filter_map(|run| run.started_at.parse::<Timestamp>().ok());
+    let (count, first) = begun.fold((0, now), |(count, first), begun| (count + 1, first.min(begun)));
+    let span = Duration::try_from(now.duration_since(first)).unwrap_or_default();
+    span.checked_div(count).filter(|gap| !gap.is_zero()).unwrap_or(DAY)
 }
 
 /// A number that no other run has: the clock and the process together.
