@@ -53,6 +53,7 @@ fn look(case: &Case, ours: &[MediaFormat], depth: Depth) -> Option<(MediaFormat,
     let extension = case.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let (found, problem) = {
         let source = Source::new(&file, len, Some(&bytes), &extension);
+        photofsck::media::formats::with_ffmpeg();
         let (family, format) = probe(&source)?;
         if !ours.contains(&format) {
             return None;

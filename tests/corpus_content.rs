@@ -34,6 +34,7 @@ fn corpus() -> Option<PathBuf> {
 fn decode(bytes: &[u8], extension: &str, target: Target) -> Option<(MediaFormat, Pixels)> {
     let file = tempfile::tempfile().unwrap();
     let source = Source::new(&file, bytes.len() as u64, Some(bytes), extension);
+    photofsck::media::formats::with_ffmpeg();
     let (family, format) = probe(&source)?;
     let examined = family.examine(format, &source, Depth::Keyframes, target, &LIMITS);
     Some((format, examined.pixels.filter(|_| examined.problem.is_none())?))

@@ -73,6 +73,7 @@ fn look(root: &Path, entry: &Entry, target: Target) -> Outcome {
     let source = Source::new(&file, bytes.len() as u64, Some(&bytes), &extension);
     let limits = Limits { max_pixels: 300_000_000, max_memory: 2 << 30, max_seconds: 60 };
     let started = Instant::now();
+    photofsck::media::formats::with_ffmpeg();
     let (format, problem) = match probe(&source) {
         Some((family, format)) => {
             let _ = family.estimate(format, &source, target);

@@ -16,6 +16,7 @@ type Shown = (u32, u32, Vec<u8>);
 fn decode(bytes: &[u8], extension: &str, target: Target) -> photofsck::media::Pixels {
     let file = File::open("/dev/null").unwrap();
     let source = Source::new(&file, bytes.len() as u64, Some(bytes), extension);
+    photofsck::media::formats::with_ffmpeg();
     let (family, format) = probe(&source).unwrap();
     let limits = Limits { max_pixels: 1 << 24, max_memory: 1 << 30, max_seconds: 60 };
     let examined = family.examine(format, &source, Depth::Full, target, &limits);

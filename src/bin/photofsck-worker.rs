@@ -1,4 +1,4 @@
-//! The sandboxed decoder process; started by `photofsck`, of no use by itself.
+//! The sandboxed decoder process for everything but films; started by `photofsck`, of no use by itself.
 
 use std::process::ExitCode;
 

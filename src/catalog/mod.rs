@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::{CoveredDay, FileIdentity};
+use crate::model::{CoveredDay, DecoderId, FileIdentity};
 
 pub use error::CatalogError;
 pub use knowledge::{Folder, Knowledge, Wish};
@@ -214,6 +214,11 @@ impl Catalog {
     /// How many files were verified last on which day, the oldest first.
     pub fn coverage(&self) -> Result<Vec<CoveredDay>, CatalogError> {
         self.writer.ask(Db::coverage)
+    }
+
+    /// The decoders that have given verdicts.
+    pub fn decoders(&self) -> Result<Vec<DecoderId>, CatalogError> {
+        self.writer.ask(Db::decoders)
     }
 
     /// Numbers for `state show`.

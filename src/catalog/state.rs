@@ -9,7 +9,7 @@ use super::bytes;
 use super::error::CatalogError;
 use super::files::folder_id;
 use super::writer::Db;
-use crate::model::CoveredDay;
+use crate::model::{CoveredDay, DecoderId};
 
 /// Numbers about a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -50,6 +50,15 @@ impl Db {
 
     pub(super) fn coverage(&mut self) -> Result<Vec<CoveredDay>, CatalogError> {
         self.query(coverage)
+    }
+
+    pub(super) fn decoders(&mut self) -> Result<Vec<DecoderId>, CatalogError> {
+        self.query(async |connection| {
+            let rows = sqlx::query_as::<_, (String, String)>("SELECT name, version FROM decoder")
+                .fetch_all(connection)
+                .await?;
+            Ok(rows.into_iter().map(|(name, version)| DecoderId { name, version }).collect())
+        })
     }
 
     pub(super) fn prune(&mut self, verified_before: i64, keep_runs: u32) -> Result<Pruned, CatalogError> {

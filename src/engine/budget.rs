@@ -18,6 +18,15 @@ const TICK: Duration = Duration::from_millis(50);
 /// Less than this makes no sense: one worker with one ordinary photo.
 pub const LEAST: u64 = 64 << 20;
 
+/// The most that an item may hold without asking, bytes: a large photo and its pictures. More would not make anything faster.
+const MOST_UNASKED: u64 = 96 << 20;
+
+/// What an item may hold without asking, bytes. A worker that asked gives its memory back after the file, which costs time: where
+/// memory is plenty, ordinary photos need not ask.
+pub fn allowance(capacity: u64, workers: usize) -> u64 {
+    (capacity / 8 / workers.max(1) as u64).clamp(ALLOWANCE, MOST_UNASKED)
+}
+
 /// The ceiling, and what is held below it.
 #[derive(Debug)]
 pub struct MemoryBudget {
@@ -173,6 +182,9 @@ mod tests {
     fn idle_workers_are_put_aside_but_one_item_always_fits() {
         assert_eq!(MemoryBudget::new(1024 * MIB, 4).capacity(), 1024 * MIB - 4 * IDLE);
         assert_eq!(MemoryBudget::new(MIB, 4).capacity(), ALLOWANCE);
+        assert_eq!(allowance(512 * MIB, 4), ALLOWANCE);
+        assert_eq!(allowance(2048 * MIB, 4), 64 * MIB);
+        assert_eq!(allowance(1 << 40, 2), MOST_UNASKED);
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Run<'_> {
         } else {
             station.notes(self.cancel)?
         };
-        let ledger = self.ledger(&station);
+        let ledger = self.ledger(&station)?;
         // The catalog's thread reads while this one loads the records.
         let reading = ledger.as_ref().map(Ledger::read_trusted).transpose()?;
         let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
@@ -194,10 +194,13 @@ impl Run<'_> {
     }
 
     /// What earlier runs know, and a later one will; a quick run neither asks nor tells.
-    fn ledger(&self, station: &Station) -> Option<Ledger<'_>> {
-        let decoders = station.pool.stats().decoders;
+    fn ledger(&self, station: &Station) -> Result<Option<Ledger<'_>>, RunError> {
+        if self.config.quick {
+            return Ok(None);
+        }
+        let decoders = station.decoders(self.catalog, self.cancel)?;
         let ages = (self.config.now, self.config.max_age);
-        (!self.config.quick).then(|| Ledger::new(self.catalog, self.depth(), ages, decoders))
+        Ok(Some(Ledger::new(self.catalog, self.depth(), ages, decoders)))
     }
 
     fn depth(&self) -> Depth {

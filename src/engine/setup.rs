@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::catalog::RunRecord;
-use crate::model::RunInfo;
+use crate::catalog::{Catalog, RunRecord};
+use crate::model::{DecoderId, RunInfo};
 use crate::worker::{HashWish, PoolConfig, WorkerPool};
 
 use super::budget::{self, MemoryBudget};
@@ -13,6 +13,7 @@ use super::cancel::Cancel;
 use super::config::Resources;
 use super::crew::Crew;
 use super::end::RunError;
+use super::ledger::unusable;
 use super::machine::Machine;
 use super::pace::Governor;
 
@@ -38,7 +39,8 @@ impl Station {
             .jobs
             .map_or_else(|| budget::default_jobs(&machine, memory), std::num::NonZeroUsize::get);
         let budget = MemoryBudget::new(memory, jobs);
-        let config = PoolConfig::new(crate::worker::MemoryGrant::ceiling(&budget));
+        let capacity = budget.capacity();
+        let config = PoolConfig { allowance: budget::allowance(capacity, jobs), ..PoolConfig::new(capacity) };
         let pool = WorkerPool::new(config).map_err(|failure| RunError::io(failure.to_string()))?;
         Ok(Self { pool, budget, jobs })
     }
@@ -46,6 +48,19 @@ impl Station {
     /// The threads of a run.
     pub fn crew<'a>(&'a self, cancel: &'a Cancel, governor: &'a Governor, hashes: HashWish) -> Crew<'a> {
         Crew { pool: &self.pool, memory: &self.budget, cancel, governor, hashes, jobs: self.jobs }
+    }
+
+    /// The decoders whose verdicts in the catalog count. That of films says who it is only once it is started, which is done
+    /// where it has given some.
+    pub fn decoders(&self, catalog: &Catalog, cancel: &Cancel) -> Result<Vec<DecoderId>, RunError> {
+        let known = catalog.decoders().map_err(|error| unusable(&error))?;
+        let is_there = |decoders: &[DecoderId], name: &str| decoders.iter().any(|there| there.name == name);
+        let there = self.pool.stats().decoders;
+        if known.iter().any(|decoder| !is_there(&there, &decoder.name)) {
+            let started = self.pool.worker_for_films().start(&cancel.flag());
+            started.map_err(|failure| RunError::io(failure.to_string()))?;
+        }
+        Ok(self.pool.stats().decoders)
     }
 
     /// What to tell about the machine: workers, memory, protections. Starts one worker to know.

@@ -41,9 +41,13 @@ pub fn verify(
     let station = Station::new(config.resources)?;
     sink.send(Event::Run(setup::run_info("verify", &station, cancel)?));
     let depth = if config.quick { Depth::Structure } else { config.video };
-    let decoders = station.pool.stats().decoders;
-    let ledger =
-        catalog.map(|catalog| Ledger::new(catalog, depth, (Timestamp::now(), Duration::ZERO), decoders));
+    let ages = (Timestamp::now(), Duration::ZERO);
+    let ledger = catalog
+        .map(|catalog| {
+            let decoders = station.decoders(catalog, cancel)?;
+            Ok::<_, RunError>(Ledger::new(catalog, depth, ages, decoders))
+        })
+        .transpose()?;
     sink.send(Event::Stage { stage: Stage::Verify, items: None, bytes: None });
     let feed = entries(&config.paths, sink);
     let work = |examiner: &mut Examiner<'_>, path: &PathBuf| -> Result<(), Halt> {

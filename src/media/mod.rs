@@ -11,6 +11,7 @@ mod pixels;
 pub mod probe;
 pub mod quick;
 pub mod retag;
+mod rows;
 mod source;
 pub mod structure;
 
@@ -18,4 +19,5 @@ pub use formats::{Examined, Format, FormatSpec, REGISTRY, Target, VideoDepth};
 pub use hash::{Digests, Hasher};
 pub use pixels::{ColorModel, Curve, Light, Pixels, Samples};
 pub use probe::probe;
+pub use rows::{Coming, Reduce, Rows, Whole};
 pub use source::{Limits, Source};

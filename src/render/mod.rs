@@ -15,6 +15,7 @@ mod linear;
 mod orient;
 mod profile;
 mod raster;
+mod reduce;
 mod resize;
 mod thumbhash;
 mod tone;
@@ -32,6 +33,7 @@ use crate::model::{
     ToneMap,
 };
 
+pub use reduce::Reducer;
 pub use thumbhash::Impression;
 
 use colour::Colour;
@@ -236,6 +238,11 @@ impl Renderer {
     /// A renderer that knows nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Reduces pictures for a job while they are decoded.
+    pub const fn reducer<'r>(&'r mut self, job: &'r RenderJob) -> Reducer<'r> {
+        Reducer::new(&mut self.resizer, job)
     }
 
     /// Makes everything the job asks for from one decoded picture.

@@ -1,13 +1,15 @@
 //! Resizing with the Lanczos3 kernel on gamma-encoded samples, as libvips does by default.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions};
+use fast_image_resize::{Filter, FilterType, PixelType, ResizeAlg, ResizeOptions};
 
 use super::RenderError;
 use super::raster::{Picture, Raster, sample_count};
 use crate::media::{ColorModel, Samples};
 use crate::model::PixelSize;
 
+/// Half the width of the kernel, in pixels of the smaller picture.
+pub(super) const RADIUS: f64 = 3.0;
 /// Scratch memory above this is given back after a picture; most pictures stay below.
 const KEPT_SCRATCH: usize = 48 << 20;
 
@@ -25,7 +27,7 @@ pub enum Fit {
 
 impl Fit {
     /// Width and height of the part of the source that the result shows, centred, possibly beyond its edges.
-    fn shown(self, from: PixelSize, to: PixelSize) -> (f64, f64) {
+    pub(super) fn shown(self, from: PixelSize, to: PixelSize) -> (f64, f64) {
         let [width, height, columns, rows] = [from.width, from.height, to.width, to.height].map(f64::from);
         let factor = match (self, width <= height) {
             (Self::Outside, true) | (Self::Inside, false) => width / columns,
@@ -42,9 +44,18 @@ impl Fit {
 }
 
 /// Resizes pictures, with scratch memory that is kept from one to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Resizer {
     inner: fast_image_resize::Resizer,
+    filter: FilterType,
+}
+
+impl Default for Resizer {
+    fn default() -> Self {
+        let filter =
+            Filter::new("Lanczos3", lanczos3, RADIUS).map_or(FilterType::Lanczos3, FilterType::Custom);
+        Self { inner: fast_image_resize::Resizer::default(), filter }
+    }
 }
 
 impl Resizer {
@@ -114,16 +125,7 @@ impl Resizer {
         self.part(step, source, from, rows.bytes(), low, from_whole(from))?;
         let extra = repeats(width, from.width);
         let padded = PixelSize::new(from.width.saturating_add(2 * extra), to.height);
-        let mut wider = Scratch::new(padded, step.pixel)?;
-        let (pixel, extra) = (step.pixel.size(), extra as usize);
-        let (line, wide_line) = (low.width as usize * pixel, padded.width as usize * pixel);
-        for (row, wide) in rows.bytes().chunks_exact(line).zip(wider.bytes().chunks_exact_mut(wide_line)) {
-            let (left, rest) = wide.split_at_mut(extra * pixel);
-            let (middle, right) = rest.split_at_mut(line);
-            middle.copy_from_slice(row);
-            repeat(left, row.split_at(pixel).0);
-            repeat(right, row.split_at(line - pixel).1);
-        }
+        let mut wider = Scratch::with_columns_repeated(rows.bytes(), low, padded, step.pixel)?;
         drop(rows);
         self.part(step, wider.bytes(), padded, target, to, (width, to.height.into()))
     }
@@ -161,6 +163,20 @@ impl Resizer {
         to: PixelSize,
         (width, height): (f64, f64),
     ) -> Result<(), RenderError> {
+        let (left, top) = ((f64::from(from.width) - width) / 2.0, (f64::from(from.height) - height) / 2.0);
+        self.region(step, source, from, target, to, (left, top, width, height))
+    }
+
+    /// Scales the part at these columns and rows, of this width and height.
+    pub(super) fn region(
+        &mut self,
+        step: Step,
+        source: &[u8],
+        from: PixelSize,
+        target: &mut [u8],
+        to: PixelSize,
+        (left, top, width, height): (f64, f64, f64, f64),
+    ) -> Result<(), RenderError> {
         let failed = |error: &dyn std::fmt::Display| {
             let what = format!("{}x{} to {}x{}: {error}", from.width, from.height, to.width, to.height);
             RenderError::new("resize", what)
@@ -168,9 +184,8 @@ impl Resizer {
         let source = ImageRef::new(from.width, from.height, source, step.pixel).map_err(|e| failed(&e))?;
         let mut target =
             Image::from_slice_u8(to.width, to.height, target, step.pixel).map_err(|e| failed(&e))?;
-        let (left, top) = ((f64::from(from.width) - width) / 2.0, (f64::from(from.height) - height) / 2.0);
         let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+            .resize_alg(ResizeAlg::Convolution(self.filter))
             .crop(left, top, width, height)
             .use_alpha(step.alpha);
         self.inner.resize(&source, &mut target, &options).map_err(|e| failed(&e))
@@ -179,14 +194,14 @@ impl Resizer {
 
 /// What stays the same through the steps of one resize.
 #[derive(Clone, Copy)]
-struct Step {
-    pixel: PixelType,
-    alpha: bool,
-    fit: Fit,
+pub(super) struct Step {
+    pub pixel: PixelType,
+    pub alpha: bool,
+    pub fit: Fit,
 }
 
 /// Bytes that are aligned for 16-bit samples.
-struct Scratch {
+pub(super) struct Scratch {
     samples: Vec<u16>,
     length: usize,
 }
@@ -198,13 +213,53 @@ impl Scratch {
         Ok(Self { samples: vec![0; length.div_ceil(2)], length })
     }
 
-    fn bytes(&mut self) -> &mut [u8] {
+    /// A copy with the outer columns repeated, as often on both sides.
+    pub fn with_columns_repeated(
+        rows: &[u8],
+        from: PixelSize,
+        padded: PixelSize,
+        pixel: PixelType,
+    ) -> Result<Self, RenderError> {
+        let mut wider = Self::new(padded, pixel)?;
+        let pixel = pixel.size();
+        let extra = padded.width.saturating_sub(from.width) as usize / 2 * pixel;
+        let (line, wide_line) = (from.width as usize * pixel, padded.width as usize * pixel);
+        for (row, wide) in rows.chunks_exact(line).zip(wider.bytes().chunks_exact_mut(wide_line)) {
+            let (left, rest) = wide.split_at_mut(extra);
+            let (middle, right) = rest.split_at_mut(line);
+            middle.copy_from_slice(row);
+            repeat(left, row.split_at(pixel).0);
+            repeat(right, row.split_at(line - pixel).1);
+        }
+        Ok(wider)
+    }
+
+    pub fn bytes(&mut self) -> &mut [u8] {
         bytemuck::cast_slice_mut(&mut self.samples).split_at_mut(self.length).0
     }
 }
 
+/// sinc(x) sinc(x / 3), where sinc(x) is sin(πx) / πx. With t = πx / 3 and sin 3t = 3 sin t - 4 sin³ t that takes one sine, and one that
+/// need not be exact to the last bit: weights have at most 16 bits. Strips would else spend more time on weights than on pixels.
+fn lanczos3(x: f64) -> f64 {
+    let t = x.abs() * (std::f64::consts::PI / 3.0);
+    if t < 1e-9 {
+        return 1.0;
+    }
+    if t >= std::f64::consts::PI {
+        return 0.0;
+    }
+    // sin t up to a quarter of the circle, by its series: the first term left out is below 1e-11.
+    let a = t.min(std::f64::consts::PI - t);
+    let b = a * a;
+    let terms = [-210.0, -156.0, -110.0, -72.0, -42.0, -20.0, -6.0];
+    let sine = a * terms.iter().fold(1.0, |sum, term| 1.0 + b / term * sum);
+    let square = sine * sine;
+    square * (3.0 - 4.0 * square) / (3.0 * t * t)
+}
+
 /// Fills `places` with copies of `what`.
-fn repeat(places: &mut [u8], what: &[u8]) {
+pub(super) fn repeat(places: &mut [u8], what: &[u8]) {
     places.chunks_exact_mut(what.len()).for_each(|place| place.copy_from_slice(what));
 }
 
@@ -218,7 +273,7 @@ fn repeats(shown: f64, found: u32) -> u32 {
     ((shown - f64::from(found)) / 2.0).ceil() as u32
 }
 
-fn pixel_type(model: ColorModel, wide: bool) -> PixelType {
+pub(super) const fn pixel_type(model: ColorModel, wide: bool) -> PixelType {
     match (model, wide) {
         (ColorModel::Gray, false) => PixelType::U8,
         (ColorModel::GrayAlpha, false) => PixelType::U8x2,
@@ -283,6 +338,18 @@ mod tests {
         let small = Resizer::default().picture(&picture, PixelSize::new(9, 9), Fit::Outside).unwrap();
         for pixel in small.samples.chunks(4) {
             assert!(pixel[3] == 0 || (pixel[0] > 250 && pixel[1] < 5), "{pixel:?}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_lanczos3() {
+        let sinc = |x: f64| {
+            if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) }
+        };
+        for step in -3200..=3200 {
+            let x = f64::from(step) / 1000.0;
+            let wanted = if x.abs() < 3.0 { sinc(x) * sinc(x / 3.0) } else { 0.0 };
+            assert!((lanczos3(x) - wanted).abs() < 1e-10, "{x}");
         }
     }
 

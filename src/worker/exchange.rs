@@ -142,6 +142,7 @@ impl<'a> Item<'a> {
                     report.clip();
                     return Ok(*report);
                 }
+                Reply::NeedsFilms => return Err(Trouble::NeedsFilms),
                 Reply::Known(mut report) => {
                     sane(&report, self.job).map_err(Trouble::Broken)?;
                     report.clip();

@@ -35,11 +35,13 @@ const START_PATIENCE: Duration = Duration::from_mins(1);
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "std::bad_alloc"];
 /// The name of the worker program.
 const PROGRAM: &str = "photofsck-worker";
+/// What follows it in the name of the one that has FFmpeg.
+const FILMS: &str = "-films";
 
 /// How workers are run.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
-    /// The worker program; `None`: `PHOTOFSCK_WORKER`, else the one beside this program.
+    /// The worker program; `None`: `PHOTOFSCK_WORKER`, else the one beside this program. The one with FFmpeg lies beside it.
     pub program: Option<PathBuf>,
     /// The most that one file may ever be granted, bytes; the system's own limits are set somewhat above it.
     pub memory: u64,
@@ -60,7 +62,7 @@ impl PoolConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerFailure {
     /// The worker program is not there.
-    #[error("the program {PROGRAM} was not found; looked for {}; it is installed together with photofsck", .searched.display())]
+    #[error("a program of photofsck's was not found; looked for {}; it is installed together with photofsck", .searched.display())]
     NotFound {
         /// Where it should be.
         searched: PathBuf,
@@ -110,8 +112,18 @@ pub struct PoolStats {
     pub protections: Vec<String>,
     /// Protections that did not, each with the reason.
     pub lacking: Vec<String>,
-    /// Decoders of the last worker started.
+    /// Decoders of the workers that were started.
     pub decoders: Vec<DecoderId>,
+}
+
+impl PoolStats {
+    /// Adds what a worker said when it started.
+    fn welcome(&mut self, protections: Vec<String>, lacking: Vec<String>, decoders: Vec<DecoderId>) {
+        self.started += 1;
+        (self.protections, self.lacking) = (protections, lacking);
+        self.decoders.retain(|known| decoders.iter().all(|new| new.name != known.name));
+        self.decoders.extend(decoders);
+    }
 }
 
 /// Where workers come from. Clones are the same pool.
@@ -147,7 +159,20 @@ impl WorkerPool {
 
     /// A worker for the calling thread. Its process is started by the first item.
     pub fn worker(&self) -> Worker {
-        Worker { shared: Arc::clone(&self.shared), process: None, items: 0, thread: PhantomData }
+        Worker {
+            shared: Arc::clone(&self.shared),
+            process: None,
+            films: false,
+            items: 0,
+            thread: PhantomData,
+        }
+    }
+
+    /// A worker that has FFmpeg from the beginning.
+    pub fn worker_for_films(&self) -> Worker {
+        let mut worker = self.worker();
+        worker.films = true;
+        worker
     }
 
     /// What happened so far.
@@ -163,6 +188,14 @@ impl Shared {
 
     fn lingering(&self) -> MutexGuard<'_, Vec<Child>> {
         self.lingering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The program with FFmpeg, beside the other.
+    fn program_for_films(&self) -> Result<PathBuf, WorkerFailure> {
+        let mut name = self.program.file_name().unwrap_or_default().to_owned();
+        name.push(FILMS);
+        let program = self.program.with_file_name(name);
+        if program.is_file() { Ok(program) } else { Err(WorkerFailure::NotFound { searched: program }) }
     }
 
     /// Ends a process and says how it ended.
@@ -189,6 +222,8 @@ impl Drop for Shared {
 pub struct Worker {
     shared: Arc<Shared>,
     process: Option<Process>,
+    /// Whether it has FFmpeg, or is to have it when it starts: once there was a film, there will be more.
+    films: bool,
     items: u32,
     thread: PhantomData<*const ()>,
 }
@@ -308,7 +343,7 @@ impl Worker {
     /// Starts the process now, for who wants to know that it works, or what it can.
     pub fn start(&mut self, cancel: &AtomicBool) -> Result<(), WorkerFailure> {
         if self.process.is_none() {
-            self.process = Some(start(&self.shared, cancel)?);
+            self.process = Some(start(&self.shared, self.films, cancel)?);
             self.items = 0;
         }
         Ok(())
@@ -325,9 +360,13 @@ impl Worker {
         if alone {
             self.retire();
         }
-        self.start(item.cancel).map_err(Failed::Run)?;
-        let Some(process) = self.process.as_mut() else { return Err(Trouble::Died.into()) };
-        let result = item.converse(process, &mut room, alone).map_err(Failed::from);
+        let mut talked = self.talk(item, &mut room, alone);
+        if matches!(talked, Err(Failed::Trouble(Trouble::NeedsFilms))) && !self.films {
+            self.retire();
+            self.films = true;
+            talked = self.talk(item, &mut room, alone);
+        }
+        let result = talked;
         let asked = room.asked;
         drop(room);
         if matches!(result, Err(Failed::Run(_))) {
@@ -337,6 +376,17 @@ impl Worker {
             self.after_item(asked, report);
         }
         result
+    }
+
+    fn talk<'a>(
+        &mut self,
+        item: &mut Item<'a>,
+        room: &mut Room<'a>,
+        announce: bool,
+    ) -> Result<MediaReport, Failed> {
+        self.start(item.cancel).map_err(Failed::Run)?;
+        let Some(process) = self.process.as_mut() else { return Err(Trouble::Died.into()) };
+        item.converse(process, room, announce).map_err(Failed::from)
     }
 
     /// Replaces a worker that is old, has stayed large, or caught a panic: what that left behind is not trusted.
@@ -392,7 +442,7 @@ impl Worker {
                 stats.crashed += 1;
                 DecodeError::Crashed { what: format!("the worker sent nonsense: {what}; {ending}") }
             }
-            Trouble::Died | Trouble::Cancelled => {
+            Trouble::Died | Trouble::Cancelled | Trouble::NeedsFilms => {
                 stats.crashed += 1;
                 DecodeError::Crashed { what: ending }
             }
@@ -407,9 +457,9 @@ impl Drop for Worker {
 }
 
 /// Starts a process and hears who it is.
-fn start(shared: &Shared, cancel: &AtomicBool) -> Result<Process, WorkerFailure> {
+fn start(shared: &Shared, films: bool, cancel: &AtomicBool) -> Result<Process, WorkerFailure> {
     let began = Instant::now();
-    let program = &shared.program;
+    let program = &if films { shared.program_for_films()? } else { shared.program.clone() };
     let refused = |what: String| WorkerFailure::Start { program: program.clone(), what };
     let arguments = [
         format!("--parent={}", std::process::id()),
@@ -422,9 +472,8 @@ fn start(shared: &Shared, cancel: &AtomicBool) -> Result<Process, WorkerFailure>
         Ok(Reply::Hello { version: protocol::VERSION, protections, lacking, decoders }) => {
             process.mark_start();
             let mut stats = shared.stats();
-            stats.started += 1;
+            stats.welcome(protections, lacking, decoders);
             stats.start_micros += u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            (stats.protections, stats.lacking, stats.decoders) = (protections, lacking, decoders);
             return Ok(process);
         }
         Ok(Reply::Hello { version, .. }) => {
@@ -439,6 +488,7 @@ fn start(shared: &Shared, cancel: &AtomicBool) -> Result<Process, WorkerFailure>
         Err(Trouble::Died) => "it ended".to_owned(),
         Err(Trouble::Hung) => format!("nothing heard of it for {} s", START_PATIENCE.as_secs()),
         Err(Trouble::Grown { bytes }) => format!("it took {bytes} bytes"),
+        Err(Trouble::NeedsFilms) => "it began with no greeting".to_owned(),
         Err(Trouble::Broken(what)) => {
             format!("it does not speak our protocol ({what}); is it of another release?")
         }

@@ -39,6 +39,8 @@ pub enum Trouble {
         /// What it holds beyond its size at start, bytes.
         bytes: u64,
     },
+    /// The file needs the program with FFmpeg.
+    NeedsFilms,
     /// It does not keep to the protocol.
     Broken(String),
     /// The run is being stopped.

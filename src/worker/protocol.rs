@@ -2,7 +2,7 @@
 //!
 //! The worker opens with [`Reply::Hello`]. The parent sends [`Request::Examine`] with the open file beside it
 //! (`SCM_RIGHTS`); the worker asks for memory with [`Reply::Need`] when the file needs more than its base
-//! allowance, waits for [`Request::Granted`], and ends with [`Reply::Done`]. Small files, such as thumbnails, go in
+//! allowance, waits for [`Request::Granted`], and ends with [`Reply::Done`], or with [`Reply::NeedsFilms`]. Small files, such as thumbnails, go in
 //! one [`Request::Batch`], answered by one [`Reply::Batch`]. Nothing a worker says is trusted: sizes are bounded
 //! before reading.
 
@@ -13,7 +13,7 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 use crate::render::{RenderError, RenderJob, RenderOutput};
 
 /// Raised with every change of these types; parent and worker of different versions refuse each other.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Bytes of a text in a report: the last words of a decoder fit.
 const MAX_TEXT: usize = 4000;
 /// Oddities in a report.
@@ -83,7 +83,7 @@ pub enum Reply {
         protections: Vec<String>,
         /// Protections that did not take, each with the reason.
         lacking: Vec<String>,
-        /// Decoders with their versions.
+        /// Decoders of this program with their versions.
         decoders: Vec<DecoderId>,
     },
     /// The file in hand needs this much memory in all.
@@ -91,12 +91,14 @@ pub enum Reply {
         /// Bytes, whole file buffer included.
         bytes: u64,
     },
+    /// The file in hand needs FFmpeg, which this program has not: nothing is said about it.
+    NeedsFilms,
     /// What is known before a decoder is let at the bytes: format and hashes. Should the decoder die, this remains.
     Known(Box<MediaReport>),
     /// The answer.
     Done(Box<MediaReport>),
-    /// The answers to a batch, in its order; `None` for a file that needs more than the allowance, which has to be
-    /// asked for by itself.
+    /// The answers to a batch, in its order; `None` for a file that needs more than the allowance, or FFmpeg, which has to
+    /// be asked for by itself.
     Batch(Vec<Option<MediaReport>>),
 }
 

@@ -20,7 +20,7 @@ use super::protocol::{self, Job, MediaReport, Reply, Request};
 use super::sandbox::Protections;
 use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
-use crate::media::formats::raw;
+use crate::media::formats::{films, raw};
 use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, magic, probe};
 use crate::model::{DecodeError, DecoderId, Depth, ImageFormat, MediaFormat, PixelSize, Role};
 use crate::render::{RenderError, RenderJob, RenderOutput, Rendered, Renderer, View};
@@ -90,7 +90,7 @@ fn prepare() -> Vec<DecoderId> {
         family.prepare();
         family.decoder()
     };
-    REGISTRY.iter().map(ready).collect()
+    REGISTRY.iter().filter(|family| family.ready()).map(ready).collect()
 }
 
 /// A service manager that stops the run signals all its processes at once: the parent decides when workers go.
@@ -146,6 +146,8 @@ enum Stop {
     Problem(DecodeError),
     /// It needs more memory than there is for a file among others.
     NotInBatch,
+    /// It needs FFmpeg, which is not there.
+    NeedsFilms,
     /// There is nobody to report to.
     Wire(WireError),
 }
@@ -187,9 +189,9 @@ impl Server<'_> {
             let reply = match self.receive()? {
                 Request::Examine { job, announce } => {
                     self.alone = true;
-                    let report = self.report(&job, announce)?;
-                    let postponed = || WireError::Garbage("a file that came by itself was put off".into());
-                    Reply::Done(Box::new(report.ok_or_else(postponed)?))
+                    // By itself a file is put off only for what is not in this program.
+                    self.report(&job, announce)?
+                        .map_or(Reply::NeedsFilms, |report| Reply::Done(Box::new(report)))
                 }
                 Request::Batch(jobs) => {
                     self.alone = false;
@@ -213,8 +215,8 @@ impl Server<'_> {
         self.inbox.receive(self.socket, MAX_REQUEST, never_waits)
     }
 
-    /// Everything about the next file; whatever goes wrong with it is in the report. `None` for a file of a batch that
-    /// has to come by itself.
+    /// Everything about the next file; whatever goes wrong with it is in the report. `None` for a file that needs FFmpeg where
+    /// that is not, and one of a batch that has to come by itself.
     fn report(&mut self, job: &Job, announce: bool) -> Result<Option<MediaReport>, WireError> {
         let Some(file) = self.inbox.take_file() else {
             return Err(WireError::Garbage("a job without a file".into()));
@@ -232,7 +234,7 @@ impl Server<'_> {
             Ok(Err(Stop::Problem(problem))) => {
                 report.problem = Some(direct::locate(file, report.bytes, problem));
             }
-            Ok(Err(Stop::NotInBatch)) => return Ok(None),
+            Ok(Err(Stop::NotInBatch | Stop::NeedsFilms)) => return Ok(None),
             Ok(Err(Stop::Wire(error))) => return Err(error),
             Err(_) => report.problem = Some(take_panic()),
         }
@@ -269,6 +271,9 @@ impl Server<'_> {
             report.looks_like = describe(&source)?;
             return Err(probe::unrecognised(&source).into());
         };
+        if !family.ready() {
+            return Err(Stop::NeedsFilms);
+        }
         report.format = format;
         report.decoder = Some(family.decoder());
         let target = target(job);
@@ -289,11 +294,20 @@ impl Server<'_> {
         let source = reading.source(buffer);
         let embedded = embedded(format, &source, target, job);
         let target = if embedded.is_some() { Target::None } else { target };
-        let mut examined = family.examine(format, &source, job.depth, target, &job.limits);
+        let mut examined = match &job.render {
+            Some(render) if target != Target::None => {
+                let mut reducer = self.renderer.reducer(render);
+                family.examine_reduced(format, &source, job.depth, target, &job.limits, &mut reducer)
+            }
+            _ => family.examine(format, &source, job.depth, target, &job.limits),
+        };
         let camera = embedded.as_ref().and_then(|_| cameras_own(&source, job));
         examined.pixels = examined.pixels.or(embedded);
         // What a decoder says of a file that changed under it means nothing.
         reading.before.same(file)?;
+        if films::missed() {
+            return Err(Stop::NeedsFilms);
+        }
         self.conclude(examined, camera, job, report);
         Ok(())
     }

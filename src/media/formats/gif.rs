@@ -8,7 +8,7 @@ use crate::media::structure::gif::{self as structure, Frame, Outline};
 use crate::media::{ColorModel, Light, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, video, within_limits};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, films, video, within_limits};
 
 /// The family.
 pub struct Gif;
@@ -58,7 +58,8 @@ impl Format for Gif {
         if let (Some(pixels), None) = (&mut examined.pixels, &examined.problem) {
             // Half the time, so that some is left to fall back.
             let limits = Limits { max_seconds: limits.max_seconds / 2, ..*limits };
-            if let Ok(chosen) = video::preview_frame(source, MediaFormat::Gif, &limits) {
+            let chosen = films::needed().map(|films| films.shown_frame(source, MediaFormat::Gif, &limits));
+            if let Some(Ok(chosen)) = chosen {
                 *pixels = chosen;
             }
         }

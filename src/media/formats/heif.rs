@@ -14,9 +14,9 @@ use crate::media::structure::heif::{self, Layout, Pictures};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
+use super::films::{self, Opinion};
 use super::video::Video;
 use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, samples, within_limits};
-use second::Opinion;
 
 /// HEIF, HEIC and AVIF.
 pub struct Heif;
@@ -173,7 +173,8 @@ fn walk_pictures(
 fn opinion(source: &Source<'_>, layout: &Layout, id: u32) -> Opinion {
     let stream = heif::plain_stream(source, &layout.index, id);
     match (layout.index.item(id), stream) {
-        (Some(item), Ok(Some(stream))) => second::opinion(item.kind, &stream, memory(layout, source)),
+        (Some(item), Ok(Some(stream))) => films::needed()
+            .map_or(Opinion::None, |films| films.opinion(item.kind, &stream, memory(layout, source))),
         _ => Opinion::None,
     }
 }

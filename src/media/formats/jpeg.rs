@@ -13,8 +13,8 @@ pub mod turbo;
 use crate::media::magic::{self, Magic, Signature};
 use crate::media::panorama::Panorama;
 use crate::media::structure::jpeg::{self as structure, Outline};
-use crate::media::structure::jpeg_walk::{self, Answer, Flaw};
-use crate::media::{Limits, Pixels, Source, exif};
+use crate::media::structure::jpeg_walk::{self, Answer, Flaw, Units};
+use crate::media::{Limits, Pixels, Reduce, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
 
 use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
@@ -57,7 +57,7 @@ impl Format for Jpeg {
             let count = source.read_at(0, &mut read).unwrap_or(0);
             read.get(..count).unwrap_or_default()
         });
-        needs(&structure::walk(head.get(..HEADERS).unwrap_or(head)), target)
+        needs(&structure::walk(head.get(..HEADERS).unwrap_or(head)), target, true)
     }
 
     fn examine(
@@ -68,9 +68,35 @@ impl Format for Jpeg {
         target: Target,
         limits: &Limits,
     ) -> Examined {
+        self.look(source, depth, target, limits, None)
+    }
+
+    fn examine_reduced(
+        &self,
+        _format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+        reduce: &mut dyn Reduce,
+    ) -> Examined {
+        self.look(source, depth, target, limits, Some(reduce))
+    }
+}
+
+impl Jpeg {
+    fn look(
+        &self,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+        reduce: Option<&mut dyn Reduce>,
+    ) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        let result =
-            source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
+        let result = source
+            .load(limits)
+            .and_then(|bytes| examine(&bytes, depth, target, limits, reduce, &mut examined));
         if let Err(error) = result {
             // Damage is always found by our own walks.
             examined.accuser = error.damage().map(|_| own_check("JPEG walk"));
@@ -85,6 +111,7 @@ fn examine(
     depth: Depth,
     target: Target,
     limits: &Limits,
+    mut reduce: Option<&mut dyn Reduce>,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
     let outline = structure::walk(bytes);
@@ -99,13 +126,22 @@ fn examine(
         return check_structure(bytes, &outline).map_err(|flaw| flaw.error);
     }
     if let Some(frame) = &outline.frame {
-        within_limits(frame.size, needs(&outline, target), limits)?;
+        within_limits(frame.size, needs(&outline, target, reduce.is_some()), limits)?;
     }
-    let verdict = check(bytes, &outline).and_then(|()| check_sectors(bytes, &outline));
+    // Pixels are made in the pass that verifies.
+    let mut made = None;
+    let mut pull = |units: &mut dyn Units| {
+        let reduce = reduce.as_mut().map(|reduce| &mut **reduce as &mut dyn Reduce);
+        made = Some(decode::decode(bytes, &outline, target, limits, Some(units), reduce));
+    };
+    let whole = target != Target::None && outline.problem.is_none() && outline.end.is_some();
+    let pull: Option<&mut dyn FnMut(&mut dyn Units)> = if whole { Some(&mut pull) } else { None };
+    let verdict = check(bytes, &outline, pull).and_then(|()| check_sectors(bytes, &outline));
     let wanted = target != Target::None
         && verdict.as_ref().map_or_else(|flaw| flaw.error.damage().is_some(), |()| true);
     if wanted {
-        match decode::decode(bytes, &outline, target, limits) {
+        let made = made.filter(|_| verdict.is_ok());
+        match made.unwrap_or_else(|| decode::decode(bytes, &outline, target, limits, None, reduce)) {
             Ok((pixels, complaint)) => {
                 // The walk has followed every code to the end of every scan: what the library dislikes is around them.
                 if let Some(complaint) = complaint {
@@ -134,8 +170,8 @@ fn examine(
 /// The pixels of a JPEG inside another file, without any verdict on it.
 pub fn picture(bytes: &[u8], target: Target, limits: &Limits) -> Option<Pixels> {
     let outline = structure::walk(bytes);
-    within_limits(outline.frame.as_ref()?.size, needs(&outline, target), limits).ok()?;
-    decode::decode(bytes, &outline, target, limits).ok().map(|(pixels, _)| pixels)
+    within_limits(outline.frame.as_ref()?.size, needs(&outline, target, false), limits).ok()?;
+    decode::decode(bytes, &outline, target, limits, None, None).ok().map(|(pixels, _)| pixels)
 }
 
 /// The marker structure's own verdict. Decoders that Immich uses refuse a file without an EOI marker too.
@@ -150,13 +186,16 @@ fn check_structure(bytes: &[u8], outline: &Outline) -> Result<(), Flaw> {
     Err(Flaw { error, sound_until: None })
 }
 
-/// The verdict on one picture: its marker structure and all of its scans.
-fn check(bytes: &[u8], outline: &Outline) -> Result<(), Flaw> {
+/// The verdict on one picture: its marker structure and all of its scans, whose coefficients `pull` may ask for.
+fn check(bytes: &[u8], outline: &Outline, pull: Option<&mut dyn FnMut(&mut dyn Units)>) -> Result<(), Flaw> {
     let unsupported = |what: &str| Err(Flaw { error: DecodeError::unsupported(what), sound_until: None });
     if odd_four_channels(outline) {
         return unsupported("a four-channel JPEG with unusual sampling");
     }
-    let answer = jpeg_walk::walk(bytes, outline);
+    let answer = match pull {
+        Some(pull) => jpeg_walk::walk_and_supply(bytes, outline, pull),
+        None => jpeg_walk::walk(bytes, outline),
+    };
     if let Answer::Wrong(flaw) = answer {
         return Err(flaw);
     }
@@ -202,10 +241,14 @@ fn note(examined: &mut Examined, error: DecodeError) {
 
 /// Bytes that the work holds: in our walk, of pictures whose data comes in several scans a bit for each coefficient, of others
 /// some numbers for each block; and what decoding needs.
-fn needs(outline: &Outline, target: Target) -> u64 {
+fn needs(outline: &Outline, target: Target, reduced: bool) -> u64 {
     let Some(frame) = &outline.frame else { return 64 << 20 };
     let walk = (1 << 20) + frame.samples() / if frame.progressive() { 8 } else { 4 };
-    if target == Target::None { walk } else { walk + decode::needs(frame, outline.interleaved, target) }
+    if target == Target::None {
+        walk
+    } else {
+        walk + decode::needs(frame, outline.interleaved, target, reduced)
+    }
 }
 
 /// Verifies the other pictures of a multi-picture index, where the index fits the file. Editors that drop those pictures
@@ -235,9 +278,9 @@ fn further_pictures(
         };
         let inner = structure::walk(picture);
         if let Some(frame) = &inner.frame {
-            within_limits(frame.size, needs(&inner, Target::None), limits)?;
+            within_limits(frame.size, needs(&inner, Target::None, false), limits)?;
         }
-        if let Err(flaw) = check(picture, &inner)
+        if let Err(flaw) = check(picture, &inner, None)
             && flaw.error.damage().is_some()
         {
             let offset = flaw.error.offset().map_or(range.start, |offset| range.start + offset);

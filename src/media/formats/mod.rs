@@ -2,9 +2,12 @@
 
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Limits, Pixels, Source};
+use super::{Limits, Pixels, Reduce, Source};
 
 pub mod bmp;
+mod deadline;
+mod ffmpeg;
+pub mod films;
 pub mod gif;
 pub mod heif;
 pub mod jp2;
@@ -100,6 +103,11 @@ pub trait Format: Sync {
     /// Which decoder, with its version at run time.
     fn decoder(&self) -> DecoderId;
 
+    /// Whether this program has what it takes: see [`films`].
+    fn ready(&self) -> bool {
+        true
+    }
+
     /// Loads whatever the decoder takes from files (plug-ins, fonts): called once, before the process gives up
     /// the right to open anything.
     fn prepare(&self) {}
@@ -123,6 +131,20 @@ pub trait Format: Sync {
         target: Target,
         limits: &Limits,
     ) -> Examined;
+
+    /// The same, and where the picture can be reduced while it is decoded, that is done: its pixels are then those that `reduce`
+    /// made.
+    fn examine_reduced(
+        &self,
+        format: MediaFormat,
+        source: &Source<'_>,
+        depth: Depth,
+        target: Target,
+        limits: &Limits,
+        _reduce: &mut dyn Reduce,
+    ) -> Examined {
+        self.examine(format, source, depth, target, limits)
+    }
 }
 
 /// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.
@@ -144,6 +166,11 @@ pub static REGISTRY: &[&dyn Format] = &[
     // Camera raws that are built on TIFF stand before it.
     &tiff::Tiff,
 ];
+
+/// Brings FFmpeg into this program: whatever calls this is linked to it.
+pub fn with_ffmpeg() {
+    films::install(&ffmpeg::Ffmpeg);
+}
 
 /// A decoder's identity: the library's version and ours, since our own checks are part of every verdict.
 pub fn decoder_id(name: &str, version: &str) -> DecoderId {

@@ -1,17 +1,12 @@
 //! Films: the container and the framing of every frame by walkers of ours, then keyframes or all frames through FFmpeg.
 
-mod frame;
-pub(super) mod input;
-mod messages;
-mod verify;
-
 use crate::media::structure::{bmff, ebml, mp4, streams};
 use crate::media::{Limits, Source, magic};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
-
-pub use frame::preview_frame;
+use super::deadline::Deadline;
+use super::films::{self, Film};
+use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check};
 
 /// All containers that FFmpeg opens for us.
 pub struct Video;
@@ -62,11 +57,18 @@ impl Format for Video {
     }
 
     fn decoder(&self) -> DecoderId {
-        ffmpeg_id("FFmpeg libavcodec")
+        const NAME: &str = "FFmpeg libavcodec";
+        films::installed().map_or_else(|| decoder_id(NAME, "not loaded"), |films| films.id(NAME))
+    }
+
+    fn ready(&self) -> bool {
+        films::installed().is_some()
     }
 
     fn prepare(&self) {
-        input::init();
+        if let Some(films) = films::installed() {
+            films.prepare();
+        }
     }
 
     fn recognise(&self, head: &[u8], source: &Source<'_>) -> Option<MediaFormat> {
@@ -96,11 +98,7 @@ impl Format for Video {
     }
 
     fn estimate(&self, format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
-        let limits = Limits { max_seconds: 10, ..Limits::default() };
-        let shape = input::Session::open(source, format, input::Deadline::of(&limits))
-            .ok()
-            .and_then(|open| open.shape());
-        memory(shape.map_or_else(PixelSize::default, |shape| shape.size), Depth::Full, target)
+        films::needed().map_or(0, |films| films.estimate(format, source, target))
     }
 
     fn examine(
@@ -117,12 +115,6 @@ impl Format for Video {
         }
         examined
     }
-}
-
-/// One of FFmpeg's decoders, with the version of libavcodec.
-pub(super) fn ffmpeg_id(name: &str) -> DecoderId {
-    let version = ffmpeg_next::codec::version();
-    decoder_id(name, &format!("{}.{}.{}", version >> 16, version >> 8 & 255, version & 255))
 }
 
 fn recognise_bmff(head: &[u8]) -> Option<MediaFormat> {
@@ -145,7 +137,7 @@ fn recognise_bmff(head: &[u8]) -> Option<MediaFormat> {
 
 /// Frames in flight, in bytes. 16-bit samples at full chroma are the worst case; references are only kept when
 /// all frames are decoded; the filters keep 12 RGB frames and a few.
-fn memory(size: PixelSize, depth: Depth, target: Target) -> u64 {
+pub(super) fn memory(size: PixelSize, depth: Depth, target: Target) -> u64 {
     let decoding = if depth == Depth::Full { 12 } else { 4 } * 3;
     let choosing = if target == Target::None { 0 } else { choosing_memory(size) };
     size.pixels().saturating_mul(decoding).saturating_add(choosing).saturating_add(96 << 20)
@@ -209,7 +201,7 @@ fn examine(
     limits: &Limits,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
-    let deadline = input::Deadline::of(limits);
+    let deadline = Deadline::of(limits);
     let odd = match walk(format, source, depth != Depth::Structure, &mut || deadline.check()) {
         Ok(odd) => odd,
         Err(error) => {
@@ -221,28 +213,8 @@ fn examine(
     // What a transport stream finds odd are packets that never came: decoders then complain with good reason.
     let forgiving = format == MediaFormat::MpegTs && !odd.is_empty();
     examined.faults.extend(odd.into_iter().take(MAX_FAULTS).map(|error| Fault { error, by: by.clone() }));
-    let mut session = input::Session::open(source, format, input::Deadline::of(limits))?;
-    if let Some(shape) = session.shape() {
-        let turned = shape.orientation.transposes();
-        examined.size = Some(if turned { shape.size.transposed() } else { shape.size });
-        within_limits(shape.size, memory(shape.size, depth, target), limits)?;
-    }
-    if depth > Depth::Samples {
-        let outcome = verify::read_all(&mut session, format, depth, forgiving, limits)?;
-        let by = examined.decoder.clone();
-        examined.faults.extend(outcome.oddity.map(|error| Fault { error, by }));
-        if let Some(damage) = outcome.damage {
-            return Err(damage);
-        }
-        if outcome.packets == 0 {
-            return Err(DecodeError::truncated("the video stream has no data", None));
-        }
-    }
-    drop(session);
-    if target != Target::None {
-        let pixels = preview_frame(source, format, limits)?;
-        examined.size.get_or_insert(pixels.size);
-        examined.pixels = Some(pixels);
-    }
-    Ok(())
+    let Some(films) = films::needed() else {
+        return Err(DecodeError::unsupported("films, in this program"));
+    };
+    films.examine(&Film { format, source, depth, target, forgiving, limits }, examined)
 }

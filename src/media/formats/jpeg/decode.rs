@@ -3,7 +3,8 @@
 use super::turbo::{Complaint, Decompressor, Layout};
 use crate::media::formats::Target;
 use crate::media::structure::jpeg::{Frame, Outline};
-use crate::media::{ColorModel, Limits, Pixels, Samples};
+use crate::media::structure::jpeg_walk::Units;
+use crate::media::{ColorModel, Coming, Limits, Pixels, Reduce, Samples, Whole, exif};
 use crate::model::{DecodeError, Orientation, PixelSize};
 
 /// A reduced scale is taken only if it leaves this many times the wanted short side: sharper scales cost too much fidelity.
@@ -12,11 +13,15 @@ const MARGIN: f64 = 1.25;
 const ROW_BUFFERS: u64 = 64;
 
 /// Decodes a picture that the walk follows. A complaint means that the library found something odd, and went on.
+///
+/// With `units` the walk supplies the coefficients. With `reduce` the pixels may be what that made of them.
 pub fn decode(
     bytes: &[u8],
     outline: &Outline,
     target: Target,
     limits: &Limits,
+    units: Option<&mut dyn Units>,
+    reduce: Option<&mut dyn Reduce>,
 ) -> Result<(Pixels, Option<Complaint>), DecodeError> {
     // Whatever lies behind the picture is not the decoder's business.
     let picture = bytes.get(..outline.end.unwrap_or(bytes.len())).unwrap_or(bytes);
@@ -24,24 +29,46 @@ pub fn decode(
     let header = decompressor.header();
     let side = u32::try_from(header.width.min(header.height)).unwrap_or(u32::MAX);
     decompressor.scale_down(denominator(side, target));
-    let (columns, rows) = decompressor.output();
-    let (mut samples, complaint) = decompressor.decode().map_err(refused)?;
-    if header.layout == Layout::Cmyk && outline.adobe(bytes) {
+    let size = |(width, height): (usize, usize)| {
+        PixelSize::new(u32::try_from(width).unwrap_or(u32::MAX), u32::try_from(height).unwrap_or(u32::MAX))
+    };
+    let full_size = size((header.width, header.height));
+    let model = match header.layout {
+        Layout::Gray => ColorModel::Gray,
+        Layout::Rgb => ColorModel::Rgb,
+        Layout::Cmyk => ColorModel::Cmyk,
+    };
+    let coming = Coming {
+        size: size(decompressor.output()),
+        full_size,
+        model,
+        orientation: outline
+            .exif(bytes)
+            .and_then(|exif| exif::read(exif).orientation)
+            .unwrap_or(Orientation::UPRIGHT),
+    };
+    // Inks that are stored the other way round are turned first.
+    let reduce = reduce.filter(|_| model != ColorModel::Cmyk);
+    let reduce = reduce.and_then(|reduce| reduce.begin(&coming).then_some(reduce));
+    let (size, mut samples, complaint) = if let Some(reduce) = reduce {
+        let complaint = decompressor.decode(units, reduce).map_err(refused)?;
+        let (size, samples) = reduce.finish().ok_or_else(incomplete)?;
+        (size, samples, complaint)
+    } else {
+        let (columns, rows) = decompressor.output();
+        let mut whole = Whole::new(columns * header.layout.channels(), rows).ok_or_else(no_memory)?;
+        let complaint = decompressor.decode(units, &mut whole).map_err(refused)?;
+        (coming.size, whole.finish().ok_or_else(incomplete)?, complaint)
+    };
+    if model == ColorModel::Cmyk && outline.adobe(bytes) {
         for sample in &mut samples {
             *sample = 255 - *sample;
         }
     }
-    let size = |width: usize, height: usize| {
-        PixelSize::new(u32::try_from(width).unwrap_or(u32::MAX), u32::try_from(height).unwrap_or(u32::MAX))
-    };
     let pixels = Pixels {
-        size: size(columns, rows),
-        full_size: size(header.width, header.height),
-        model: match header.layout {
-            Layout::Gray => ColorModel::Gray,
-            Layout::Rgb => ColorModel::Rgb,
-            Layout::Cmyk => ColorModel::Cmyk,
-        },
+        size,
+        full_size,
+        model,
         samples: Samples::U8(samples),
         orientation: Orientation::UPRIGHT,
         icc: None,
@@ -52,6 +79,15 @@ pub fn decode(
         video_frame: None,
     };
     Ok((pixels, complaint))
+}
+
+fn no_memory() -> DecodeError {
+    DecodeError::limit("the pixels of a JPEG", "memory")
+}
+
+/// The library had another idea of the size than the walk, or ran out of units that it did not need.
+fn incomplete() -> DecodeError {
+    DecodeError::unsupported("libjpeg-turbo: not all rows of the picture")
 }
 
 /// What an error of libjpeg-turbo means for a picture whose every code was followed to its end: nothing about the bytes.
@@ -75,13 +111,27 @@ pub fn denominator(short_side: u32, target: Target) -> usize {
     [8, 4, 2].into_iter().find(fits).map_or(1, |denominator| denominator as usize)
 }
 
-/// Bytes that decoding holds: of files whose data comes in several scans all coefficients (2 bytes), the output, row buffers.
-pub fn needs(frame: &Frame, interleaved: bool, target: Target) -> u64 {
+/// Bytes that decoding holds: of files whose data comes in several scans all coefficients (2 bytes), the output or, where that can be
+/// `reduced` on the way, a strip and the result; row buffers.
+pub fn needs(frame: &Frame, interleaved: bool, target: Target, reduced: bool) -> u64 {
+    /// What a reducer holds of the rows that it was given.
+    const STRIP: u64 = 8 << 20;
     let denominator = denominator(frame.size.short_side(), target) as u64;
     let columns = u64::from(frame.size.width).div_ceil(denominator);
     let rows = u64::from(frame.size.height).div_ceil(denominator);
     let channels = frame.components.len() as u64;
     let coefficients = if frame.progressive() || !interleaved { frame.samples() * 2 } else { 0 };
     let buffers = u64::from(frame.size.width) * channels * ROW_BUFFERS + (1 << 20);
-    columns * rows * channels + coefficients + buffers
+    let whole = columns * rows * channels;
+    let output = match target {
+        // Inks are not reduced on the way.
+        Target::AtLeast(side) if reduced && channels <= 3 => {
+            let (short, side) = (columns.min(rows).max(1), u64::from(side));
+            let result = side.saturating_mul(side).saturating_mul(columns.max(rows)) / short * channels;
+            // Strips have some rows at least, however long those are.
+            whole.min(result.saturating_add(STRIP).saturating_add(columns * channels * 96))
+        }
+        _ => whole,
+    };
+    output + coefficients + buffers
 }

@@ -1,18 +1,21 @@
-//! libjpeg-turbo's TurboJPEG 3 interface, wrapped so that the rest of the program stays safe.
+//! libjpeg-turbo as rows, wrapped so that the rest of the program stays safe. `rows.c` is the other side.
 #![allow(unsafe_code, reason = "calls into C")]
-#![allow(clippy::cast_possible_wrap, reason = "the library's constants are small")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_uint, c_void};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
 
-use turbojpeg_sys as ffi;
+// Brings the library itself into the program.
+use turbojpeg_sys as _;
 
-use crate::media::Limits;
 use crate::media::structure::jpeg::{self, SPARE_BYTES};
+use crate::media::structure::jpeg_walk::Units;
+use crate::media::{Limits, Rows, Whole};
 
 /// Version of the library that turbojpeg-sys builds; the library has no call that tells it.
 pub const VERSION: &str = "3.1.0";
 /// More scans than encoders write; each costs a pass over all coefficients.
-const SCAN_LIMIT: i32 = 500;
+const SCAN_LIMIT: c_int = 500;
 
 /// Layout of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +37,6 @@ impl Layout {
             Self::Cmyk => 4,
         }
     }
-
-    const fn code(self) -> i32 {
-        match self {
-            Self::Gray => ffi::TJPF_TJPF_GRAY,
-            Self::Rgb => ffi::TJPF_TJPF_RGB,
-            Self::Cmyk => ffi::TJPF_TJPF_CMYK,
-        }
-    }
 }
 
 /// What the library said. After a warning there is a picture nevertheless.
@@ -51,6 +46,12 @@ pub struct Complaint {
     pub fatal: bool,
     /// The first message.
     pub text: String,
+}
+
+impl Complaint {
+    fn fatal(text: impl Into<String>) -> Self {
+        Self { fatal: true, text: text.into() }
+    }
 }
 
 /// Facts of the header.
@@ -64,47 +65,83 @@ pub struct Header {
     pub layout: Layout,
 }
 
+/// What is behind the pointer is C's business.
+#[repr(C)]
+struct Library {
+    _private: [u8; 0],
+}
+
+type Supply = unsafe extern "C" fn(*mut c_void, *mut i16, usize) -> c_int;
+
+unsafe extern "C" {
+    fn photofsck_jpeg_open(scan_limit: c_int, max_memory: c_long) -> *mut Library;
+    fn photofsck_jpeg_close(library: *mut Library);
+    fn photofsck_jpeg_text(library: *const Library) -> *const c_char;
+    fn photofsck_jpeg_header(
+        library: *mut Library,
+        bytes: *const c_uchar,
+        length: usize,
+        width: *mut u32,
+        height: *mut u32,
+        channels: *mut c_int,
+    ) -> c_int;
+    fn photofsck_jpeg_start(
+        library: *mut Library,
+        denominator: c_uint,
+        channels: c_int,
+        units: Option<Supply>,
+        context: *mut c_void,
+    ) -> c_int;
+    fn photofsck_jpeg_rows(library: *mut Library, buffer: *mut c_uchar, pitch: usize, most: c_int) -> c_int;
+}
+
 /// A decompressor with the header of one picture read.
 pub struct Decompressor<'a> {
-    handle: ffi::tjhandle,
-    bytes: &'a [u8],
+    library: NonNull<Library>,
     header: Header,
     scale: usize,
+    bytes: PhantomData<&'a [u8]>,
 }
 
 impl<'a> Decompressor<'a> {
     /// Reads the header. A warning about the header is kept aside in the second part.
     pub fn new(bytes: &'a [u8], limits: &Limits) -> Result<(Self, Option<Complaint>), Complaint> {
-        // SAFETY: no preconditions; null is checked below.
-        let handle = unsafe { ffi::tj3Init(ffi::TJINIT_TJINIT_DECOMPRESS as i32) };
-        if handle.is_null() {
-            return Err(Complaint { fatal: true, text: "Insufficient memory".into() });
-        }
+        let memory = c_long::try_from(limits.max_memory).unwrap_or(c_long::MAX);
+        // SAFETY: no preconditions; null is checked.
+        let library = NonNull::new(unsafe { photofsck_jpeg_open(SCAN_LIMIT, memory) });
+        let library = library.ok_or_else(|| Complaint::fatal("Insufficient memory"))?;
         let header = Header { width: 0, height: 0, layout: Layout::Rgb };
-        let mut this = Self { handle, bytes, header, scale: 1 };
-        this.set(ffi::TJPARAM_TJPARAM_SCANLIMIT, SCAN_LIMIT);
-        this.set(ffi::TJPARAM_TJPARAM_MAXMEMORY, clamp(limits.max_memory.div_ceil(1 << 20)));
-        this.set(ffi::TJPARAM_TJPARAM_MAXPIXELS, clamp(limits.max_pixels));
-        this.set(ffi::TJPARAM_TJPARAM_SAVEMARKERS, 0);
-        // SAFETY: the pointer and the length are those of a live slice.
-        let status = unsafe { ffi::tj3DecompressHeader(this.handle, bytes.as_ptr(), length(bytes)) };
-        let complaint = this.complaint(status);
-        let colors = this.get(ffi::TJPARAM_TJPARAM_COLORSPACE);
+        let mut this = Self { library, header, scale: 1, bytes: PhantomData };
+        let (mut width, mut height, mut channels) = (0, 0, 0);
+        // SAFETY: the handle is live; the bytes outlive it, as the lifetime of `Self` says; the places are live.
+        let read = unsafe {
+            let (bytes, length) = (bytes.as_ptr(), bytes.len());
+            photofsck_jpeg_header(
+                library.as_ptr(),
+                bytes,
+                length,
+                &raw mut width,
+                &raw mut height,
+                &raw mut channels,
+            )
+        };
+        if read == 0 {
+            return Err(this.failed());
+        }
+        if u64::from(width) * u64::from(height) > limits.max_pixels {
+            return Err(Complaint::fatal("Image is too large"));
+        }
         this.header = Header {
-            width: usize::try_from(this.get(ffi::TJPARAM_TJPARAM_JPEGWIDTH)).unwrap_or(0),
-            height: usize::try_from(this.get(ffi::TJPARAM_TJPARAM_JPEGHEIGHT)).unwrap_or(0),
-            layout: match u32::try_from(colors) {
-                Ok(ffi::TJCS_TJCS_GRAY) => Layout::Gray,
-                Ok(ffi::TJCS_TJCS_CMYK | ffi::TJCS_TJCS_YCCK) => Layout::Cmyk,
+            width: usize::try_from(width).unwrap_or(usize::MAX),
+            height: usize::try_from(height).unwrap_or(usize::MAX),
+            layout: match channels {
+                1 => Layout::Gray,
+                4 => Layout::Cmyk,
                 _ => Layout::Rgb,
             },
         };
-        match complaint {
-            Some(complaint) if complaint.fatal => Err(complaint),
-            complaint if this.header.width > 0 && this.header.height > 0 => Ok((this, complaint)),
-            complaint => Err(complaint
-                .unwrap_or_else(|| Complaint { fatal: true, text: "no picture in the header".into() })),
-        }
+        let complaint = this.complaint();
+        Ok((this, complaint))
     }
 
     /// The header.
@@ -114,13 +151,7 @@ impl<'a> Decompressor<'a> {
 
     /// Decodes at 1/`denominator` of the size (1, 2, 4 or 8) from now on.
     pub fn scale_down(&mut self, denominator: usize) {
-        if !matches!(denominator, 1 | 2 | 4 | 8) {
-            return;
-        }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "1 to 8")]
-        let factor = ffi::tjscalingfactor { num: 1, denom: denominator as i32 };
-        // SAFETY: the handle is live; the value is plain data.
-        if unsafe { ffi::tj3SetScalingFactor(self.handle, factor) } == 0 {
+        if matches!(denominator, 1 | 2 | 4 | 8) {
             self.scale = denominator;
         }
     }
@@ -130,64 +161,72 @@ impl<'a> Decompressor<'a> {
         (self.header.width.div_ceil(self.scale), self.header.height.div_ceil(self.scale))
     }
 
-    /// Decodes a picture of 8 bits per sample. The buffer is zeroed where the data did not reach.
-    pub fn decode(&mut self) -> Result<(Vec<u8>, Option<Complaint>), Complaint> {
-        let (columns, rows) = self.output();
-        let pitch = columns * self.header.layout.channels();
-        let refuse = || Complaint { fatal: true, text: "Insufficient memory".into() };
-        let size = pitch.checked_mul(rows).ok_or_else(refuse)?;
-        let row = i32::try_from(pitch).map_err(|_| refuse())?;
-        // Zeroed by the system, not written once more; the size is within the limits.
-        let mut buffer = vec![0; size];
-        // SAFETY: the input is a live slice; the output holds `rows * pitch` samples, which is what the library writes for this
-        // scale and layout with `pitch` samples per row.
-        let status = unsafe {
-            ffi::tj3Decompress8(
-                self.handle,
-                self.bytes.as_ptr(),
-                length(self.bytes),
-                buffer.as_mut_ptr(),
-                row,
-                self.header.layout.code(),
-            )
+    /// Decodes a picture of 8 bits per sample, as many rows at once as there is room for.
+    ///
+    /// With `units` those supply the coefficients, which have to be of one scan; decoding ends early where they do.
+    pub fn decode(
+        self,
+        mut units: Option<&mut dyn Units>,
+        rows: &mut dyn Rows,
+    ) -> Result<Option<Complaint>, Complaint> {
+        let channels = self.header.layout.channels();
+        let pitch =
+            self.output().0.checked_mul(channels).ok_or_else(|| Complaint::fatal("Image is too large"))?;
+        let (supply, context): (Option<Supply>, _) = match &mut units {
+            Some(units) => (Some(supply), std::ptr::from_mut(units).cast()),
+            None => (None, std::ptr::null_mut()),
         };
-        self.finish(status).map(|complaint| (buffer, complaint))
-    }
-
-    fn finish(&self, status: i32) -> Result<Option<Complaint>, Complaint> {
-        match self.complaint(status) {
-            Some(complaint) if complaint.fatal => Err(complaint),
-            complaint => Ok(complaint),
+        let (library, channels) = (self.library.as_ptr(), c_int::try_from(channels).unwrap_or(3));
+        let scale = c_uint::try_from(self.scale).unwrap_or(1);
+        // SAFETY: the handle and its bytes are live; the context is what `supply` takes it for, and outlives all calls below, which
+        // are the only ones that use it.
+        if unsafe { photofsck_jpeg_start(library, scale, channels, supply, context) } == 0 {
+            return Err(self.failed());
+        }
+        loop {
+            let room = rows.room();
+            let most = c_int::try_from(room.len() / pitch.max(1)).unwrap_or(c_int::MAX);
+            // SAFETY: the room holds `most` rows of `pitch` bytes, which is what rows of this scale and layout have.
+            let read = unsafe { photofsck_jpeg_rows(library, room.as_mut_ptr(), pitch, most) };
+            match usize::try_from(read) {
+                Ok(0) => return Ok(self.complaint()),
+                Ok(read) => rows.came(read),
+                Err(_) => return Err(self.failed()),
+            }
         }
     }
 
-    fn complaint(&self, status: i32) -> Option<Complaint> {
-        if status == 0 {
-            return None;
-        }
-        // SAFETY: the handle is live; the library returns a NUL-terminated string that lives until the next call.
-        let (code, text) =
-            unsafe { (ffi::tj3GetErrorCode(self.handle), CStr::from_ptr(ffi::tj3GetErrorStr(self.handle))) };
-        let fatal = u32::try_from(code) != Ok(ffi::TJERR_TJERR_WARNING);
-        Some(Complaint { fatal, text: text.to_string_lossy().into_owned() })
+    fn text(&self) -> String {
+        // SAFETY: the handle is live; its text is NUL-terminated and is copied at once.
+        let text = unsafe { CStr::from_ptr(photofsck_jpeg_text(self.library.as_ptr())) };
+        text.to_string_lossy().into_owned()
     }
 
-    fn set(&mut self, parameter: ffi::TJPARAM, value: i32) {
-        // SAFETY: the handle is live; unknown values are refused by the library.
-        unsafe { ffi::tj3Set(self.handle, parameter as i32, value) };
+    fn complaint(&self) -> Option<Complaint> {
+        Some(self.text()).filter(|text| !text.is_empty()).map(|text| Complaint { fatal: false, text })
     }
 
-    fn get(&self, parameter: ffi::TJPARAM) -> i32 {
-        // SAFETY: the handle is live.
-        unsafe { ffi::tj3Get(self.handle, parameter as i32) }
+    fn failed(&self) -> Complaint {
+        Complaint::fatal(self.text())
     }
 }
 
 impl Drop for Decompressor<'_> {
     fn drop(&mut self) {
-        // SAFETY: the handle came from `tj3Init` and is not used again.
-        unsafe { ffi::tj3Destroy(self.handle) };
+        // SAFETY: the handle came from `photofsck_jpeg_open` and is not used again.
+        unsafe { photofsck_jpeg_close(self.library.as_ptr()) };
     }
+}
+
+/// Called by the library for each unit.
+unsafe extern "C" fn supply(context: *mut c_void, blocks: *mut i16, count: usize) -> c_int {
+    // SAFETY: the context is the reference that `Decompressor::rows` passed, which nobody else uses meanwhile; the blocks are so
+    // many in a row, of 64 coefficients each.
+    let (units, blocks) = unsafe {
+        let units = &mut *context.cast::<&mut dyn Units>();
+        (units, std::slice::from_raw_parts_mut(blocks.cast::<[i16; 64]>(), count))
+    };
+    c_int::from(units.next(blocks))
 }
 
 /// What libjpeg-turbo has to say against the entropy-coded data of a picture: the oracle of tests and of fuzzing.
@@ -197,8 +236,10 @@ impl Drop for Decompressor<'_> {
 /// one encoder writes.
 pub fn entropy_complaint(bytes: &[u8]) -> Option<String> {
     let limits = Limits { max_pixels: 1 << 24, max_memory: 1 << 28, max_seconds: 20 };
-    let (mut decompressor, _) = Decompressor::new(bytes, &limits).ok()?;
-    let (_, complaint) = decompressor.decode().ok()?;
+    let (decompressor, _) = Decompressor::new(bytes, &limits).ok()?;
+    let (columns, height) = decompressor.output();
+    let mut whole = Whole::new(columns * decompressor.header().layout.channels(), height)?;
+    let complaint = decompressor.decode(None, &mut whole).ok()?;
     let text = complaint.filter(|complaint| !complaint.fatal)?.text;
     let spare = text.split_whitespace().find_map(|word| word.parse::<usize>().ok());
     let outline = jpeg::walk(bytes);
@@ -209,13 +250,4 @@ pub fn entropy_complaint(bytes: &[u8]) -> Option<String> {
     let counted_short = progressive && text.contains("premature end of data segment");
     let against = ["Corrupt JPEG data", "Premature end"].iter().any(|part| text.contains(part));
     (against && !allowed && !counted_short).then_some(text)
-}
-
-fn clamp(value: u64) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
-}
-
-/// The bindings' own width of `size_t`, which is that of a pointer.
-fn length(bytes: &[u8]) -> ffi::size_t {
-    bytes.len() as ffi::size_t
 }

@@ -11,10 +11,10 @@ const ENOUGH: i32 = 32;
 /// Bits past the end of the supply read as zeros; [`Bits::exhausted`] then tells that too much was taken.
 #[derive(Clone, Copy)]
 pub struct Bits<'a> {
+    /// All of it.
     data: &'a [u8],
-    at: usize,
-    /// No byte from `at` to here is 0xFF.
-    clean: usize,
+    /// What has not been fetched.
+    rest: &'a [u8],
     /// The next bits, first bit on top. Below `count` bits there may be bits that come again.
     held: u64,
     count: i32,
@@ -23,31 +23,34 @@ pub struct Bits<'a> {
 /// A place in the supply to come back to.
 #[derive(Clone, Copy)]
 pub struct Mark {
-    at: usize,
-    clean: usize,
+    /// How many bytes had not been fetched.
+    rest: usize,
     held: u64,
     count: i32,
 }
 
 impl<'a> Bits<'a> {
-    pub fn new(data: &'a [u8]) -> Self {
-        let mut bits = Self { data, at: 0, clean: 0, held: 0, count: 0 };
-        bits.find_clean();
-        bits
+    pub const fn new(data: &'a [u8]) -> Self {
+        Self { data, rest: data, held: 0, count: 0 }
     }
 
     pub const fn mark(&self) -> Mark {
-        Mark { at: self.at, clean: self.clean, held: self.held, count: self.count }
+        Mark { rest: self.rest.len(), held: self.held, count: self.count }
     }
 
     /// Goes on at a mark in the same data.
-    pub const fn resume(data: &'a [u8], mark: Mark) -> Self {
-        Self { data, at: mark.at, clean: mark.clean, held: mark.held, count: mark.count }
+    pub fn resume(data: &'a [u8], mark: Mark) -> Self {
+        let rest = data.get(data.len().saturating_sub(mark.rest)..).unwrap_or_default();
+        Self { data, rest, held: mark.held, count: mark.count }
     }
 
-    fn find_clean(&mut self) {
-        let rest = self.data.get(self.at..).unwrap_or_default();
-        self.clean = self.at + memchr::memchr(0xFF, rest).unwrap_or(rest.len());
+    /// The same bits from a mark on.
+    pub fn back_to(&self, mark: Mark) -> Self {
+        Self::resume(self.data, mark)
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
     /// To be called before every step.
@@ -60,31 +63,28 @@ impl<'a> Bits<'a> {
 
     #[inline]
     fn fill(&mut self) {
-        let word = self.data.get(self.at..self.clean).and_then(|clean| clean.first_chunk::<8>());
-        if let Some(word) = word {
-            self.held |= u64::from_be_bytes(*word) >> self.count;
-            let bytes = (63 - self.count) >> 3;
-            self.at += bytes.cast_unsigned() as usize;
-            self.count += bytes * 8;
-        } else {
+        // Bits that are already held come again, and are the same.
+        let bytes = (63 - self.count) >> 3;
+        match self.rest.first_chunk::<8>().map(|word| u64::from_be_bytes(*word)) {
+            Some(word) if !has_ones(word, bytes.cast_unsigned()) => {
+                self.held |= word >> self.count;
+                self.advance(bytes.cast_unsigned() as usize);
+                self.count |= 56;
+            }
             // By value, so that the caller's copy can stay in registers.
-            *self = self.filled_bytewise();
+            _ => *self = self.filled_bytewise(),
         }
     }
 
     #[inline(never)]
     fn filled_bytewise(mut self) -> Self {
         while self.count <= 56 {
-            let Some(&byte) = self.data.get(self.at) else { break };
-            if byte == 0xFF {
-                if self.data.get(self.at + 1) != Some(&0) {
-                    break;
-                }
-                self.at += 2;
-                self.find_clean();
-            } else {
-                self.at += 1;
-            }
+            let (byte, length) = match *self.rest {
+                [0xFF, 0, ..] => (0xFF, 2),
+                [0xFF, ..] | [] => break,
+                [byte, ..] => (byte, 1),
+            };
+            self.advance(length);
             self.held |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
@@ -125,9 +125,7 @@ impl<'a> Bits<'a> {
     /// A number of a magnitude category (F.2.2.1).
     #[inline]
     pub const fn signed(&mut self, size: u32) -> i32 {
-        let raw = self.take(size).cast_signed();
-        let half = 1i32 << size >> 1;
-        if raw < half { raw - 2 * half + 1 } else { raw }
+        magnitude(self.take(size), size)
     }
 
     /// Whether more bits were taken than there are before the next marker.
@@ -160,7 +158,8 @@ impl<'a> Bits<'a> {
 
     /// About where the next bit is in the data.
     pub fn place(&self) -> usize {
-        self.at.saturating_sub(usize::try_from(self.count / 8).unwrap_or(0))
+        let at = self.data.len() - self.rest.len();
+        at.saturating_sub(usize::try_from(self.count / 8).unwrap_or(0))
     }
 
     /// Skips to the next marker; gives the number of bytes that were left before it.
@@ -168,14 +167,14 @@ impl<'a> Bits<'a> {
         let mut left = usize::try_from(self.count / 8).unwrap_or(0);
         self.count = 0;
         self.held = 0;
-        while let Some(&byte) = self.data.get(self.at) {
-            let next = self.data.get(self.at + 1);
-            if byte == 0xFF && next.is_some_and(|&next| next != 0 && next != 0xFF) {
+        while let [byte, after @ ..] = self.rest {
+            let next = after.first();
+            if *byte == 0xFF && next.is_some_and(|&next| next != 0 && next != 0xFF) {
                 break;
             }
             // Fill bytes belong to the marker.
-            left += usize::from(byte != 0xFF || next == Some(&0));
-            self.at += 1;
+            left += usize::from(*byte != 0xFF || next == Some(&0));
+            self.rest = after;
         }
         left
     }
@@ -185,22 +184,36 @@ impl<'a> Bits<'a> {
         if self.seek_marker() > SPARE_BYTES {
             return Err(Slip::Wrong("data left over before a restart marker"));
         }
-        match self.data.get(self.at + 1) {
-            Some(&marker) if marker == 0xD0 | number => {
-                self.at += 2;
-                self.find_clean();
+        match *self.rest {
+            [_, marker, ref after @ ..] if marker == 0xD0 | number => {
+                self.rest = after;
                 Ok(())
             }
-            Some(_) => Err(Slip::Wrong("a restart marker out of order")),
-            None => Err(Slip::Ended),
+            [_, _, ..] => Err(Slip::Wrong("a restart marker out of order")),
+            _ => Err(Slip::Ended),
         }
     }
 
     /// Bytes that are left after the last unit, restart markers included.
     pub fn left_over(&mut self) -> usize {
         let left = self.seek_marker();
-        left + self.data.len().saturating_sub(self.at)
+        left + self.rest.len()
     }
+}
+
+/// The number of a magnitude category that these bits stand for (F.2.2.1).
+#[inline]
+pub const fn magnitude(bits: u32, size: u32) -> i32 {
+    let (raw, half) = (bits.cast_signed(), 1i32 << size >> 1);
+    if raw < half { raw - 2 * half + 1 } else { raw }
+}
+
+/// Whether some of the first bytes of a word, at most 8, may be 0xFF: all of those are found, and some 0xFE before one.
+#[inline]
+const fn has_ones(word: u64, bytes: u32) -> bool {
+    const LOWEST: u64 = u64::MAX / 0xFF;
+    let found = (!word).wrapping_sub(LOWEST) & word & LOWEST << 7;
+    found != 0 && found.leading_zeros() < 8 * bytes
 }
 
 #[cfg(test)]

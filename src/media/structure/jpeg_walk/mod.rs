@@ -18,6 +18,7 @@ mod sector;
 mod sequential;
 mod shift;
 mod standard;
+mod supply;
 mod tables;
 mod tear;
 #[cfg(test)]
@@ -58,6 +59,24 @@ pub struct Flaw {
 pub fn walk(bytes: &[u8], outline: &Outline) -> Answer {
     Walker::new(outline, bytes.len())
         .map_or_else(Answer::NotFollowed, |mut walker| walker.answer(bytes, outline))
+}
+
+/// Walks all scans of a picture, and gives the coefficients of the units to whoever makes pixels of them, in the same pass.
+///
+/// That is done for sequential pictures of 8 bits whose data comes in one scan: `pull` is called once, and asks for one unit after
+/// another. What it does not ask for is walked all the same. Others are walked only; `pull` is not called.
+pub fn walk_and_supply(bytes: &[u8], outline: &Outline, pull: &mut dyn FnMut(&mut dyn Units)) -> Answer {
+    Walker::new(outline, bytes.len()).map_or_else(Answer::NotFollowed, |mut walker| {
+        walker.pull = Some(pull);
+        walker.answer(bytes, outline)
+    })
+}
+
+/// Coefficients of a picture, unit by unit.
+pub trait Units {
+    /// Fills the blocks of the next unit, which come zeroed, with quantised coefficients in natural order (rows of eight). `false`
+    /// where there are no more, or where the data is wrong.
+    fn next(&mut self, blocks: &mut [[i16; 64]]) -> bool;
 }
 
 /// Walks one JPEG stream inside another file: a strip or tile of TIFF, DNG or another raw format, a preview.
@@ -125,30 +144,67 @@ fn follow<C: Coding>(
     units: usize,
     interval: usize,
 ) -> Result<(), (usize, Slip)> {
-    let interval = if interval == 0 { units } else { interval };
-    let mut done = 0;
-    let mut number = 0;
-    while done < units {
-        let end = units.min(done.saturating_add(interval));
-        for unit in done..end {
-            let result = coding.unit(bits);
-            // What was read past the end of the data is no code.
-            if bits.exhausted() || result.is_err() && bits.nearly_exhausted() {
-                return Err((unit, Slip::Ended));
-            }
-            result.map_err(|slip| (unit, slip))?;
+    let mut way = Way::new(units, interval);
+    while way.goes_on() {
+        let unit = coding.unit(bits);
+        way.step(bits, coding, unit)?;
+    }
+    Ok(())
+}
+
+/// How far a scan was followed.
+struct Way {
+    units: usize,
+    interval: usize,
+    done: usize,
+    /// The unit before which the next restart marker stands, or the end.
+    end: usize,
+    /// Number of that marker.
+    number: u8,
+}
+
+impl Way {
+    fn new(units: usize, interval: usize) -> Self {
+        let interval = if interval == 0 { units } else { interval };
+        Self { units, interval, done: 0, end: interval.min(units), number: 0 }
+    }
+
+    const fn goes_on(&self) -> bool {
+        self.done < self.units
+    }
+
+    /// After each unit: what came of it, and what has to be behind it.
+    #[inline]
+    fn step<C: Coding>(
+        &mut self,
+        bits: &mut Bits<'_>,
+        coding: &mut C,
+        unit: Result<(), Slip>,
+    ) -> Result<(), (usize, Slip)> {
+        // What was read past the end of the data is no code.
+        if bits.exhausted() || unit.is_err() && bits.nearly_exhausted() {
+            return Err((self.done, Slip::Ended));
         }
-        done = end;
+        unit.map_err(|slip| (self.done, slip))?;
+        self.done += 1;
+        if self.done == self.end { self.turn(bits, coding) } else { Ok(()) }
+    }
+
+    /// At the end of an interval.
+    #[inline(never)]
+    fn turn<C: Coding>(&mut self, bits: &mut Bits<'_>, coding: &mut C) -> Result<(), (usize, Slip)> {
+        let done = self.done;
         if C::TELLING && surplus(*bits, coding, done) {
             return Err((done, Slip::Wrong("more units than the picture has")));
         }
         coding.restart().map_err(|slip| (done, slip))?;
-        if done < units {
-            bits.restart(number).map_err(|slip| (done, slip))?;
-            number = (number + 1) % 8;
+        if self.goes_on() {
+            bits.restart(self.number).map_err(|slip| (done, slip))?;
+            self.number = (self.number + 1) % 8;
+            self.end = self.units.min(done.saturating_add(self.interval));
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Whether units go on up to the next marker: some before were lost, or read as fewer.

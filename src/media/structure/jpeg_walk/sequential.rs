@@ -1,8 +1,8 @@
 //! Blocks of sequential pictures (ITU-T T.81 F.2.2): DC and all AC coefficients together.
 
-use super::bits::Bits;
+use super::bits::{Bits, magnitude};
 use super::shift::Levels;
-use super::tables::{Huffman, Range, Runs};
+use super::tables::{Coefficients, Differences, Huffman, Range, Runs};
 use super::trail::Trail;
 use super::{Coding, Slip};
 
@@ -13,14 +13,15 @@ pub struct Part<'t> {
     /// How many of them lie side by side.
     pub columns: usize,
     pub dc: &'t Huffman,
+    /// The fast way through `dc`.
+    pub differences: &'t Differences,
     pub ac: &'t Huffman,
-    /// The fast way through `ac`.
+    /// The fast ways through `ac`, without values and with them.
     pub runs: &'t Runs,
+    pub coefficients: &'t Coefficients,
     pub range: &'t Range,
     /// The DC coefficient of the block before.
     pub last: i32,
-    /// A coefficient of the block is so large that its samples are worth a look.
-    pub loud: bool,
     pub levels: Levels,
 }
 
@@ -41,18 +42,30 @@ impl Coding for Sequential<'_> {
     }
 
     #[inline]
-    fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
-        self.trail.begin_unit(bits, &self.parts);
+    fn unit(&mut self, shared: &mut Bits<'_>) -> Result<(), Slip> {
+        self.trail.begin_unit(shared, &self.parts);
+        // A copy of its own, which stays in registers.
+        let mut bits = *shared;
         for part in &mut self.parts {
             let (mut top, mut bottom) = (0, 0);
-            let lowest = part.blocks - part.columns;
             for number in 0..part.blocks {
-                part.block(bits)?;
-                top += if number < part.columns { part.last } else { 0 };
-                bottom += if number >= lowest { part.last } else { 0 };
+                let before = bits.mark();
+                let loud = part.codes(&mut bits);
+                let possible = |loud| if loud { part.samples(bits.back_to(before)) } else { Ok(()) };
+                if let Err(slip) = loud.and_then(possible) {
+                    *shared = bits;
+                    return Err(slip);
+                }
+                if number < part.columns {
+                    top += part.last;
+                }
+                if number + part.columns >= part.blocks {
+                    bottom += part.last;
+                }
             }
             part.levels.push((top, bottom));
         }
+        *shared = bits;
         Ok(())
     }
 
@@ -68,52 +81,136 @@ impl Coding for Sequential<'_> {
     }
 }
 
-impl Part<'_> {
-    #[inline]
-    fn block(&mut self, shared: &mut Bits<'_>) -> Result<(), Slip> {
-        // A copy of its own, which stays in registers.
+impl Sequential<'_> {
+    /// Follows one unit and writes its coefficients down: into blocks that come zeroed, in natural order.
+    pub fn unit_into(&mut self, shared: &mut Bits<'_>, blocks: &mut [[i16; 64]]) -> Result<(), Slip> {
+        self.trail.begin_unit(shared, &self.parts);
+        let mut blocks = blocks.iter_mut();
         let mut bits = *shared;
-        let mut result = self.codes(&mut bits);
-        if self.loud {
-            self.loud = false;
-            result = result.and_then(|()| self.samples(*shared));
+        let mut result = Ok(());
+        for part in &mut self.parts {
+            let (mut top, mut bottom) = (0, 0);
+            for number in 0..part.blocks {
+                // Whoever asks for fewer blocks than there are does not look at them.
+                let Some(block) = blocks.next() else { break };
+                result = part.block_into(&mut bits, block);
+                if result.is_err() {
+                    *shared = bits;
+                    return result;
+                }
+                if number < part.columns {
+                    top += part.last;
+                }
+                if number + part.columns >= part.blocks {
+                    bottom += part.last;
+                }
+            }
+            part.levels.push((top, bottom));
         }
         *shared = bits;
         result
     }
+}
 
-    /// Follows the codes of a block.
+/// Natural places of the coefficients in zig-zag order (figure A.6).
+const NATURAL: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+impl Part<'_> {
+    /// Follows the codes of a block and writes its coefficients down.
+    #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
+    #[inline(always)]
+    fn block_into(&mut self, bits: &mut Bits<'_>, block: &mut [i16; 64]) -> Result<(), Slip> {
+        let before = bits.mark();
+        self.dc(bits)?;
+        let [dc, ..] = block;
+        *dc = saturated(self.last);
+        let (mut index, mut loud) = (1u32, false);
+        while index < 64 {
+            bits.refill();
+            let next = self.coefficients.next(bits);
+            let at = index + u32::from(next.zeros);
+            if next.bits > 0 && at < 64 {
+                bits.skip(next.bits.into());
+                put(block, at, next.value);
+                index = at + 1;
+            } else if next.ends() {
+                bits.skip(next.bits.into());
+                break;
+            } else {
+                let coefficient = self.coefficient(*bits, index)?;
+                *bits = coefficient.bits;
+                if coefficient.next <= 64 && coefficient.value != 0 {
+                    put(block, coefficient.next - 1, coefficient.value);
+                }
+                index = coefficient.next;
+                loud |= coefficient.loud;
+            }
+        }
+        if loud { self.samples(bits.back_to(before)) } else { Ok(()) }
+    }
+
+    /// Reads the DC coefficient.
+    #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
+    #[inline(always)]
+    fn dc(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        bits.refill();
+        let (difference, taken) = self.differences.next(bits);
+        if taken > 0 {
+            bits.skip(taken);
+            self.range.add_dc(&mut self.last, difference, 0)
+        } else {
+            self.range.read_dc(bits, self.dc, &mut self.last, 0)
+        }
+    }
+
+    /// Follows the codes of a block; tells whether a coefficient is so large that its samples are worth a look.
     #[allow(clippy::inline_always, reason = "else the bits do not stay in registers: a quarter slower")]
     #[inline(always)]
-    fn codes(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
-        bits.refill();
-        self.range.read_dc(bits, self.dc, &mut self.last, 0)?;
-        let mut index = 1;
+    fn codes(&mut self, bits: &mut Bits<'_>) -> Result<bool, Slip> {
+        self.dc(bits)?;
+        let (mut index, mut loud) = (1, false);
         while index < 64 {
             bits.refill();
             let run = self.runs.next(bits);
             let next = index + run.passed();
             // What begins behind the last coefficient belongs to the next block.
-            if run.known() && next + run.ends() <= 64 {
+            if run.known() && next <= 64 {
                 bits.skip(run.bits());
-                if run.ends() == 1 {
+                if run.ends() {
                     break;
                 }
                 index = next;
-            } else {
-                (*bits, index) = self.coefficient(*bits, index)?;
+                continue;
             }
+            if let Some((symbol, length)) = self.ac.short(bits) {
+                let (at, size) = (index + u32::from(symbol >> 4), symbol & 15);
+                if size > 0 && at < 64 && self.range.is_quiet(at as usize, size) {
+                    bits.skip(length + u32::from(size));
+                    index = at + 1;
+                    continue;
+                }
+            }
+            let coefficient = self.coefficient(*bits, index)?;
+            *bits = coefficient.bits;
+            index = coefficient.next;
+            loud |= coefficient.loud;
         }
-        Ok(())
+        Ok(loud)
     }
 
-    /// One symbol and its value; gives the index of the coefficient behind it, 64 at the end of the block.
-    fn coefficient<'b>(&mut self, mut bits: Bits<'b>, index: u32) -> Result<(Bits<'b>, u32), Slip> {
+    /// One symbol and its value, whatever they are.
+    #[inline(never)]
+    fn coefficient<'b>(&self, mut bits: Bits<'b>, index: u32) -> Result<One<'b>, Slip> {
         let symbol = self.ac.symbol(&mut bits)?;
         let (zeros, size) = (u32::from(symbol >> 4), symbol & 15);
+        let nothing = |next| Ok(One { bits, next, value: 0, loud: false });
         match symbol {
-            0x00 => return Ok((bits, 64)),
-            0xF0 if index + 16 <= 64 => return Ok((bits, index + 16)),
+            0x00 => return nothing(64),
+            0xF0 if index + 16 <= 64 => return nothing(index + 16),
             0xF0 => return Err(Slip::PAST_BLOCK),
             _ if size == 0 => return Err(Slip::Wrong("a code that sequential pictures do not have")),
             _ => {}
@@ -122,8 +219,9 @@ impl Part<'_> {
         if index > 63 {
             return Err(Slip::PAST_BLOCK);
         }
-        self.loud |= self.range.read_ac(&mut bits, index, size, 0)?;
-        Ok((bits, index + 1))
+        let value = saturated(magnitude(bits.peek(size.into()), size.into()));
+        let loud = self.range.read_ac(&mut bits, index, size, 0)?;
+        Ok(One { bits, next: index + 1, value, loud })
     }
 
     /// Goes once more through a block whose codes are right, for its values.
@@ -145,15 +243,45 @@ impl Part<'_> {
         let mut index = 1usize;
         while index < 64 {
             bits.refill();
-            let symbol = self.ac.symbol(bits)?;
-            index += usize::from(symbol >> 4);
-            match (symbol, block.get_mut(index)) {
-                (0, _) => break,
-                (_, Some(value)) => *value = bits.signed(u32::from(symbol & 15)),
-                _ => {}
+            let next = self.coefficients.next(bits);
+            let (zeros, value) = if next.bits > 0 {
+                bits.skip(next.bits.into());
+                (next.zeros, next.value.into())
+            } else {
+                let symbol = self.ac.symbol(bits)?;
+                (if symbol == 0 { 64 } else { symbol >> 4 }, bits.signed(u32::from(symbol & 15)))
+            };
+            index += usize::from(zeros);
+            if let Some(place) = block.get_mut(index) {
+                *place = value;
             }
             index += 1;
         }
         Ok(block)
     }
+}
+
+/// What one symbol of a block said.
+struct One<'b> {
+    /// The bits behind it.
+    bits: Bits<'b>,
+    /// Index of the coefficient behind it, 64 at the end of the block.
+    next: u32,
+    /// The coefficient before that one, or 0.
+    value: i16,
+    /// It is so large that the samples of the block are worth a look.
+    loud: bool,
+}
+
+#[inline]
+fn put(block: &mut [i16; 64], at: u32, value: i16) {
+    let place = NATURAL.get(at as usize).and_then(|&place| block.get_mut(usize::from(place)));
+    if let Some(place) = place {
+        *place = value;
+    }
+}
+
+/// No coefficient of 8-bit samples that is in range is longer.
+fn saturated(value: i32) -> i16 {
+    i16::try_from(value).unwrap_or(if value < 0 { i16::MIN } else { i16::MAX })
 }

@@ -142,40 +142,60 @@ pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect
     let middle = sizes.len() / 2;
     let typical = if sizes.is_empty() { 0 } else { *sizes.select_nth_unstable(middle).1 };
     let clip = typical.max(level as u32).clamp(1, 1 << 12).cast_signed() * 6;
-    // Sums over a few rows fit, whatever the sum from the start is.
+    // Sums over a few rows fit, whatever the sum from the start is. Above the first row and below the last one there is no
+    // difference.
     let mut sum = 0i32;
-    let mut sums = Vec::with_capacity(levels.len() + across + 1);
-    sums.resize(across + 1, 0);
-    sums.extend(differences.map(|difference| {
+    let mut sums = vec![0; levels.len() + across + 1];
+    let places = sums.get_mut(across + 1..).unwrap_or_default();
+    for (place, difference) in places.iter_mut().zip(differences) {
         sum = sum.wrapping_add(difference.clamp(-clip, clip));
-        sum
-    }));
-    // Above the first row and below the last one there is no difference.
-    sums.resize(levels.len() + across + 1, sum);
-    let at = |offset: usize| sums.get(offset..).unwrap_or_default();
-    let (before, inside, behind) = (at(0), at(across), at(2 * across));
-    // Twice the sum over a row of the step, without the rows before and behind.
-    let contrasts = before.iter().zip(inside).zip(behind).zip(at(3 * across)).map(|(((a, b), c), d)| {
-        let (left, right) = (b.wrapping_sub(*a), d.wrapping_sub(*c));
-        2 * c.wrapping_sub(*b) - left - right
-    });
+        *place = sum;
+    }
+    sums.get_mut(levels.len() + 1..).unwrap_or_default().fill(sum);
     let least = (LEAST * 0.7 * level * 2.0 * across as f32) as i32;
     let near = across / 8;
     let mut found = Vec::new();
     let mut peak: Option<(usize, i32)> = None;
-    for (unit, contrast) in (across..).zip(contrasts) {
-        // The highest one far and wide, once it is passed.
-        if let Some((place, height)) = peak
-            && unit > place + near
-        {
-            found.extend(quick(&sums, place, height.signum(), across, levels.len()));
-            peak = None;
+    let mut contrasts = [0; STRIDE];
+    for start in (0..(levels.len() + 1).saturating_sub(2 * across)).step_by(STRIDE) {
+        let contrasts = contrasts_from(&sums, across, start, &mut contrasts);
+        if peak.is_none() && contrasts.iter().fold(0, |most, contrast| contrast.abs().max(most)) <= least {
+            continue;
         }
-        if contrast.abs() > peak.map_or(least, |(_, height)| height.abs()) {
-            peak = Some((unit, contrast));
+        for (unit, &contrast) in (start + across..).zip(contrasts) {
+            // The highest one far and wide, once it is passed.
+            if let Some((place, height)) = peak
+                && unit > place + near
+            {
+                found.extend(quick(&sums, place, height.signum(), across, levels.len()));
+                peak = None;
+            }
+            if contrast.abs() > peak.map_or(least, |(_, height)| height.abs()) {
+                peak = Some((unit, contrast));
+            }
         }
     }
     found
+}
+
+/// So many contrasts are computed at once.
+const STRIDE: usize = 64;
+
+/// Twice the sum over a row of a step that begins a row behind `start` and later, without the rows before and behind.
+fn contrasts_from<'a>(
+    sums: &[i32],
+    across: usize,
+    start: usize,
+    contrasts: &'a mut [i32; STRIDE],
+) -> &'a [i32] {
+    let at = |rows: usize| sums.get(start + rows * across..).unwrap_or_default();
+    let (a, b, c, d) = (at(0), at(1), at(2), at(3));
+    let count = d.len().min(STRIDE);
+    for ((((contrast, a), b), c), d) in contrasts.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        let (left, right) = (b.wrapping_sub(*a), d.wrapping_sub(*c));
+        *contrast = (2 * c.wrapping_sub(*b)).wrapping_sub(left).wrapping_sub(right);
+    }
+    contrasts.get(..count).unwrap_or_default()
 }
 
 /// Compares means of stretches.

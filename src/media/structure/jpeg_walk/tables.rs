@@ -1,12 +1,17 @@
 //! Huffman tables (ITU-T T.81 annex C) and quantisation tables as the walk needs them.
 
-use super::bits::Bits;
+use super::bits::{Bits, magnitude};
 use super::{Slip, samples};
 
 /// Codes of up to so many bits are found by one look-up.
 const FAST_BITS: u32 = 9;
 /// Window of the look-up that passes over several coefficients at once.
 const RUN_BITS: u32 = 12;
+
+/// Window of the look-up that reads a DC difference with its code.
+const DIFFERENCE_BITS: u32 = 10;
+/// Window of the look-up that reads one AC coefficient with its code.
+const COEFFICIENT_BITS: u32 = 11;
 
 /// One Huffman table.
 pub struct Huffman {
@@ -73,6 +78,13 @@ impl Huffman {
         })
     }
 
+    /// The symbol of a short code, with the length of that, if the next one is such.
+    #[inline]
+    pub fn short(&self, bits: &Bits<'_>) -> Option<(u8, u32)> {
+        let (symbol, length) = self.fast.get(bits.peek(FAST_BITS) as usize).copied()?;
+        (length > 0).then_some((symbol, length.into()))
+    }
+
     /// The next symbol. Takes at most 16 bits.
     #[inline]
     pub fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Slip> {
@@ -82,30 +94,107 @@ impl Huffman {
     }
 }
 
+/// Look-ups of a DC difference together with its code, where both fit into the window.
+pub struct Differences([(i16, u8); 1 << DIFFERENCE_BITS]);
+
+impl Differences {
+    pub fn new(huffman: &Huffman) -> Box<Self> {
+        let mut differences = Box::new(Self([(0, 0); 1 << DIFFERENCE_BITS]));
+        for (window, entry) in (0u32..).zip(differences.0.iter_mut()) {
+            let ahead = window << (16 - DIFFERENCE_BITS);
+            let Some((size, length)) = huffman.find(ahead) else { continue };
+            let taken = length + u32::from(size);
+            if taken <= DIFFERENCE_BITS {
+                let value = magnitude(ahead >> (16 - taken) & ((1 << size) - 1), size.into());
+                *entry = (i16::try_from(value).unwrap_or(0), u8::try_from(taken).unwrap_or(0));
+            }
+        }
+        differences
+    }
+
+    /// The difference, and how many bits it takes; 0 bits where it has to be read otherwise.
+    #[inline]
+    pub fn next(&self, bits: &Bits<'_>) -> (i32, u32) {
+        let (difference, taken) = self.0.get(bits.peek(DIFFERENCE_BITS) as usize).copied().unwrap_or((0, 0));
+        (difference.into(), taken.into())
+    }
+}
+
+/// Look-ups of an AC coefficient of a sequential block together with its code, where both fit into the window.
+pub struct Coefficients([Coefficient; 1 << COEFFICIENT_BITS]);
+
+/// One entry: the value, the zeros before it, and the bits of both; 0 bits where it has to be read otherwise. The end of the block is
+/// 64 zeros, 16 zeros alone are 15 and a zero.
+#[derive(Clone, Copy)]
+pub struct Coefficient {
+    pub value: i16,
+    pub zeros: u8,
+    pub bits: u8,
+}
+
+impl Coefficient {
+    /// Whether the block ends.
+    pub const fn ends(self) -> bool {
+        self.zeros == 64
+    }
+}
+
+impl Coefficients {
+    /// For coefficients of at most `safe` bits.
+    pub fn new(huffman: &Huffman, safe: u8) -> Box<Self> {
+        let unknown = Coefficient { value: 0, zeros: 0, bits: 0 };
+        let mut coefficients = Box::new(Self([unknown; 1 << COEFFICIENT_BITS]));
+        for (window, entry) in (0u32..).zip(coefficients.0.iter_mut()) {
+            let ahead = window << (16 - COEFFICIENT_BITS);
+            let Some((symbol, length)) = huffman.find(ahead) else { continue };
+            let size = u32::from(symbol & 15);
+            let taken = length + size;
+            if taken > COEFFICIENT_BITS || size > safe.into() || size == 0 && !matches!(symbol, 0 | 0xF0) {
+                continue;
+            }
+            let value = magnitude(ahead >> (16 - taken) & ((1 << size) - 1), size);
+            *entry = Coefficient {
+                value: i16::try_from(value).unwrap_or(0),
+                zeros: if symbol == 0 { 64 } else { symbol >> 4 },
+                bits: u8::try_from(taken).unwrap_or(0),
+            };
+        }
+        coefficients
+    }
+
+    #[inline]
+    pub fn next(&self, bits: &Bits<'_>) -> Coefficient {
+        let unknown = Coefficient { value: 0, zeros: 0, bits: 0 };
+        self.0.get(bits.peek(COEFFICIENT_BITS) as usize).copied().unwrap_or(unknown)
+    }
+}
+
 /// Look-ups that pass over as many whole AC coefficients of a sequential block as the window shows, as long as none of them
 /// can be out of range. 0: the next symbol has to be looked at alone.
 pub struct Runs([u16; 1 << RUN_BITS]);
 
-/// One entry: bits to skip, coefficients passed, and whether the block ends.
+/// One entry: bits to skip in the upper byte; below, whether the block ends, and how far it then is: the coefficients passed, and
+/// one more where it ends.
 #[derive(Clone, Copy)]
 pub struct Run(u16);
 
 impl Run {
+    const ENDS: u16 = 0x80;
+
     pub const fn known(self) -> bool {
         self.0 != 0
     }
 
-    pub fn bits(self) -> u32 {
-        u32::from(self.0 & 31)
+    pub const fn bits(self) -> u32 {
+        (self.0 >> 8) as u32
     }
 
-    pub fn passed(self) -> u32 {
-        u32::from(self.0 >> 5 & 63)
+    pub const fn passed(self) -> u32 {
+        (self.0 & (Self::ENDS - 1)) as u32
     }
 
-    /// 1 if the block ends, else 0.
-    pub fn ends(self) -> u32 {
-        u32::from(self.0 >> 15)
+    pub const fn ends(self) -> bool {
+        self.0 & Self::ENDS != 0
     }
 }
 
@@ -114,7 +203,7 @@ impl Runs {
     pub fn new(huffman: &Huffman, safe: u8) -> Box<Self> {
         let mut runs = Box::new(Self([0; 1 << RUN_BITS]));
         for (window, entry) in (0u32..).zip(runs.0.iter_mut()) {
-            let (mut bits, mut passed, mut ends) = (0u32, 0u32, 0u32);
+            let (mut bits, mut passed, mut ends) = (0u32, 0u32, 0);
             while bits < RUN_BITS && ends == 0 {
                 let ahead = (window << bits & ((1 << RUN_BITS) - 1)) << (16 - RUN_BITS);
                 let Some((symbol, length)) = huffman.find(ahead) else { break };
@@ -123,14 +212,14 @@ impl Runs {
                 }
                 let (zeros, size) = (u32::from(symbol >> 4), symbol & 15);
                 match symbol {
-                    0 => ends = 1,
+                    0 => (ends, passed) = (Run::ENDS, passed + 1),
                     0xF0 if passed < 32 => passed += 16,
                     _ if size == 0 || size > safe || passed > 32 => break,
                     _ => passed += zeros + 1,
                 }
                 bits += length + u32::from(size);
             }
-            *entry = u16::try_from(ends << 15 | passed << 5 | bits).unwrap_or(0);
+            *entry = u16::try_from(bits << 8 | passed).unwrap_or(0) | ends;
         }
         runs
     }
@@ -202,11 +291,17 @@ impl Range {
         self.steps.as_ref().is_none_or(|steps| samples::possible(block, steps, self.half.into()))
     }
 
+    /// Whether every number of so many bits can be the coefficient at this place, and is not loud. The place is below 64.
+    #[inline]
+    pub fn is_quiet(&self, at: usize, size: u8) -> bool {
+        self.quiet.get(at).is_some_and(|&quiet| size <= quiet)
+    }
+
     /// Reads the value of an AC coefficient, which lacks `shift` bits; tells whether it is loud. Takes at most 16 bits.
     #[inline]
     pub fn read_ac(&self, bits: &mut Bits<'_>, index: u32, size: u8, shift: u8) -> Result<bool, Slip> {
         let at = index as usize;
-        if shift == 0 && self.quiet.get(at).is_some_and(|&quiet| size <= quiet) {
+        if shift == 0 && self.is_quiet(at, size) {
             bits.skip(size.into());
             return Ok(false);
         }
@@ -228,7 +323,13 @@ impl Range {
         if size > self.dc_sizes {
             return Err(Slip::Wrong("a DC difference out of range"));
         }
-        *dc += bits.signed(size.into());
+        self.add_dc(dc, bits.signed(size.into()), shift)
+    }
+
+    /// Adds a DC difference of coefficients that lack `shift` bits.
+    #[inline]
+    pub fn add_dc(&self, dc: &mut i32, difference: i32, shift: u8) -> Result<(), Slip> {
+        *dc += difference;
         // The bits that are lacking may bring a negative value nearer to zero.
         let lowest = (*dc << shift) + (1 << shift) - 1;
         let [most, ..] = self.most;
@@ -289,9 +390,9 @@ mod tests {
             (run.bits(), run.passed(), run.ends())
         };
         // 0 1, 0 0, 10.
-        assert_eq!(look(0b0100_1000), (6, 2, 1));
+        assert_eq!(look(0b0100_1000), (6, 3, true));
         // 110 11, 10.
-        assert_eq!(look(0b1101_1100), (7, 4, 1));
+        assert_eq!(look(0b1101_1100), (7, 5, true));
         // With a limit of one bit the second kind is to be looked at alone.
         let narrow = Runs::new(&table, 1);
         let mut bits = Bits::new(&[0b1101_1100]);

@@ -44,17 +44,9 @@ pub fn suspects(mut differences: Vec<f32>, across: usize) -> Vec<usize> {
     for difference in &mut differences {
         *difference = difference.min(most);
     }
-    let count = differences.len();
-    let sums = Sums::new(differences.into_iter());
-    let contrast = |at: usize| {
-        2.0 * sums.mean(at..at + across)
-            - sums.mean(at - across..at)
-            - sums.mean(at + across..at + 2 * across)
-    };
     let mut places: Vec<(usize, f32)> = Vec::new();
     // The highest ones, each far and wide.
-    for at in across..(count + 1).saturating_sub(2 * across) {
-        let height = contrast(at);
+    for (at, height) in (across..).zip(contrasts(&differences, across)) {
         let near = places.last().is_some_and(|last| at - last.0 < across / 4);
         if !near && height > 0.0 {
             places.push((at, height));
@@ -65,6 +57,21 @@ pub fn suspects(mut differences: Vec<f32>, across: usize) -> Vec<usize> {
     places.sort_by(|a, b| b.1.total_cmp(&a.1));
     places.truncate(CLOSE_LOOKS);
     places.into_iter().map(|(at, _)| at + across).collect()
+}
+
+/// For each place from the second row on: twice the mean over a row of differences, without those before and behind.
+fn contrasts(differences: &[f32], across: usize) -> Vec<f32> {
+    let mut sum = 0.0;
+    let mut sums = vec![0.0; differences.len() + 1];
+    for (place, &difference) in sums.iter_mut().skip(1).zip(differences) {
+        sum += f64::from(difference);
+        *place = sum;
+    }
+    let at = |rows: usize| sums.get(rows * across..).unwrap_or_default();
+    let (before, inside, behind) = (at(0), at(1), at(2));
+    let share = 1.0 / across.max(1) as f64;
+    let places = before.iter().zip(inside).zip(behind).zip(at(3));
+    places.map(|(((a, b), c), d)| ((3.0 * (c - b) - (d - a)) * share) as f32).collect()
 }
 
 /// A close look: the unit near a suspect from which on the picture is torn, if that is clear enough. In the data of some units of

@@ -139,23 +139,23 @@ impl Trail {
             finest.push(step);
         }
         let mut seen = Rows::new(across, down, finest);
-        let look = |unit: usize, parts: &mut [Part<'_>], seen: &mut Rows| {
+        let mut sectors = Vec::new();
+        let look = |unit: usize, parts: &mut [Part<'_>], seen: &mut Rows, sectors: &mut Vec<usize>| {
             for row in shift::rows_around(unit / across, down) {
                 if !seen.has(row) {
-                    seen.set(row, self.row(data, parts, row)?);
+                    seen.set(row, self.row(data, parts, row, sectors)?);
                 }
             }
             Some(())
         };
         for suspect in shift::strongest(suspects) {
-            look(suspect.unit(), parts, &mut seen)?;
+            look(suspect.unit(), parts, &mut seen, &mut sectors)?;
             if let Some(shift) = shift::judge(&seen, suspect) {
                 return Some(self.found(data, shift.unit, Some(shift)));
             }
         }
         for unit in tear::suspects(self.differences(parts), across) {
-            look(unit, parts, &mut seen)?;
-            let sectors = self.sectors(data, parts, unit / across)?;
+            look(unit, parts, &mut seen, &mut sectors)?;
             if let Some(unit) =
                 tear::judge(&seen, unit, &sectors).filter(|&unit| !self.is_corner(parts, unit))
             {
@@ -168,22 +168,6 @@ impl Trail {
     fn found(&self, data: &[u8], unit: usize, shift: Option<Shift>) -> Break {
         let start = self.starts.get(unit / self.layout.units.0.max(1));
         Break { unit, shift, place: start.map_or(0, |start| Bits::resume(data, start.mark).place()) }
-    }
-
-    /// The units of a row in whose data a sector of the file begins.
-    fn sectors(&self, data: &[u8], parts: &mut [Part<'_>], row: usize) -> Option<Vec<usize>> {
-        let (mut units, mut unit) = (Vec::new(), row * self.layout.units.0);
-        self.units(data, parts, row, |bits, parts| {
-            let sector = |bits: &Bits<'_>| (self.layout.at + bits.place()) / SECTOR;
-            let before = sector(bits);
-            parts.iter_mut().try_for_each(|part| part.edges(bits).map(|_| ()))?;
-            if sector(bits) > before {
-                units.push(unit);
-            }
-            unit += 1;
-            Some(())
-        })?;
-        Some(units)
     }
 
     /// Whether something that stands below a unit has an edge at its left: pictures that lie side by side on a page.
@@ -226,14 +210,28 @@ impl Trail {
         sums
     }
 
-    /// Decodes one row of units: of each part, the edges of each unit.
-    fn row(&self, data: &[u8], parts: &mut [Part<'_>], row: usize) -> Option<Vec<shift::Edges>> {
+    /// Decodes one row of units: of each part, the edges of each unit. Adds the units in whose data a sector of the file begins.
+    fn row(
+        &self,
+        data: &[u8],
+        parts: &mut [Part<'_>],
+        row: usize,
+        sectors: &mut Vec<usize>,
+    ) -> Option<Vec<shift::Edges>> {
         let mut edges = vec![Vec::with_capacity(self.layout.units.0); parts.len()];
+        let mut unit = row * self.layout.units.0;
+        let sector = |bits: &Bits<'_>| (self.layout.at + bits.place()) / SECTOR;
         self.units(data, parts, row, |bits, parts| {
+            let before = sector(bits);
             parts.iter_mut().zip(&mut edges).try_for_each(|(part, edges)| {
                 edges.push(part.edges(bits)?);
                 Some(())
-            })
+            })?;
+            if sector(bits) > before {
+                sectors.push(unit);
+            }
+            unit += 1;
+            Some(())
         })?;
         Some(edges)
     }

@@ -7,9 +7,10 @@ use super::progressive::{Ac, DcPart, FirstDc, MoreDc};
 use super::sequential::{self, Sequential};
 use super::shift::{Levels, Shift};
 use super::standard;
-use super::tables::{Huffman, Range, Runs, Steps};
+use super::supply::Supply;
+use super::tables::{Coefficients, Differences, Huffman, Range, Runs, Steps};
 use super::trail::{Break, Layout, Trail};
-use super::{Answer, Coding, Flaw, Slip, follow};
+use super::{Answer, Coding, Flaw, Slip, Units, Way, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
 use crate::model::DecodeError;
 
@@ -43,7 +44,12 @@ pub struct Walker<'a> {
     length: usize,
     /// Tables may come from elsewhere.
     pub abbreviated: bool,
+    /// Who wants the coefficients of the picture, if it is one that they are made for.
+    pub pull: Option<Pull<'a>>,
 }
+
+/// Asks for one unit after another.
+pub type Pull<'a> = &'a mut dyn FnMut(&mut dyn Units);
 
 /// The parameters of one scan.
 struct Plan {
@@ -89,6 +95,7 @@ impl<'a> Walker<'a> {
             interval: 0,
             length,
             abbreviated: false,
+            pull: None,
         })
     }
 
@@ -276,7 +283,8 @@ impl<'a> Walker<'a> {
             ranges.push(self.range(plane, plan.at)?);
         }
         if !self.frame.progressive() {
-            self.sequential(bytes, scan, &plan, &ranges)
+            let pull = self.pull.take();
+            self.sequential(bytes, scan, &plan, &ranges, pull)
         } else if plan.from > 0 {
             self.progressive_ac(bytes, scan, &plan, &ranges)
         } else {
@@ -313,39 +321,65 @@ impl<'a> Walker<'a> {
         if plan.parts.len() == 1 { 1 } else { self.geometry.planes.get(plane).map_or(1, columns) }
     }
 
-    fn sequential(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
+    fn sequential(
+        &self,
+        bytes: &[u8],
+        scan: &Scan,
+        plan: &Plan,
+        ranges: &[Range],
+        pull: Option<Pull<'_>>,
+    ) -> Result<(), Stop> {
         // Components with the same tables share the look-ups.
         let kind = |&(plane, _, ac): &(usize, usize, usize)| {
             (self.geometry.planes.get(plane).map(|plane| plane.component.table), ac)
         };
         let first = |part| plan.parts.iter().position(|other| kind(other) == kind(part)).unwrap_or(0);
+        let mut differences = [const { None }; 4];
+        for &(_, dc, _) in &plan.parts {
+            if let Some(place @ None) = differences.get_mut(dc) {
+                *place = Some(Differences::new(table(&self.dc, dc)?));
+            }
+        }
         let mut runs = Vec::new();
         for (number, (part, range)) in plan.parts.iter().zip(ranges).enumerate() {
             let fresh = first(part) == number;
-            runs.push(if fresh { Some(Runs::new(table(&self.ac, part.2)?, range.fast_size)) } else { None });
+            let ac = table(&self.ac, part.2)?;
+            let ways = || (Runs::new(ac, range.fast_size), Coefficients::new(ac, range.fast_size));
+            runs.push(fresh.then(ways));
         }
         let units = self.units(plan);
         let mut parts = Vec::new();
         for (part, range) in plan.parts.iter().zip(ranges) {
             let &(plane, dc, ac) = part;
-            let Some(runs) = runs.get(first(part)).and_then(Option::as_deref) else { continue };
+            let Some((runs, coefficients)) = runs.get(first(part)).and_then(Option::as_ref) else { continue };
+            let differences = differences.get(dc).and_then(Option::as_deref).ok_or(NO_TABLES)?;
             let (dc, ac) = (table(&self.dc, dc)?, table(&self.ac, ac)?);
             parts.push(sequential::Part {
                 blocks: self.in_unit(plan, plane),
                 columns: self.columns_in_unit(plan, plane),
                 dc,
+                differences,
                 ac,
                 runs,
+                coefficients,
                 range,
                 last: 0,
-                loud: false,
                 // No unit takes less than two bits.
                 levels: Levels::with_capacity((units.0 * units.1).min(scan.data.len() * 4)),
             });
         }
         let trail = Trail::new(Layout { at: scan.data.start, units, interval: self.interval });
         let mut coding = Sequential { parts, trail };
-        self.run(bytes, scan, plan, &mut coding)?;
+        match pull {
+            Some(pull) if self.frame.precision == 8 && plan.parts.len() == self.frame.components.len() => {
+                let bits = Bits::new(bytes.get(scan.data.clone()).unwrap_or_default());
+                let mut supply = Supply::new(bits, &mut coding, Way::new(units.0 * units.1, self.interval));
+                pull(&mut supply);
+                let (bits, result) = supply.finish();
+                self.conclude(bits, result, scan, plan)?;
+            }
+            _ => self.run(bytes, scan, plan, &mut coding)?,
+        }
         let data = bytes.get(scan.data.clone()).unwrap_or_default();
         let Some(found) = coding.trail.break_in(data, &mut coding.parts) else { return Ok(()) };
         Err(Stop::Wrong(self.broken(plan, &found, scan.data.start + found.place)))
@@ -451,8 +485,20 @@ impl<'a> Walker<'a> {
     fn run<C: Coding>(&self, bytes: &[u8], scan: &Scan, plan: &Plan, coding: &mut C) -> Result<(), Stop> {
         let mut bits = Bits::new(bytes.get(scan.data.clone()).unwrap_or_default());
         let (across, down) = self.units(plan);
+        let result = follow(&mut bits, coding, across * down, self.interval);
+        self.conclude(bits, result, scan, plan)
+    }
+
+    /// What following a scan came to, with the bits where that ended.
+    fn conclude(
+        &self,
+        mut bits: Bits<'_>,
+        result: Result<(), (usize, Slip)>,
+        scan: &Scan,
+        plan: &Plan,
+    ) -> Result<(), Stop> {
+        let (across, down) = self.units(plan);
         let units = across * down;
-        let result = follow(&mut bits, coding, units, self.interval);
         let at = (scan.data.start + bits.place()) as u64;
         match result {
             Ok(()) => {}

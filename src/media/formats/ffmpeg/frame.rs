@@ -18,7 +18,8 @@ use ffmpeg_next::{Error, color, decoder, ffi, filter, frame};
 use crate::media::{ColorModel, Curve, Light, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, MediaFormat, Orientation, PixelSize};
 
-use super::input::{Clock, Deadline, Session};
+use super::input::{Clock, Session};
+use crate::media::formats::deadline::Deadline;
 
 /// Frames as they are shown, 12 a second.
 const TIMES: &str = "fps=fps=12:start_time=0:eof_action=pass:round=down,";

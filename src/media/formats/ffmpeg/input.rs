@@ -8,7 +8,6 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::time::{Duration, Instant};
 
 use ffmpeg_next::codec::packet::side_data::Type as SideDataType;
 use ffmpeg_next::format::context::{Input, StreamIo};
@@ -19,6 +18,7 @@ use crate::media::{Limits, Source};
 use crate::model::{DecodeError, MediaFormat, Orientation, PixelSize};
 
 use super::messages;
+use crate::media::formats::deadline::Deadline;
 
 /// How far the demuxer may look before it must know the streams, in bytes and microseconds.
 const PROBE_SIZE: &str = "10000000";
@@ -28,7 +28,7 @@ const ANALYZE_MICROSECONDS: &str = "10000000";
 const BLOCK: usize = 64 << 10;
 
 /// Silences FFmpeg, which would write to standard error, and prepares its tables. Cheap after the first time.
-pub(in crate::media::formats) fn init() {
+pub(super) fn init() {
     static READY: Once = Once::new();
     READY.call_once(|| {
         // Cannot fail in the FFmpeg versions supported; older ones registered their codecs here.
@@ -106,27 +106,6 @@ pub(super) struct Session<'s> {
 impl Drop for Session<'_> {
     /// Empty, but with it the compiler insists that the source outlives the session.
     fn drop(&mut self) {}
-}
-
-/// The point in time at which looking at the file ends.
-#[derive(Clone, Copy)]
-pub(super) struct Deadline {
-    at: Instant,
-    seconds: u64,
-}
-
-impl Deadline {
-    pub(super) fn of(limits: &Limits) -> Self {
-        Self { at: Instant::now() + Duration::from_secs(limits.max_seconds), seconds: limits.max_seconds }
-    }
-
-    pub(super) fn check(self) -> Result<(), DecodeError> {
-        if self.passed() { Err(DecodeError::TimedOut { seconds: self.seconds }) } else { Ok(()) }
-    }
-
-    fn passed(self) -> bool {
-        Instant::now() >= self.at
-    }
 }
 
 /// What the main stream's header says.
@@ -336,7 +315,7 @@ fn in_our_words(error: Error, trouble: &Trouble, deadline: Deadline) -> DecodeEr
         return problem;
     }
     match error {
-        Error::Exit => DecodeError::TimedOut { seconds: deadline.seconds },
+        Error::Exit => deadline.missed(),
         Error::InvalidData => DecodeError::malformed("FFmpeg: invalid data", None),
         Error::Eof => DecodeError::truncated("FFmpeg: end of file", None),
         Error::Other { errno } if errno == ffmpeg_next::error::ENOMEM => {

@@ -1,0 +1,93 @@
+//! What needs FFmpeg, behind an interface: its hundred and more libraries take longer to load than a photo takes to look at, and
+//! more memory than most. Programs that have it [`install`] it; in others a file that needs it is noted ([`missed`]) for one that has.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::media::structure::bmff;
+use crate::media::{Limits, Pixels, Source};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat};
+
+use super::{Examined, Target};
+
+/// What a second decoder says of a coded item.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opinion {
+    /// It decodes the item and finds nothing wrong.
+    Sound,
+    /// It says that the data is invalid.
+    Refused(DecoderId),
+    /// It is not there, or stopped for a reason of its own.
+    None,
+}
+
+/// A film to decode, whose container was walked.
+pub struct Film<'a> {
+    /// Its container.
+    pub format: MediaFormat,
+    /// Its bytes.
+    pub source: &'a Source<'a>,
+    /// How thoroughly.
+    pub depth: Depth,
+    /// What is wanted of it.
+    pub target: Target,
+    /// Packets are known to be lacking: what decoders complain about is then no damage.
+    pub forgiving: bool,
+    /// What it may cost.
+    pub limits: &'a Limits,
+}
+
+/// FFmpeg, as the formats see it.
+pub trait Films: Sync {
+    /// Prepares its tables and silences it.
+    fn prepare(&self);
+
+    /// One of its decoders, with the version of libavcodec.
+    fn id(&self, name: &str) -> DecoderId;
+
+    /// An upper bound for the bytes that looking at a film holds.
+    fn estimate(&self, format: MediaFormat, source: &Source<'_>, target: Target) -> u64;
+
+    /// Demuxes a film to its end, decodes what the depth asks for, and the frame that stands for it.
+    fn examine(&self, film: &Film<'_>, examined: &mut Examined) -> Result<(), DecodeError>;
+
+    /// The frame that Immich would show, at its native size, upright, as RGB.
+    fn shown_frame(
+        &self,
+        source: &Source<'_>,
+        format: MediaFormat,
+        limits: &Limits,
+    ) -> Result<Pixels, DecodeError>;
+
+    /// Decodes one HEVC or AV1 item of a still picture, which needs about `memory` bytes.
+    fn opinion(&self, kind: bmff::Kind, stream: &[u8], memory: u64) -> Opinion;
+}
+
+static INSTALLED: OnceLock<&'static dyn Films> = OnceLock::new();
+static MISSED: AtomicBool = AtomicBool::new(false);
+
+/// From now on films are decoded by this. The first one stays.
+pub fn install(films: &'static dyn Films) {
+    let _ = INSTALLED.set(films);
+}
+
+/// Who decodes films in this program.
+pub fn installed() -> Option<&'static dyn Films> {
+    #[cfg(test)]
+    install(&super::ffmpeg::Ffmpeg);
+    INSTALLED.get().copied()
+}
+
+/// The same, for a file that needs it: that it is not there is remembered.
+pub(super) fn needed() -> Option<&'static dyn Films> {
+    let films = installed();
+    if films.is_none() {
+        MISSED.store(true, Ordering::Relaxed);
+    }
+    films
+}
+
+/// Whether a file has needed what is not there, since the last time somebody asked: whatever was said about it means nothing.
+pub fn missed() -> bool {
+    MISSED.swap(false, Ordering::Relaxed)
+}
