@@ -32,15 +32,19 @@ pub enum Verdict {
 }
 
 impl Product {
-    /// The program at `binary`, with its worker beside it.
+    /// The program at `binary`, with its workers beside it.
     pub fn at(binary: PathBuf, jobs: usize) -> Result<Self, String> {
-        for program in [binary.clone(), binary.with_file_name("photofsck-worker")] {
+        let programs = || {
+            let workers = ["photofsck-worker", "photofsck-worker-films"];
+            std::iter::once(binary.clone()).chain(workers.map(|name| binary.with_file_name(name)))
+        };
+        for program in programs() {
             if !program.is_file() {
                 return Err(format!("{} is not there: run cargo build (--release) first", program.display()));
             }
         }
         let mut hasher = blake3::Hasher::new();
-        for program in [binary.clone(), binary.with_file_name("photofsck-worker")] {
+        for program in programs() {
             let bytes = std::fs::read(&program).map_err(|error| format!("{}: {error}", program.display()))?;
             hasher.update(&bytes);
         }

@@ -127,9 +127,9 @@ def render(jobs=1):
     return lambda bench, files: bench.program.render(files, bench.scratch, jobs or bench.cores)[0]
 
 
-def verify(bench, files):
-    """photofsck verify with one worker."""
-    return bench.program.verify(files, bench.scratch)[0]
+def verify(jobs=1):
+    """photofsck verify; `jobs` None is one for each core."""
+    return lambda bench, files: bench.program.verify(files, bench.scratch, jobs=jobs or bench.cores)[0]
 
 
 def likeness(bench, files):
@@ -177,16 +177,16 @@ ROWS = [
     _render_row("render-progressive", "the same: progressive JPEG, 1 job", ("progressive",), (Asked("CPU", 3.8, 4.5),)),
     Versus("render-heic", "the same: HEIC, 1 job", "vipsthumbnail, preview only", ("heic",), (Asked("CPU", 2, 3),),
            tool(programs.vipsthumbnail), render(), alike=likeness),
-    Versus("verify-jpeg", "verify, both hashes: baseline JPEG", "jpeginfo -c", ("camera", "p3"), _share(0.70, 0.5), tool(programs.jpeginfo), verify),
-    Versus("verify-progressive", "verify: progressive JPEG", "jpeginfo -c", ("progressive",), _share(1.1, 0.8), tool(programs.jpeginfo), verify),
-    Versus("verify-png", "verify: PNG", "pngcheck -q", ("png",), _share(1.5, 1.0), tool(programs.pngcheck), verify),
-    Versus("verify-heic", "verify: HEIC", "vips avg", ("heic",), _share(0.5, 0.35), tool(programs.vips_average), verify),
+    Versus("verify-jpeg", "verify, both hashes: baseline JPEG", "jpeginfo -c", ("camera", "p3"), _share(0.70, 0.5), tool(programs.jpeginfo), verify()),
+    Versus("verify-progressive", "verify: progressive JPEG", "jpeginfo -c", ("progressive",), _share(1.1, 0.8), tool(programs.jpeginfo), verify()),
+    Versus("verify-png", "verify: PNG", "pngcheck -q", ("png",), _share(1.5, 1.0), tool(programs.pngcheck), verify()),
+    Versus("verify-heic", "verify: HEIC", "vips avg", ("heic",), _share(0.5, 0.35), tool(programs.vips_average), verify()),
     Versus("verify-video", "verify, structure and keyframes: video", "ffmpeg, all frames to null", ("video",), _share(0.35, 0.25),
-           tool(programs.ffmpeg_decode), verify, files=4),
-    Versus("verify-previews", "verify: previews (JPEG), files per second", "jpeginfo -c", ("previews",),
-           (Asked("CPU", 2, 5), Asked("wall", 2, 5)), tool(programs.jpeginfo), verify, files=400),
-    Versus("verify-thumbnails", "verify: thumbnails (WebP), files per second", "webpinfo and dwebp", ("thumbnails",),
-           (Asked("CPU", 2, 5), Asked("wall", 2, 5)), tool(programs.webp_tools), verify, files=1000),
+           tool(programs.ffmpeg_decode), verify(), files=4),
+    Versus("verify-previews", "verify: previews (JPEG), files per second, all cores", "jpeginfo -c", ("previews",),
+           (Asked("wall", 2, 5),), tool(programs.jpeginfo), verify(None), files=400),
+    Versus("verify-thumbnails", "verify: thumbnails (WebP), files per second, all cores", "webpinfo and dwebp", ("thumbnails",),
+           (Asked("wall", 2, 5),), tool(programs.webp_tools), verify(None), files=1000),
     Memory("memory-jpeg", "peak memory: baseline JPEG to 50 MP, 1 worker", BASELINE, _peak(60, 40)),
     Memory("memory-workers", f"the same with {WORKERS} workers", BASELINE, _peak(60 + 40 * (WORKERS - 1), 40 + 30 * (WORKERS - 1)), WORKERS),
     Memory("memory-progressive", "peak memory: progressive JPEG to 25 MP, 1 worker", ("progressive",), _peak(130, 95)),

@@ -63,6 +63,7 @@ fn riff_chunk(kind: &[u8], body: &[u8]) -> Vec<u8> {
 /// A full examination with whatever decoder is responsible. A panic of a decoder of others is the worker's to
 /// catch and no finding here; a crash is one worth telling its authors.
 pub fn examine(data: &[u8]) {
+    photofsck::media::formats::with_ffmpeg();
     let source = Source::new(&NOWHERE, data.len() as u64, Some(data), "");
     let Some((family, format)) = media::probe(&source) else { return };
     let limits = Limits { max_pixels: 4_000_000, max_memory: 256 << 20, max_seconds: 10 };

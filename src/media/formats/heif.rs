@@ -27,7 +27,7 @@ static SPECS: [FormatSpec; 2] = [
         name: "HEIC, HEIF",
         extensions: &["heic", "heif", "hif"],
         recognised_by: "file type box with a HEIF brand",
-        proves: "every box and item lies inside the file, every HEVC slice of every item is read to its last bit and ends where its blocks end, the primary picture decodes",
+        proves: "every box and item lies inside the file, every HEVC slice of every item is read to its last bit and ends where its blocks end; of others the primary picture decodes",
         blind_to: "wrong bytes inside a slice that end at the right bit all the same; tracks; what libheif alone refuses is `unverifiable`",
         preview: true,
     },
@@ -132,10 +132,14 @@ fn examine(
         within_limits(layout.largest, memory(&layout, source), limits)?;
     }
     let pictures = walk_pictures(source, &layout, depth, examined)?;
+    let walked = pictures.not_followed.is_none() && !pictures.shown.is_empty();
+    // Slices that were read to their last bit prove more than a decoder could, whose word would count for nothing against them.
+    let is_hevc = |id: &u32| layout.index.item(*id).is_some_and(|item| matches!(&item.kind, b"hvc1" | b"hev1"));
+    let proven = walked && target == Target::None && pictures.shown.iter().all(is_hevc);
+    let depth = if proven { Depth::Structure } else { depth };
     let outcome = libheif(source, &layout, depth, target, limits, examined);
     let opinion = |id: u32| opinion(source, &layout, id);
     if let Err(error) = outcome {
-        let walked = pictures.not_followed.is_none() && !pictures.shown.is_empty();
         return Err(second::weigh(error, walked, pictures.shown.iter().copied().map(opinion)));
     }
     if depth == Depth::Structure {
