@@ -268,6 +268,7 @@ impl StagedFile for Staged<'_> {
             .pass(Step::Sync)
             .and_then(|()| self.file.sync_all())
             .map_err(|error| self.error(Step::Sync, error))?;
+        self.gate().synced(self.file.as_fd());
         self.gate().pass(Step::Reopen).map_err(|error| self.error(Step::Reopen, error))?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = fs::openat(&self.folder, &self.temporary, flags, Mode::empty())

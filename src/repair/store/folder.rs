@@ -189,10 +189,13 @@ impl<'a> Walk<'a> {
 /// Syncs a folder; file systems that cannot are not asked twice.
 pub(super) fn sync_folder(folder: Option<BorrowedFd<'_>>, gate: &dyn Gate) -> io::Result<()> {
     gate.pass(Step::SyncFolder)?;
-    match folder.map(fs::fsync) {
-        None | Some(Ok(()) | Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS)) => Ok(()),
-        Some(Err(errno)) => Err(errno.into()),
+    let Some(folder) = folder else { return Ok(()) };
+    match fs::fsync(folder) {
+        Ok(()) => gate.synced(folder),
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => {}
+        Err(errno) => return Err(errno.into()),
     }
+    Ok(())
 }
 
 /// State of `name` in `folder`, not following a link; `None` when it is not there.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 
 /// The kinds of system calls that a store makes, named for error messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +65,9 @@ impl fmt::Display for Step {
 pub(super) trait Gate: Send + Sync {
     /// An error is taken for the call's own.
     fn pass(&self, step: Step) -> io::Result<()>;
+
+    /// Told of a file or folder that is on the disk now.
+    fn synced(&self, _what: BorrowedFd<'_>) {}
 
     /// How many of `wanted` bytes one write may take; more than none.
     fn share(&self, wanted: usize) -> usize {

@@ -56,7 +56,9 @@ impl DiskStore {
             .pass(Step::Write)
             .and_then(|()| file.write_all(&bytes))
             .map_err(|error| fail(Step::Write, error))?;
-        self.gate.pass(Step::Sync).and_then(|()| file.sync_all()).map_err(|error| fail(Step::Sync, error))
+        self.gate.pass(Step::Sync).and_then(|()| file.sync_all()).map_err(|error| fail(Step::Sync, error))?;
+        self.gate.synced(std::os::fd::AsFd::as_fd(file));
+        Ok(())
     }
 
     fn open_journal(&self, path: &Path) -> Result<File, StoreError> {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
+mod power_tests;
 mod transfer_tests;
 
 use std::collections::BTreeMap;
