@@ -68,6 +68,11 @@ fn engine(
         let record = Record::new(sink, &catalog, recorded.0, recorded.1);
         let result = run(&catalog, &record);
         record.finish(&result);
+        if sink.wants_metrics()
+            && let Ok(overview) = catalog.overview()
+        {
+            sink.remember_oldest(overview.oldest);
+        }
         if sink.wants_page() {
             match stored::history(&catalog, None) {
                 Ok(history) => sink.remember(history),

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::summary::Summary;
 use crate::model::{Code, Severity, display_path};
 
-/// The text. Every metric has its help and type; the file ends with a newline, as the format asks.
-pub fn render(summary: &Summary, now: Timestamp) -> String {
+/// The text. `oldest`: when the file was verified that waits longest. Every metric has its help and type; the file ends with a newline, as the format asks.
+pub fn render(summary: &Summary, oldest: Option<i64>, now: Timestamp) -> String {
     let tally = &summary.tally;
     let mut out = String::new();
     let mut family = |name: &str, help: &str, samples: Vec<(String, f64)>| {
@@ -32,7 +32,16 @@ pub fn render(summary: &Summary, now: Timestamp) -> String {
         let help = "Days within which every byte is read again, if runs go on as the last one.";
         family("coverage_days", help, plain(days as f64));
     }
+    if let Some(oldest) = oldest {
+        let help = "When the file was verified that waits longest for its next verification.";
+        family("oldest_verification_timestamp_seconds", help, plain(oldest as f64));
+    }
     family("read_bytes", "Bytes read by the last run.", plain(tally.bytes_read as f64));
+    if summary.seconds > 0.0 {
+        let rate = |count: u64| plain((count as f64 / summary.seconds * 1000.0).round() / 1000.0);
+        family("read_bytes_per_second", "Bytes read in a second, on average.", rate(tally.bytes_read));
+        family("checked_files_per_second", "Files checked in a second, on average.", rate(tally.checked));
+    }
     let states = [
         ("walked", tally.walked),
         ("checked", tally.checked),
@@ -64,11 +73,11 @@ fn sample(severity: Severity, code: Code) -> String {
 ///
 /// # Errors
 /// Names the file and what the system said.
-pub fn write(path: &Path, summary: &Summary) -> Result<(), String> {
+pub fn write(path: &Path, summary: &Summary, oldest: Option<i64>) -> Result<(), String> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let beside = path.with_file_name(name);
-    let text = render(summary, Timestamp::now());
+    let text = render(summary, oldest, Timestamp::now());
     let result = std::fs::File::create(&beside)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| std::fs::rename(&beside, path));
@@ -94,7 +103,7 @@ mod tests {
         let files = [((Role::Unknown, None), 2)].into();
         summary.take(&Event::CheckedMany(CheckedCount { files, ..CheckedCount::default() }));
         summary.close(Outcome::Complete, 1.5);
-        let text = render(&summary, "2026-03-02T12:00:00Z".parse().expect("a moment"));
+        let text = render(&summary, Some(1_772_366_400), "2026-03-02T12:00:00Z".parse().expect("a moment"));
         insta::assert_snapshot!(text);
     }
 }

@@ -51,6 +51,7 @@ struct State {
     /// What the page shows, if one is wanted.
     gathered: Option<Gathered>,
     history: History,
+    oldest: Option<i64>,
     ndjson: Option<Ndjson>,
     progress: Progress,
 }
@@ -77,7 +78,7 @@ impl Reporter {
         let (items, page) = (options.items && ndjson.is_some(), options.html.is_some());
         let gathered = page.then(Gathered::default);
         let (collected, history) = (Collected::default(), History::default());
-        let state = State { options, summary, collected, gathered, history, ndjson, progress };
+        let state = State { options, summary, collected, gathered, history, oldest: None, ndjson, progress };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), stop: Mutex::new(false), wake: Condvar::new() });
         let for_ticker = Arc::clone(&shared);
@@ -89,6 +90,16 @@ impl Reporter {
     /// Takes what the catalog adds to the page.
     pub fn remember(&self, history: History) {
         self.shared.lock().history = history;
+    }
+
+    /// Whether metrics are to be written.
+    pub fn wants_metrics(&self) -> bool {
+        self.shared.lock().options.metrics.is_some()
+    }
+
+    /// Takes what the catalog adds to the metrics: when the file was verified that waits longest, in seconds since 1970.
+    pub fn remember_oldest(&self, oldest: Option<i64>) {
+        self.shared.lock().oldest = oldest;
     }
 
     /// Ends the run: writes what is still to be written and tells people the result.
@@ -254,7 +265,7 @@ impl State {
         self.progress.finish();
         self.summary.close(outcome, seconds);
         if let Some(path) = self.options.metrics.clone()
-            && let Err(error) = metrics::write(&path, &self.summary)
+            && let Err(error) = metrics::write(&path, &self.summary, self.oldest)
         {
             self.summary.report_errors.push(error);
         }
