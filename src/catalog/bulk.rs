@@ -7,6 +7,7 @@ use sqlx::sqlite::LockedSqliteHandle;
 
 use super::error::CatalogError;
 use super::files::{depth_word, word};
+use super::held::Held;
 use super::knowledge::Wish;
 use super::raw::{Refused, Row, Rows};
 use super::trusted::Trusted;
@@ -27,13 +28,43 @@ impl Db {
     }
 }
 
+impl Db {
+    /// All sound files of which nothing is due.
+    pub(super) fn held(&mut self, wish: &Wish) -> Result<Held, CatalogError> {
+        let Self { runtime, connection, path, .. } = self;
+        let locked = runtime.block_on(connection.lock_handle());
+        let mut handle = locked.map_err(|error| CatalogError::from_sql(path, &error))?;
+        held(&mut handle, wish).map_err(|Refused { code, what }| CatalogError::from_code(path, code, what))
+    }
+}
+
+fn held(handle: &mut LockedSqliteHandle<'_>, wish: &Wish) -> Result<Held, Refused> {
+    let mut held = Held::default();
+    let folders = folders(handle, |path| held.folder(path))?;
+    let sql = select(wish, &decoders(handle, wish)?);
+    let mut rows = Rows::of(handle, &sql)?;
+    let mut sound = 0;
+    while let Some(row) = rows.next()? {
+        let file = row.number(0).and_then(|folder| folders.get(&folder)).zip(row.bytes(1));
+        if let (Some((folder, name)), Some(1)) = (file, row.number(11)) {
+            held.add(*folder, name, row.number(3).map_or(0, i64::cast_unsigned));
+            sound += 1;
+        }
+    }
+    drop(rows);
+    let mut rows = Rows::of(handle, "SELECT count(*) FROM file")?;
+    let all = rows.next()?.and_then(|row| row.number(0)).map_or(0, i64::cast_unsigned);
+    held.due = all.saturating_sub(sound);
+    Ok(held)
+}
+
 fn read(
     handle: &mut LockedSqliteHandle<'_>,
     wish: &Wish,
     stop: &AtomicBool,
     trusted: &mut Trusted,
 ) -> Result<(), Refused> {
-    let folders = folders(handle, trusted)?;
+    let folders = folders(handle, |path| trusted.folder(path))?;
     let sql = select(wish, &decoders(handle, wish)?);
     let mut rows = Rows::of(handle, &sql)?;
     while let Some(row) = rows.next()? {
@@ -47,12 +78,15 @@ fn read(
 }
 
 /// The folders by their numbers, as the keys of their files have them.
-fn folders(handle: &mut LockedSqliteHandle<'_>, trusted: &Trusted) -> Result<HashMap<i64, u64>, Refused> {
+fn folders(
+    handle: &mut LockedSqliteHandle<'_>,
+    key: impl Fn(&[u8]) -> u64,
+) -> Result<HashMap<i64, u64>, Refused> {
     let mut folders = HashMap::new();
     let mut rows = Rows::of(handle, "SELECT id, path FROM folder")?;
     while let Some(row) = rows.next()? {
         if let (Some(number), Some(path)) = (row.number(0), row.bytes(1)) {
-            folders.insert(number, trusted.folder(path));
+            folders.insert(number, key(path));
         }
     }
     Ok(folders)

@@ -8,16 +8,19 @@
 //! All SQL runs on one thread of the catalog's own. Results are told to it through a bounded channel and
 //! written in batches, one transaction each; a run that is killed loses at most the last second of them and
 //! leaves a valid file, since SQLite writes ahead. The database syncs at checkpoints only: a power cut may
-//! take back the last transactions, never tear one.
+//! take back the last transactions, never tear one. A file that is damaged all the same is put aside, and a new one begun.
 
 mod bulk;
+mod clock;
 mod error;
 mod files;
+mod held;
 mod knowledge;
 mod lock;
 mod manifest;
 mod raw;
 mod recent;
+mod renew;
 mod runs;
 mod schema;
 mod state;
@@ -31,10 +34,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::model::{CoveredDay, DecoderId, FileIdentity};
 
 pub use error::CatalogError;
+pub use held::Held;
 pub use knowledge::{Folder, Knowledge, Wish};
 pub use manifest::{Entry as ManifestEntry, Manifest, Rights, hex};
 pub use runs::{LineKind, RETAINED_RUNS, RunEnd, RunLine, RunRecord, RunStart};
@@ -64,13 +69,18 @@ pub fn default_state_dir(variable: impl Fn(&str) -> Option<OsString>, root: bool
 /// What a run may trust, while it is being read.
 pub struct Reading<'a> {
     asked: Asked<'a, Trusted>,
+    catalog: &'a Catalog,
     stop: Arc<AtomicBool>,
 }
 
 impl Reading<'_> {
     /// Waits until all of it is there.
     pub fn wait(self) -> Result<Trusted, CatalogError> {
-        self.asked.wait()
+        match self.asked.wait() {
+            // Nothing is known any more.
+            Err(CatalogError::Damaged { .. }) if self.catalog.put_aside().is_some() => Ok(Trusted::default()),
+            other => other,
+        }
     }
 }
 
@@ -104,10 +114,34 @@ impl Catalog {
         Ok(Self { writer, _lock: Some(lock), recent: Mutex::default() })
     }
 
+    /// Where a damaged catalog was put, in whose place there is a new one now.
+    pub fn put_aside(&self) -> Option<&Path> {
+        self.writer.aside()
+    }
+
+    /// Asks once more if there is a new catalog because of the first time.
+    fn twice<T>(&self, ask: impl Fn() -> Result<T, CatalogError>) -> Result<T, CatalogError> {
+        match ask() {
+            Err(CatalogError::Damaged { .. }) if self.put_aside().is_some() => ask(),
+            other => other,
+        }
+    }
+
     /// Opens it for looking only, also while a run uses it.
     pub fn open_read_only(state_dir: &Path) -> Result<Self, CatalogError> {
         let writer = Writer::start(&state_dir.join(FILE_NAME), Access::Read)?;
         Ok(Self { writer, _lock: None, recent: Mutex::default() })
+    }
+
+    /// The time of a run that begins when the wall clock says `wall` (seconds since 1970), by which ages count: `wall`, unless
+    /// that clock has jumped since the latest run. `gap`: the usual time from run to run.
+    pub fn advance(&self, wall: i64, gap: Duration) -> Result<i64, CatalogError> {
+        self.twice(|| self.writer.ask(move |db| db.advance(wall, gap)))
+    }
+
+    /// The time of the latest run, as [`Catalog::advance`] gave it.
+    pub fn latest(&self) -> Result<Option<i64>, CatalogError> {
+        self.writer.ask(Db::latest)
     }
 
     /// Notes what was learned about a file. Returns at once; a failure of the database shows at this or a
@@ -130,15 +164,19 @@ impl Catalog {
         let (folder, name) = files::split(path);
         let mut recent = self.recent();
         if matches!(recent.answer(folder, name), Answer::AskForFolder) {
-            let asked = folder.to_owned();
-            let files = self.writer.look(move |db| db.folder(&asked, Some(recent::FILES)))?;
+            let files = self.twice(|| {
+                let asked = folder.to_owned();
+                self.writer.look(move |db| db.folder(&asked, Some(recent::FILES)))
+            })?;
             recent.keep(folder, files);
         }
         if let Answer::Known(known) = recent.answer(folder, name) {
             return Ok(known);
         }
-        let (folder, name) = (folder.to_owned(), name.to_owned());
-        self.writer.look(move |db| db.file(&folder, &name))
+        self.twice(|| {
+            let (folder, name) = (folder.to_owned(), name.to_owned());
+            self.writer.look(move |db| db.file(&folder, &name))
+        })
     }
 
     /// What is known about a file if that makes looking at it again unnecessary; see [`Knowledge::holds`].
@@ -157,7 +195,15 @@ impl Catalog {
         let stop = Arc::new(AtomicBool::new(false));
         let (wish, stopped) = (wish.clone(), Arc::clone(&stop));
         let asked = self.writer.begin(move |db| db.flush().and_then(|()| db.trusted(&wish, &stopped)))?;
-        Ok(Reading { asked, stop })
+        Ok(Reading { asked, stop, catalog: self })
+    }
+
+    /// The files of which nothing is due. Reads all that is known.
+    pub fn held(&self, wish: &Wish) -> Result<Held, CatalogError> {
+        self.twice(|| {
+            let wish = wish.clone();
+            self.writer.ask(move |db| db.held(&wish))
+        })
     }
 
     /// What is known about all files of one folder, in one question.
@@ -168,7 +214,11 @@ impl Catalog {
 
     /// Begins the record of a run. Lines may be added until [`Catalog::finish_run`].
     pub fn begin_run(&self, start: RunStart) -> Result<(), CatalogError> {
-        self.writer.ask(move |db| db.begin_run(&start))
+        let start = Arc::new(start);
+        self.twice(|| {
+            let start = Arc::clone(&start);
+            self.writer.ask(move |db| db.begin_run(&start))
+        })
     }
 
     /// Adds something to the run that was begun last. Returns at once, as `record` does.
@@ -178,12 +228,16 @@ impl Catalog {
 
     /// Ends the record of the run and forgets the oldest runs beyond [`RETAINED_RUNS`].
     pub fn finish_run(&self, end: RunEnd) -> Result<(), CatalogError> {
-        self.writer.ask(move |db| db.finish_run(&end))
+        let end = Arc::new(end);
+        self.twice(|| {
+            let end = Arc::clone(&end);
+            self.writer.ask(move |db| db.finish_run(&end))
+        })
     }
 
     /// The runs on record, the newest first.
     pub fn runs(&self) -> Result<Vec<RunRecord>, CatalogError> {
-        self.writer.ask(Db::runs)
+        self.twice(|| self.writer.ask(Db::runs))
     }
 
     /// The run whose id begins with `id`; `None` when there is none or more than one.

@@ -132,6 +132,7 @@ pub struct RunLine {
 #[derive(Default)]
 pub(super) struct RunBatch {
     run: Option<i64>,
+    start: Option<RunStart>,
     next: i64,
     waiting: Vec<RunLine>,
 }
@@ -149,8 +150,15 @@ impl Db {
             .fetch_one(connection)
             .await
         })?;
-        self.run = RunBatch { run: Some(id), ..RunBatch::default() };
+        self.run = RunBatch { run: Some(id), start: Some(start.clone()), ..RunBatch::default() };
         Ok(())
+    }
+
+    /// Begins the run in hand once more, in another database.
+    pub(super) fn run_again(&mut self) -> Result<(), CatalogError> {
+        let start = self.run.start.clone();
+        self.run = RunBatch::default();
+        start.map_or(Ok(()), |start| self.begin_run(&start))
     }
 
     pub(super) fn add_line(&mut self, line: RunLine) -> Result<(), CatalogError> {

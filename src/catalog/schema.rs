@@ -12,7 +12,9 @@ use super::error::CatalogError;
 const APPLICATION_ID: i64 = 0x7068_6673;
 
 /// Migration `n` leads from `user_version` n to n + 1.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [FIRST, CLOCK];
+
+const FIRST: &str = "
     -- Paths are bytes. Folders are kept once; a file is its folder's id and its name.
     CREATE TABLE folder (
         id INTEGER PRIMARY KEY,
@@ -72,7 +74,16 @@ const MIGRATIONS: [&str; 1] = ["
         line INTEGER NOT NULL REFERENCES line (id),
         PRIMARY KEY (run, sequence)
     ) WITHOUT ROWID;
-"];
+";
+
+/// The time of the latest run, by which ages count.
+const CLOCK: &str = "
+    CREATE TABLE clock (
+        id INTEGER PRIMARY KEY CHECK (id = 0),
+        latest INTEGER NOT NULL
+    );
+    INSERT INTO clock SELECT 0, latest FROM (SELECT max(verified_at) AS latest FROM file) WHERE latest IS NOT NULL;
+";
 
 /// The schema version that this program writes.
 pub(super) fn current() -> i64 {

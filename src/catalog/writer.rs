@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::error::CatalogError;
 use super::files::FileBatch;
+use super::renew;
 use super::runs::RunBatch;
 use super::schema;
 
@@ -37,6 +38,7 @@ pub(super) struct Writer {
     requests: Option<SyncSender<Request>>,
     thread: Option<JoinHandle<()>>,
     failure: Arc<OnceLock<CatalogError>>,
+    aside: Arc<OnceLock<PathBuf>>,
 }
 
 impl Writer {
@@ -45,10 +47,10 @@ impl Writer {
         if access == Access::Read && !path.exists() {
             return Err(CatalogError::Absent { path: path.to_owned() });
         }
-        let failure = Arc::new(OnceLock::new());
+        let (failure, aside) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let (requests, incoming) = sync_channel::<Request>(WAITING);
         let (ready, opened) = sync_channel(1);
-        let (database, noted) = (path.to_owned(), failure.clone());
+        let (database, noted) = (path.to_owned(), (Arc::clone(&failure), Arc::clone(&aside)));
         let thread = std::thread::Builder::new()
             .name("catalog".to_owned())
             .spawn(move || match Db::open(database, access, noted) {
@@ -61,9 +63,15 @@ impl Writer {
                 }
             })
             .map_err(|error| CatalogError::from_io(path, &error))?;
-        let writer = Self { path: path.to_owned(), requests: Some(requests), thread: Some(thread), failure };
+        let writer =
+            Self { path: path.to_owned(), requests: Some(requests), thread: Some(thread), failure, aside };
         opened.recv().unwrap_or_else(|_| Err(writer.gone()))?;
         Ok(writer)
+    }
+
+    /// Where a damaged database was put in whose place there is a new one.
+    pub(super) fn aside(&self) -> Option<&Path> {
+        self.aside.get().map(PathBuf::as_path)
     }
 
     /// Sends something to do and does not wait for it.
@@ -108,7 +116,11 @@ impl Writer {
         let (reply, answer) = sync_channel(1);
         self.send(Box::new(move |db| {
             // Fails when nobody waits any more: the asking thread is gone.
-            let _ = reply.send(what(db));
+            let answer = what(db);
+            if let Err(error) = &answer {
+                db.renew(error);
+            }
+            let _ = reply.send(answer);
         }))?;
         Ok(Asked { writer: self, answer })
     }
@@ -157,22 +169,39 @@ pub(super) struct Db {
     pub(super) connection: SqliteConnection,
     pub(super) files: FileBatch,
     pub(super) run: RunBatch,
+    pub(super) access: Access,
+    pub(super) aside: Arc<OnceLock<PathBuf>>,
     failure: Arc<OnceLock<CatalogError>>,
 }
 
+/// The first failure, and where a damaged database was put.
+type Noted = (Arc<OnceLock<CatalogError>>, Arc<OnceLock<PathBuf>>);
+
 impl Db {
-    fn open(
-        path: PathBuf,
-        access: Access,
-        failure: Arc<OnceLock<CatalogError>>,
-    ) -> Result<Self, CatalogError> {
+    fn open(path: PathBuf, access: Access, (failure, aside): Noted) -> Result<Self, CatalogError> {
         let runtime = Builder::new_current_thread()
             .enable_time()
             .build()
             .map_err(|error| CatalogError::from_io(&path, &error))?;
+        let connection = match Self::connect(&runtime, &path, access) {
+            Err(CatalogError::Damaged { .. }) if access == Access::Write => {
+                let _ = aside.set(renew::put_aside(&path)?);
+                Self::connect(&runtime, &path, access)?
+            }
+            other => other?,
+        };
+        let (files, run) = (FileBatch::default(), RunBatch::default());
+        Ok(Self { path, runtime, connection, files, run, access, aside, failure })
+    }
+
+    pub(super) fn connect(
+        runtime: &Runtime,
+        path: &Path,
+        access: Access,
+    ) -> Result<SqliteConnection, CatalogError> {
         let write = access == Access::Write;
         let mut options = SqliteConnectOptions::new()
-            .filename(&path)
+            .filename(path)
             .read_only(!write)
             .create_if_missing(write)
             .busy_timeout(BUSY)
@@ -187,15 +216,19 @@ impl Db {
                 .pragma("cache_size", "-16384")
                 .pragma("journal_size_limit", "67108864");
         }
-        let connection = runtime.block_on(async {
+        runtime.block_on(async {
             let mut connection = SqliteConnection::connect_with(&options)
                 .await
-                .map_err(|error| CatalogError::from_sql(&path, &error))?;
-            schema::prepare(&mut connection, &path, write).await?;
-            Ok(connection)
-        })?;
-        let (files, run) = (FileBatch::default(), RunBatch::default());
-        Ok(Self { path, runtime, connection, files, run, failure })
+                .map_err(|error| CatalogError::from_sql(path, &error))?;
+            match schema::prepare(&mut connection, path, write).await {
+                Ok(()) => Ok(connection),
+                Err(error) => {
+                    // Waits until the file is closed: it may be moved now.
+                    let _ = connection.close().await;
+                    Err(error)
+                }
+            }
+        })
     }
 
     fn serve(mut self, requests: &Receiver<Request>) {
@@ -223,8 +256,11 @@ impl Db {
         }
     }
 
-    /// Keeps the first failure for everybody who calls later.
-    fn note(&self, error: CatalogError) {
+    /// Keeps the first failure for everybody who calls later, unless it is mended at once.
+    fn note(&mut self, error: CatalogError) {
+        if self.renew(&error) {
+            return;
+        }
         let _ = self.failure.set(error);
     }
 

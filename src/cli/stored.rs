@@ -236,7 +236,10 @@ fn try_state(action: &StateAction) -> Result<Option<String>, String> {
         }
         StateWhat::Prune => {
             let catalog = Catalog::open(folder, "state prune").map_err(told)?;
-            let limit = Timestamp::now().as_second() - FORGET_AFTER_DAYS * 86_400;
+            // Not by a wall clock that is decades ahead: that would forget everything.
+            let now = Timestamp::now().as_second();
+            let now = catalog.latest().map_err(told)?.map_or(now, |latest| now.min(latest));
+            let limit = now - FORGET_AFTER_DAYS * 86_400;
             let pruned = catalog.prune(limit, RETAINED_RUNS).map_err(told)?;
             Ok(Some(format!(
                 "Forgot {} that no run has verified for a year, and {}.\n",
