@@ -63,8 +63,12 @@ fn lost_originals_come_back_with_their_pictures_and_undo_takes_them_back() {
     assert_eq!((fs::read(&missing).unwrap(), fs::read(&mismatched).unwrap()), (jpeg(3), jpeg(4)));
     assert!(library.media(picture(3, "thumbnail")).exists(), "made in the same run: {}", told.text);
 
-    let told = library.repair(&options);
+    let told = library.repair(&[&options[..], &["--html", "@/page.html"]].concat());
     assert_eq!((told.exit, told.count("restore done")), (1, 1), "{}", told.text);
+    let page = fs::read_to_string(library.at("page.html")).unwrap();
+    for caption in ["original, as found; lower", "original, restored", "preview, made again"] {
+        assert_eq!(page.matches(&format!("<figcaption>{caption}")).count(), 1, "{caption}");
+    }
     assert!(told.text.contains("1 original is back in place"), "{}", told.text);
     assert_eq!(fs::read(&damaged).unwrap(), jpeg(2));
     let made = fs::read(library.media(picture(2, "preview"))).unwrap();

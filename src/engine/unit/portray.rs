@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{Desk, Turn};
 use crate::engine::crew::Halt;
-use crate::engine::look::Look;
-use crate::engine::reconcile::AssetUnit;
+use crate::engine::look::{Look, Portrait};
+use crate::engine::reconcile::{AssetUnit, UnitFile};
 use crate::immich::records::AssetKind;
 use crate::model::{Event, Role, Shows, SmallPicture, What};
 use crate::repair::plan::{AssetState, GeneratedState, OriginalState, PlannedRepair};
@@ -107,6 +107,42 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// A small picture of a damaged original before anything takes its place.
+    pub(super) fn as_lost(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        unit: &AssetUnit,
+        file: &UnitFile,
+    ) -> Result<Option<Portrait>, Halt> {
+        let path = file.path.as_deref().filter(|_| file.is_present() && self.exhibits_original(unit));
+        path.map_or(Ok(None), |path| Ok(turn.examiner.portray(path)?))
+    }
+
+    /// Shows an original that is back, beside what had been there.
+    pub(super) fn as_restored(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        unit: &AssetUnit,
+        file: &UnitFile,
+        before: Option<Portrait>,
+    ) -> Result<(), Halt> {
+        let Some(path) = file.path.as_deref() else { return Ok(()) };
+        if !self.exhibits_original(unit) || !self.exhibition.admits(true) {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            self.hang(unit, Role::Original, before, (Shows::Found, 0));
+        }
+        self.show(turn, unit, (Role::Original, path), (Shows::Made, 0))?;
+        Ok(())
+    }
+
+    /// Whether small pictures of an original are of use: a quick run has nothing decoded, films take long.
+    fn exhibits_original(&self, unit: &AssetUnit) -> bool {
+        let is_still = self.records.index.asset(unit.asset).kind == AssetKind::Image;
+        is_still && self.ledger.is_some() && !unit.lowered
+    }
+
     /// Shows a file; tells whether there was something to show.
     fn show(
         &self,
@@ -115,20 +151,24 @@ impl Desk<'_> {
         (role, path): (Role, &Path),
         (shows, lost): (Shows, u8),
     ) -> Result<bool, Halt> {
-        let Some(portrait) = turn.examiner.portray(path)? else { return Ok(false) };
+        let portrait = turn.examiner.portray(path)?;
+        Ok(portrait.is_some_and(|portrait| self.hang(unit, role, portrait, (shows, lost))))
+    }
+
+    fn hang(&self, unit: &AssetUnit, role: Role, portrait: Portrait, (shows, lost): (Shows, u8)) -> bool {
         let (size, webp) = (portrait.picture.size, portrait.picture.bytes);
         if webp.len() > LARGEST || (shows != Shows::Found && !portrait.sound) {
-            return Ok(false);
+            return false;
         }
         let length = webp.len() as u64;
         if self.exhibition.bytes.fetch_add(length, Ordering::Relaxed) + length > BYTES {
-            return Ok(false);
+            return false;
         }
         // Of a file with something wrong its own damage is shown.
         let own = portrait.sound_until.filter(|_| shows == Shows::Found).map_or(0, lost_percent);
         let picture = SmallPicture { asset: unit.id, role, shows, size, lost: lost.max(own), webp };
         self.sink.send(Event::Picture(Box::new(picture)));
-        Ok(true)
+        true
     }
 }
 

@@ -59,6 +59,9 @@ impl Desk<'_> {
         (gallery, look): (&mut Gallery<'_>, &mut Option<Look>),
         lost: OriginalState,
     ) -> Result<OriginalState, Halt> {
+        let seeks = self.repair.as_ref().is_some_and(|repairs| !repairs.dry_run && repairs.rescue.relink);
+        let seeks = seeks || (self.repair.is_some() && self.whereabouts.has_backups());
+        let before = if seeks { self.as_lost(turn, unit, file)? } else { None };
         match self.bring_back(unit, file, look.as_ref()) {
             Rescue::None => Ok(lost),
             Rescue::Planned => {
@@ -82,6 +85,7 @@ impl Desk<'_> {
                     Verdict::Unverifiable => OriginalState::Unverifiable(told.judgement.reason.clone()),
                 };
                 *look = Some(*told);
+                self.as_restored(turn, unit, file, before)?;
                 Ok(state)
             }
         }

@@ -318,6 +318,7 @@ fn picture_figure(picture: &SmallPicture, row: &Row, name: &str) -> Markup {
     let role = picture.role;
     let mut caption = match picture.shows {
         Shows::Found => format!("{role}, as found"),
+        Shows::Made if role == Role::Original => format!("{role}, restored"),
         Shows::Made => format!("{role}, made again"),
         Shows::Left if lost => format!("{role}: what is left"),
         Shows::Left => format!("{role}, sound"),
