@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use common::{TestLibrary, USER, hostile_name, id, image};
-use photofsck::engine::{Selection, Shard};
+use photofsck::engine::ground::{Ground, mounted};
+use photofsck::engine::{Cancel, Selection, Shard};
 use photofsck::immich::mounts::GuardError;
 use photofsck::immich::records::{AssetInput, AssetKind, Home};
 use photofsck::model::{Role, SkipReason};
@@ -34,6 +35,37 @@ fn a_healthy_library_with_mixed_prefixes_has_no_findings() {
     assert_eq!(outcome.skipped(SkipReason::Marker), 6);
     assert_eq!(outcome.skipped(SkipReason::Backup), 1);
     assert_eq!((outcome.census.expected, outcome.census.missing), (4, 0));
+}
+
+#[test]
+fn a_share_is_walked_as_a_disk_is() {
+    let build = |is_share: bool| {
+        let mut library = TestLibrary::new();
+        library.healthy(0x11, "/data");
+        library.healthy(0x12, "/data");
+        library.healthy(0x13, "/data");
+        std::fs::remove_file(library.media().join(TestLibrary::upload_path(0x12, ".jpg"))).unwrap();
+        library.file("media/upload/odd/.hidden/a.jpg", b"x");
+        library.file("media/backups/immich-db-backup-1.sql.gz", b"x");
+        symlink("nowhere", library.media().join("upload/link.jpg")).unwrap();
+        std::fs::write(library.media().join("upload").join(hostile_name()), b"x").unwrap();
+        let table = format!("1 0 0:4 / {} rw - nfs4 nas:/photos rw\n", library.dir.path().display());
+        if is_share {
+            let patience = std::time::Duration::from_secs(30);
+            library.ground = Ground::on(mounted::table(&table), patience, &Cancel::new());
+            assert!(library.ground.may_hang(&library.media()));
+        }
+        library.check()
+    };
+    let (disk, share) = (build(false), build(true));
+    assert_eq!(share.walked, disk.walked);
+    assert_eq!(share.json(), disk.json());
+    let counted = |outcome: &common::Outcome| {
+        let census = &outcome.census;
+        (census.expected, census.missing, census.uploads, census.beside_the_walk, outcome.left_out)
+    };
+    assert_eq!(counted(&share), counted(&disk));
+    assert!(disk.codes().contains(&"original.missing error".to_owned()), "{:?}", disk.codes());
 }
 
 #[test]

@@ -162,3 +162,72 @@ fn nobody_on_the_terminal_means_the_lowest_priority() {
     assert_eq!((niceness(&[]), niceness(&["--io", "idle"])), (19, 19));
     assert!(usual <= 19);
 }
+
+#[test]
+fn what_is_not_due_is_not_opened() {
+    use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+    let library = Library::new();
+    assert_eq!(library.run(&[]).1["checked"], 3 * ASSETS);
+    let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+    let folders = walkdir::WalkDir::new(&library.media).into_iter().flatten();
+    let mut watched = 0;
+    for folder in folders.filter(|entry| entry.file_type().is_dir()) {
+        inotify::add_watch(&watch, folder.path(), WatchFlags::OPEN | WatchFlags::ACCESS).unwrap();
+        watched += 1;
+    }
+    assert!(watched > ASSETS);
+    let opened = || {
+        let mut buffer = vec![std::mem::MaybeUninit::uninit(); 64 << 10];
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        let (mut files, mut folders) = (0u64, 0u64);
+        while let Ok(event) = events.next() {
+            *if event.events().contains(ReadFlags::ISDIR) { &mut folders } else { &mut files } += 1;
+        }
+        (files, folders)
+    };
+    let (_, again) = library.run(&[]);
+    assert_eq!((&again["checked"], &again["walked"]), (&0.into(), &(3 * ASSETS).into()));
+    let (files, folders) = opened();
+    assert!(files == 0 && folders > ASSETS, "{files} files were opened, {folders} folders");
+    library.run(&["--max-age", "0"]);
+    assert!(opened().0 >= 3 * ASSETS, "it would be seen");
+    assert_eq!(library.run(&["--only-due"]).1["walked"], 0);
+    assert_eq!(opened(), (0, 0));
+}
+
+#[test]
+fn when_nothing_is_due_the_library_sleeps() {
+    let mut library = Library::new();
+    let only_due = |library: &Library, more: &[&str]| library.run(&[&["--only-due"], more].concat());
+    let (output, first) = only_due(&library, &[]);
+    assert_eq!((output.status.code(), &first["walked"]), (Some(0), &(3 * ASSETS).into()), "all of it is due");
+    // Whoever looked for it now would not find it.
+    fs::rename(&library.media, library.at("asleep")).unwrap();
+    let (output, idle) = only_due(&library, &[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        (output.status.code(), &idle["walked"], &idle["complete"]),
+        (Some(0), &0.into(), &true.into())
+    );
+    assert!(said.starts_with("Nothing was due") && said.matches("nothing is due").count() == 1, "{said}");
+    assert_eq!(idle["idle"], true);
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let run: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&run["type"], &run["idle"]), (&"run".into(), &true.into()));
+    assert!(run["notes"].to_string().contains("nothing is due"), "{run}");
+    // What is due wakes it, and what is new.
+    assert_eq!(only_due(&library, &["--max-age", "0"]).0.status.code(), Some(8));
+    fs::rename(library.at("asleep"), &library.media).unwrap();
+    library.run(&[]);
+    let more = tempfile::tempdir().unwrap();
+    let old = std::mem::replace(&mut library.dump, library::build(more.path(), ASSETS + 1, library::sound).1);
+    let (output, woken) = only_due(&library, &[]);
+    assert_eq!((output.status.code(), &woken["walked"]), (Some(4), &(3 * ASSETS).into()));
+    // As long as something is wrong it is told every night, also when nothing is due.
+    library.dump = old;
+    assert_eq!(only_due(&library, &[]).1["walked"], 3 * ASSETS);
+    assert_eq!(only_due(&library, &[]).1["walked"], 0);
+    for refused in [&["--quick"][..], &["--against", "x"]] {
+        assert_eq!(only_due(&library, refused).0.status.code(), Some(16));
+    }
+}

@@ -38,6 +38,7 @@ const NIGHTLY: u64 = 4 * SIZE as u64;
 struct Ear {
     summary: Mutex<Summary>,
     found: Mutex<Vec<(PathBuf, String)>>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl EventSink for Ear {
@@ -45,6 +46,11 @@ impl EventSink for Ear {
         if let Event::Finding(finding) | Event::EntryError(finding) = &event {
             let path = finding.path.clone().unwrap_or_default();
             self.found.lock().unwrap().push((path, finding.code.to_string()));
+        }
+        match &event {
+            Event::Note(note) => self.notes.lock().unwrap().push(note.clone()),
+            Event::Run(run) => self.notes.lock().unwrap().extend(run.notes.iter().cloned()),
+            _ => {}
         }
         self.summary.lock().unwrap().take(&event);
     }
@@ -112,6 +118,12 @@ impl House {
     }
 
     fn night(&self, now: Timestamp, bytes: Option<u64>) -> Ear {
+        let ear = self.try_night(now, bytes);
+        assert!(ear.notes.lock().unwrap().iter().all(|note| !note.contains("clock")));
+        ear
+    }
+
+    fn try_night(&self, now: Timestamp, bytes: Option<u64>) -> Ear {
         let config = CheckConfig {
             media: Some(self.at("media")),
             compose: None,
@@ -123,9 +135,11 @@ impl House {
             video: Depth::Keyframes,
             state: self.at("state"),
             max_age: 20 * DAY,
+            only_due: false,
             time_limit: None,
             against: None,
             pace: Pace { bytes, ..Pace::default() },
+            patience: photofsck::engine::ground::PATIENCE,
             shard: Shard::default(),
             allow_mass_missing: false,
             items: false,
@@ -135,6 +149,7 @@ impl House {
         let ear = Ear {
             summary: Mutex::new(Summary::new(Policy::default(), Scope::default())),
             found: Mutex::default(),
+            notes: Mutex::default(),
         };
         let catalog = Catalog::open(&config.state, "check").unwrap();
         let noted = Record::new(&ear, &catalog, Policy::default(), Scope::default());
@@ -153,19 +168,74 @@ fn size_of(folder: &Path) -> u64 {
 /// Where the engine finds the worker: a variable that only a new process can be given.
 const WORKER: &str = "PHOTOFSCK_WORKER";
 
-#[test]
-fn a_year_of_nights() {
-    if std::env::var_os(WORKER).is_none() {
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_year_of_nights", "--nocapture"])
-            .env(WORKER, env!("CARGO_BIN_EXE_photofsck-worker"))
-            .status();
-        assert!(status.unwrap().success());
-        return;
+/// Runs a test in a process of its own that has it; false in that process.
+fn elsewhere(test: &str) -> bool {
+    if std::env::var_os(WORKER).is_some() {
+        return false;
     }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(WORKER, env!("CARGO_BIN_EXE_photofsck-worker"))
+        .status();
+    assert!(status.unwrap().success());
+    true
+}
+
+fn house(pictures: u64) -> House {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut house = House { folder: tempfile::tempdir().unwrap(), runtime, pictures: 0 };
-    (0..40).for_each(|_| house.grow());
+    (0..pictures).for_each(|_| house.grow());
+    house
+}
+
+/// What a clock without a battery, or one that hears nonsense, does to what is due: nothing.
+#[test]
+fn clocks_that_jump_make_neither_everything_due_nor_nothing() {
+    if elsewhere("clocks_that_jump_make_neither_everything_due_nor_nothing") {
+        return;
+    }
+    let house = house(10);
+    let day = |day: i64| "2026-01-01T02:00:00Z".parse::<Timestamp>().unwrap() + (24 * day).hours();
+    let bytes = |now: Timestamp, odd: bool| {
+        let ear = house.try_night(now, None);
+        let told = ear.notes.lock().unwrap().iter().any(|note| note.contains("the clock says"));
+        assert_eq!(told, odd, "{now}");
+        let summary = ear.summary.into_inner().unwrap();
+        assert!(summary.coverage_days.is_some_and(|days| days <= 40), "{:?}", summary.coverage_days);
+        summary.tally.bytes_read
+    };
+    let all = 10 * SIZE as u64;
+    assert_eq!(bytes(day(0), false), all);
+    assert_eq!(bytes(day(1), false), 0);
+    // Back to the beginning of time, forth by decades, back again, an hour back, and right.
+    let epoch: Timestamp = "1970-01-01T00:05:00Z".parse().unwrap();
+    for (now, odd) in [
+        (epoch, true),
+        (epoch + 24.hours(), true),
+        (day(41 * 366), true),
+        (day(5), false),
+        (day(5) - 1.hours(), false),
+        (day(6), false),
+    ] {
+        assert_eq!(bytes(now, odd), 0, "{now}");
+    }
+    // New pictures of such a night are known afterwards, and due when it is time.
+    house.write(0, 9);
+    assert_eq!(bytes(day(60 * 366), true), SIZE as u64);
+    assert_eq!(bytes(day(8), false), 0);
+    assert_eq!(bytes(day(21), false), all - SIZE as u64);
+    assert_eq!(bytes(day(28), false), SIZE as u64);
+    // Wrong for good: everything is read again all the same, and not every night.
+    let read: u64 = (0..25).map(|night| bytes(epoch + (24 * night).hours(), true)).sum();
+    assert!((all..=3 * all).contains(&read), "{read} of {all} bytes in 25 nights");
+}
+
+#[test]
+fn a_year_of_nights() {
+    if elsewhere("a_year_of_nights") {
+        return;
+    }
+    let mut house = house(40);
     let begin: Timestamp = "2026-01-01T02:00:00Z".parse().unwrap();
     // Night of the rot and which picture; two of them in one night.
     let rots = [(60, 3), (61, 39), (140, 17), (140, 41), (222, 0), (300, 55)];

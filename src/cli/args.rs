@@ -191,6 +191,12 @@ pub struct ScopeArgs {
     /// Trust a verification of an unchanged file that is younger than this; 0 verifies everything [default: 30d]
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     pub max_age: Option<Duration>,
+    /// Check only: when nothing is due, look at nothing, not even at the folders, and let disks sleep
+    ///
+    /// Nothing is due when the last run found nothing wrong and each file that the records name was verified within
+    /// --max-age. Whether files were changed or removed since is then not known before the next one is due.
+    #[arg(long)]
+    pub only_due: bool,
     /// Stop orderly after this long; the next run goes on with the oldest
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     pub time_limit: Option<Duration>,
@@ -219,6 +225,10 @@ pub struct PaceArgs {
     /// Begin nothing while the load average is above this, or the machine hotter: 4, 75C or 4,75C
     #[arg(long, value_name = "LOAD", value_parser = units::load)]
     pub max_load: Option<(Option<f64>, Option<f64>)>,
+    /// Take a network share for one that hangs when it lets a call wait for longer than this; the run goes on elsewhere
+    /// [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    pub patience: Option<Duration>,
 }
 
 /// Reports of `check` and `repair`.

@@ -18,6 +18,7 @@ use super::ping::PingUrl;
 use super::register;
 use crate::bench::BenchConfig;
 use crate::catalog;
+use crate::engine::ground::PATIENCE;
 use crate::engine::{
     CheckConfig, Config, Db, MapRule, Pace, Register, RenderConfig, RepairConfig, Resources, Selection,
     Shard, UndoConfig, VerifyConfig,
@@ -230,6 +231,9 @@ fn library(
             "--against: expected a run over everything, without --quick, --only and --shard".to_owned()
         );
     }
+    if scope.only_due && (scope.quick || scope.against.is_some() || command != "check") {
+        return Err("--only-due: expected a check without --quick and --against".to_owned());
+    }
     let config = CheckConfig {
         media: place.media,
         compose: place.compose,
@@ -240,9 +244,11 @@ fn library(
         video: video(scope.video),
         state: state_folder(state, environment)?,
         max_age: scope.max_age.unwrap_or(Duration::from_hours(30 * 24)),
+        only_due: scope.only_due,
         time_limit: time_limit(scope.time_limit)?,
         against: scope.against,
         pace: speed(&pace)?,
+        patience: patience(pace.patience)?,
         shard: scope.shard.map_or_else(Shard::default, |(index, count)| Shard { index, count }),
         allow_mass_missing,
         items: reports.items,
@@ -274,6 +280,13 @@ fn library(
 
 pub(super) fn map(rules: &[OsString]) -> Result<Vec<MapRule>, String> {
     rules.iter().map(|rule| MapRule::parse(rule).map_err(|error| error.to_string())).collect()
+}
+
+fn patience(given: Option<Duration>) -> Result<Duration, String> {
+    match given {
+        Some(Duration::ZERO) => Err("--patience: expected more than 0, such as 1m".to_owned()),
+        given => Ok(given.unwrap_or(PATIENCE)),
+    }
 }
 
 fn speed(args: &PaceArgs) -> Result<Pace, String> {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::DoctorConfig;
-use super::deadline::{Late, within};
 use super::docker::{Container, Docker, Part};
 use super::sample::Sample;
+use crate::engine::ground::deadline::{Late, within};
 use crate::engine::{Cancel, Db, MapRule, inventory, now, run_id, sources};
 use crate::immich::compose::{self, Compose, Secret};
 use crate::immich::layout::Folder;
@@ -201,6 +201,7 @@ impl Case {
             records: (self.records.home != Home::None).then(|| self.records.info.clone()),
             map: self.map.entries(),
             notes: self.notes.clone(),
+            idle: false,
         }
     }
 

@@ -41,8 +41,8 @@ pub fn answer(case: &Case) -> Answer {
         return cannot_tell("location", "a folder does not answer (see mounts)");
     }
     let location = case.records.media_location.as_deref();
-    let mut guards = check_mounts(media, &case.map, location, &case.records.mount_flags);
-    guards.extend(check_imports(&case.records, &case.map));
+    let mut guards = check_mounts(media, &case.map, location, &case.records.mount_flags, &|_| false);
+    guards.extend(check_imports(&case.records, &case.map, &|_| false));
     let mut unmapped = Unmapped::default();
     let imports: Vec<Vec<u8>> = case
         .records

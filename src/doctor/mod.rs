@@ -9,7 +9,6 @@ mod case;
 mod compose;
 mod containers;
 mod database;
-mod deadline;
 mod docker;
 mod formats;
 mod jobs;
@@ -37,6 +36,7 @@ use std::time::Duration;
 
 pub use case::Case;
 
+use crate::engine::ground::deadline;
 use crate::engine::{Cancel, Db, MapRule};
 use crate::immich::compose::Secret;
 use crate::immich::register::ApiAddress;

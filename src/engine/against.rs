@@ -13,6 +13,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::cancel::Cancel;
 use super::end::RunError;
+use super::ground::Ground;
 use crate::catalog::{Catalog, Manifest, ManifestEntry, Rights, hex};
 use crate::immich::layout::{self, FileMeaning, Meaning};
 use crate::immich::paths::PathMap;
@@ -35,6 +36,8 @@ pub struct Against<'a> {
     pub catalog: &'a Catalog,
     /// Who is told.
     pub sink: &'a dyn EventSink,
+    /// What the library stands on.
+    pub ground: &'a Ground,
     /// When to stop.
     pub cancel: &'a Cancel,
 }
@@ -71,6 +74,9 @@ impl Against<'_> {
                 Ok(metadata) => self.compare(&entry, &expected, &metadata, &mut told)?,
                 Err(_) => lost.push(Lost { entry, expected, found: None }),
             }
+        }
+        if let Some(gone) = self.ground.look() {
+            return Err(RunError::guard(gone.to_string()));
         }
         self.look_for(&mut lost, &seen, &mut told)?;
         for lost in &lost {

@@ -1,5 +1,9 @@
 //! `check` and `repair`: records, map, guards, walk, and then the work on every unit.
 
+mod guards;
+mod idle;
+mod places;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,17 +12,13 @@ use jiff::Timestamp;
 
 use crate::catalog::{Catalog, Reading};
 use crate::immich::compose::{self, Compose, Secret};
-use crate::immich::layout::Folder;
-use crate::immich::mounts::{self, GuardError};
+use crate::immich::mounts;
 use crate::immich::paths::PathMap;
 use crate::immich::records::{self, Records};
 use crate::immich::register::{ApiRegistrar, Registrar, SqlRegistrar};
-use crate::model::{
-    Coverage, Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage, display_path,
-};
+use crate::model::{Coverage, Depth, Event, EventSink, Finding, Role, RunInfo, SkipReason, Stage};
 use crate::repair::plan::Way;
-use crate::repair::quarantine::{Quarantine, leftovers};
-use crate::repair::salvage::Salvage;
+use crate::repair::quarantine::leftovers;
 use crate::repair::space;
 use crate::repair::store::{Area, DiskStore, DryRunStore, FileStore};
 
@@ -30,6 +30,7 @@ use super::choice::Choice;
 use super::concerned::{Concerned, Home};
 use super::config::{CheckConfig, Register, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
+use super::ground::Ground;
 use super::inventory::{self, Census, Holdings, Inventory, Presence};
 use super::ledger::{Ledger, unusable};
 use super::order::Order;
@@ -42,6 +43,9 @@ use super::sources::{self, Loaded, Refused};
 use super::unit::{self, Desk, Exhibition, Known, Repairs};
 use super::untracked::Untracked;
 use super::whereabouts::Whereabouts;
+use places::{aside, is_recorded_original, movable_folders, original_folders, thumbs_folder};
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// Runs `check`.
 pub fn check(
@@ -77,7 +81,7 @@ struct Run<'a> {
 }
 
 /// What a run works on, once everything is known that comes before the walk.
-struct Library {
+struct Library<'g> {
     media: PathBuf,
     records: Arc<Records>,
     map: PathMap,
@@ -90,6 +94,7 @@ struct Library {
     /// Time from run to run.
     gap: Duration,
     governor: Governor,
+    ground: &'g Ground,
 }
 
 impl Run<'_> {
@@ -98,15 +103,17 @@ impl Run<'_> {
             Governor::new(self.config.pace, self.config.time_limit.map(|limit| Instant::now() + limit));
         let compose = self.compose()?;
         let media = self.media(compose.as_ref())?;
+        let ground = &Ground::here(self.config.patience, self.cancel);
+        self.try_out(command, &media, ground)?;
         let station = Station::new(self.config.resources)?;
         let asked_at = Timestamp::now();
         let gap = setup::gap(&self.catalog.runs().unwrap_or_default(), self.config.now);
-        let notes = if self.config.quick && self.repair.is_none() {
+        let mut notes = if self.config.quick && self.repair.is_none() {
             Vec::new()
         } else {
             station.notes(self.cancel)?
         };
-        let ledger = self.ledger(&station)?;
+        let ledger = self.ledger(&station, (gap, ground), &mut notes)?;
         // The catalog's thread reads while this one loads the records.
         let reading = ledger.as_ref().map(Ledger::read_trusted).transpose()?;
         let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
@@ -123,15 +130,16 @@ impl Run<'_> {
         all.extend(compose.map(|compose| compose.notes).unwrap_or_default());
         all.extend(records.notes.iter().cloned());
         all.extend(notes);
-        self.sink.send(Event::Run(self.info(command, &media, (&records, &map), all)));
-        let location = records.media_location.as_deref();
-        let mut violations = mounts::check_mounts(&media, &map, location, &records.mount_flags);
-        if !self.config.allow_mass_missing {
-            violations.extend(inventory::check_imports(&records, &map));
+        let idle = self.nothing_due(ledger.as_ref(), &records, &media)?;
+        all.extend(idle.iter().map(|(why, _)| why.clone()));
+        let info = self.info(command, &media, (&records, &map), all);
+        self.sink.send(Event::Run(RunInfo { idle: idle.is_some(), ..info }));
+        if let Some((_, bytes)) = idle {
+            let max_age = self.config.max_age;
+            self.sink.send(Event::Coverage(Coverage { bytes, max_age, gap }));
+            return Ok(RunEnd::default());
         }
-        if !violations.is_empty() {
-            return Err(self.stop(&violations));
-        }
+        self.guard(&media, (&records, &map), ground)?;
         let registrar = self.registrar(&records, database.as_ref())?;
         let beside = match self.repair {
             Some(repair) => {
@@ -144,15 +152,15 @@ impl Run<'_> {
             None => Beside::default(),
         };
         let (records, home) = (Arc::new(records), Home::of(database, dump));
-        let library = Library { media, records, map, home, address, beside, asked_at, gap, governor };
+        let library = Library { media, records, map, home, address, beside, asked_at, gap, governor, ground };
         let end = self.look_at_library(&library, &station, (ledger.as_ref(), reading), registrar)?;
         self.hold_against(&library, end)?;
         self.introduce(&library);
-        Ok(end)
+        self.heard_from_all(ground).map(|()| end)
     }
 
     /// Tells what people know the assets by that something is wrong with.
-    fn introduce(&self, library: &Library) {
+    fn introduce(&self, library: &Library<'_>) {
         let gone = Home::Gone;
         let home = if self.cancel.is_requested() { &gone } else { &library.home };
         if let Err(error) = self.concerned.introduce(&library.records, home) {
@@ -176,31 +184,50 @@ impl Run<'_> {
             records: Some(records.info.clone()),
             map: map.entries(),
             notes,
+            idle: false,
         }
     }
 
     /// Compares with the manifest, once everything was looked at.
-    fn hold_against(&self, library: &Library, end: RunEnd) -> Result<(), RunError> {
+    fn hold_against(&self, library: &Library<'_>, end: RunEnd) -> Result<(), RunError> {
         let Some(file) = &self.config.against else { return Ok(()) };
-        if !end.complete() {
+        if !end.complete() || !library.ground.silent().is_empty() {
             let why = "stopped early: nothing was compared with the manifest; run again to go on";
             self.sink.send(Event::Note(why.to_owned()));
             return Ok(());
         }
         self.catalog.flush().map_err(|error| unusable(&error))?;
-        let Library { media, map, records, .. } = library;
-        Against { file, media, map, records, catalog: self.catalog, sink: self.sink, cancel: self.cancel }
+        let Library { media, map, records, ground, .. } = library;
+        let (catalog, sink, cancel) = (self.catalog, self.sink, self.cancel);
+        Against { file, media, map, records, catalog, sink, ground, cancel }
             .run()
+            .or_else(|error| self.stand(ground.gone()).and(Err(error)))
     }
 
     /// What earlier runs know, and a later one will; a quick run neither asks nor tells.
-    fn ledger(&self, station: &Station) -> Result<Option<Ledger<'_>>, RunError> {
+    fn ledger<'s: 'g, 'g>(
+        &'s self,
+        station: &Station,
+        (gap, ground): (Duration, &'g Ground),
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Ledger<'g>>, RunError> {
         if self.config.quick {
             return Ok(None);
         }
         let decoders = station.decoders(self.catalog, self.cancel)?;
-        let ages = (self.config.now, self.config.max_age);
-        Ok(Some(Ledger::new(self.catalog, self.depth(), ages, decoders)))
+        let wall = self.config.now.as_second();
+        let now = self.catalog.advance(wall, gap).map_err(|error| unusable(&error))?;
+        if now.abs_diff(wall) > DAY.as_secs()
+            && let Ok(instead) = Timestamp::from_second(now)
+        {
+            notes.push(format!(
+                "the clock says {}, which does not follow on the run before: ages count as if it were {}",
+                setup::moment(self.config.now),
+                setup::moment(instead)
+            ));
+        }
+        let ages = (now, self.config.max_age);
+        Ok(Some(Ledger::new(self.catalog, self.depth(), ages, decoders).on(ground)))
     }
 
     fn depth(&self) -> Depth {
@@ -251,15 +278,20 @@ impl Run<'_> {
         Ok(Some(registrar))
     }
 
-    /// The first line of a run that ends before it has begun, and its finding.
-    fn without_records(&self, command: &str, media: &Path, refused: Refused) -> RunError {
-        self.sink.send(Event::Run(RunInfo {
+    /// The first line of a run of which nothing else is known.
+    fn bare_info(&self, command: &str, media: &Path) -> RunInfo {
+        RunInfo {
             run_id: setup::run_id(self.config.now),
             started_at: setup::moment(self.config.now),
             command: command.to_owned(),
             media: Some(media.to_owned()),
             ..RunInfo::default()
-        }));
+        }
+    }
+
+    /// The first line of a run that ends before it has begun, and its finding.
+    fn without_records(&self, command: &str, media: &Path, refused: Refused) -> RunError {
+        self.sink.send(Event::Run(self.bare_info(command, media)));
         if let Some(finding) = refused.finding {
             self.finding(*finding);
         }
@@ -282,31 +314,27 @@ impl Run<'_> {
         std::path::absolute(&media).map_err(|error| RunError::usage(format!("--media: {error}")))
     }
 
-    /// Tells the guards' findings and ends the run before anything is called missing.
-    fn stop(&self, violations: &[GuardError]) -> RunError {
-        for finding in violations.iter().filter_map(GuardError::finding) {
-            self.finding(finding);
-        }
-        RunError::guard(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    }
-
     fn look_at_library(
         &self,
-        library: &Library,
+        library: &Library<'_>,
         station: &Station,
         (ledger, reading): (Option<&Ledger<'_>>, Option<Reading<'_>>),
         registrar: Option<Box<dyn Registrar>>,
     ) -> Result<RunEnd, RunError> {
         let Library { media, records, map, .. } = library;
-        let roots = Roots::plan(Some(media), map, records);
+        let hangs = |folder: &Path| library.ground.hangs(folder);
+        let roots = Roots::plan(Some(media), map, records, &hangs);
         for note in &roots.notes {
             self.sink.send(Event::Note(note.clone()));
         }
-        let (holdings, census, walked, temporaries) = self.walk((records, map), &roots, reading, station)?;
+        roots.list().iter().for_each(|root| library.ground.hold(&root.path));
+        let (holdings, census, walked, temporaries) = self.walk(library, &roots, reading, station)?;
+        self.stand(library.ground.look())?;
         if walked.cancelled {
             self.not_reached(walked.files);
             return Ok(RunEnd { stopped_by: StoppedBy::Signal });
         }
+        self.tell_silent(library.ground);
         if let Some(error) = census.guard(self.config.allow_mass_missing) {
             return Err(self.stop(&[error]));
         }
@@ -361,6 +389,7 @@ impl Run<'_> {
                  recorded under another name; give the --map that path.unmapped asks for. Nothing was moved",
             ));
         }
+        self.stand(library.ground.look())?;
         Untracked {
             records,
             again: &|| self.records_again(library),
@@ -381,7 +410,7 @@ impl Run<'_> {
     }
 
     /// The records as they are now, mapped to this host.
-    fn records_again(&self, library: &Library) -> Result<Records, RunError> {
+    fn records_again(&self, library: &Library<'_>) -> Result<Records, RunError> {
         let mut records = sources::again(&self.config.db, library.address.as_ref(), self.sink)?;
         records.index.resolve(|record| library.map.to_host(record));
         Ok(records)
@@ -390,11 +419,12 @@ impl Run<'_> {
     /// Walks everything and holds it against the records. Entries that are no files are told at once.
     fn walk<'r>(
         &self,
-        (records, map): (&'r Records, &'r PathMap),
+        library: &'r Library<'_>,
         roots: &Roots,
         reading: Option<Reading<'_>>,
         station: &Station,
     ) -> Result<(Holdings<'r>, Census, Walked, Vec<PathBuf>), RunError> {
+        let Library { records, map, ground, .. } = library;
         self.sink.send(Event::Stage { stage: Stage::Walk, items: None, bytes: None });
         let trusted = reading.map(|reading| reading.wait().map_err(|error| unusable(&error))).transpose()?;
         let inventory = Inventory::new(records, map).trusting(trusted);
@@ -416,18 +446,18 @@ impl Run<'_> {
             .num_threads(station.jobs)
             .build()
             .map_err(|error| RunError::io(format!("cannot start threads for the walk: {error}")))?;
-        let walked = threads.install(|| scan::scan(roots, &records.index, self.cancel, &take));
+        let walked = threads.install(|| scan::scan(roots, &records.index, (ground, self.cancel), &take));
         self.sink.send(Event::Walked(walked.walked));
         self.sink.send(Event::Progress { stage: Stage::Walk, items: walked.walked, bytes: walked.bytes });
         for (&reason, &count) in &walked.skipped {
             self.sink.send(Event::Skipped { reason, count });
         }
-        let (holdings, census) = threads.install(|| inventory.settle());
+        let (holdings, census) = threads.install(|| inventory.settle(ground));
         Ok((holdings, census, walked, temporaries.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The store that repairs go through; `None` for a check.
-    fn store(&self, library: &Library) -> Result<Option<Box<dyn FileStore>>, RunError> {
+    fn store(&self, library: &Library<'_>) -> Result<Option<Box<dyn FileStore>>, RunError> {
         let Some(repair) = self.repair else { return Ok(None) };
         let Library { media, records, map, beside, .. } = library;
         let folder = thumbs_folder(media, records, map);
@@ -477,7 +507,7 @@ impl Run<'_> {
 
     fn work_on_units(
         &self,
-        library: &Library,
+        library: &Library<'_>,
         (reconciler, whereabouts): (&Reconciler<'_>, &Whereabouts<'_>),
         writing: Option<(&dyn FileStore, &Rescue<'_>, Known<'_>)>,
         (station, ledger): (&Station, Option<&Ledger<'_>>),
@@ -489,6 +519,7 @@ impl Run<'_> {
             ledger,
             whereabouts,
             depth: self.depth(),
+            ground: library.ground,
             repair: writing.map(|(store, rescue, known)| Repairs {
                 store,
                 dry_run: self.is_dry_run(),
@@ -503,7 +534,7 @@ impl Run<'_> {
         if order.settled > 0 {
             unit::verified_before(self.sink, order.settled);
         }
-        let end = station.crew(self.cancel, &library.governor, setup::BOTH_HASHES).run(
+        let end = station.crew((self.cancel, library.ground), &library.governor, setup::BOTH_HASHES).run(
             order.works(),
             |examiner, works| desk.look_ahead(examiner, works),
             |examiner, work| desk.work(examiner, work),
@@ -512,6 +543,7 @@ impl Run<'_> {
         if let Some(note) = library.governor.note() {
             self.sink.send(Event::Note(note));
         }
+        self.stand(library.ground.gone())?;
         end
     }
 
@@ -534,64 +566,4 @@ impl Run<'_> {
     fn finding(&self, finding: Finding) {
         self.sink.send(Event::Finding(Box::new(finding)));
     }
-}
-
-/// Where generated pictures are on this host.
-fn thumbs_folder(media: &Path, records: &Records, map: &PathMap) -> PathBuf {
-    mounts::folder_on_host(Folder::Thumbs, media, map, records.media_location.as_deref())
-}
-
-/// The folders that files are put into which have to make room, and that pictures are saved in.
-fn aside(library: &Library) -> Result<(Option<Quarantine>, Option<Salvage>), RunError> {
-    let Beside { quarantine, salvage, .. } = &library.beside;
-    let fail = |folder: &Path, error: std::io::Error| {
-        RunError::io(format!("{}: cannot read its manifest: {error}", display_path(folder)))
-    };
-    let below = original_folders(library);
-    let quarantine = quarantine
-        .as_deref()
-        .map(|folder| Quarantine::open(folder, below, &setup::now()).map_err(|error| fail(folder, error)))
-        .transpose()?;
-    let salvage = salvage
-        .as_deref()
-        .map(|folder| Salvage::open(folder).map_err(|error| fail(folder, error)))
-        .transpose()?;
-    Ok((quarantine, salvage))
-}
-
-/// Where originals may be: the media location, its folders that live elsewhere, and every folder of the map. Which
-/// of their files are originals the records tell.
-fn original_folders(library: &Library) -> Vec<PathBuf> {
-    let Library { media, records, map, .. } = library;
-    let location = records.media_location.as_deref();
-    let mut folders = vec![media.clone()];
-    folders.extend(map.hosts().into_iter().map(Path::to_owned));
-    // A folder that is a link would not be entered from above.
-    folders.extend(Folder::ALL.map(|folder| mounts::folder_on_host(folder, media, map, location)));
-    folders.extend(Folder::ALL.map(|folder| media.join(folder.as_str())));
-    folders.retain(|folder| std::fs::read_dir(folder).is_ok());
-    folders.sort_unstable();
-    folders.dedup();
-    folders
-}
-
-/// The folders out of which files may be moved that no record names.
-fn movable_folders(library: &Library) -> Vec<(PathBuf, &'static str)> {
-    let Library { media, records, map, .. } = library;
-    let location = records.media_location.as_deref();
-    [Folder::Upload, Folder::Library, Folder::Thumbs, Folder::EncodedVideo]
-        .into_iter()
-        .flat_map(|folder| {
-            let mapped = mounts::folder_on_host(folder, media, map, location);
-            [(media.join(folder.as_str()), folder.as_str()), (mapped, folder.as_str())]
-        })
-        .collect()
-}
-
-/// Whether some row calls the file an original, whatever else it is.
-fn is_recorded_original(records: &Records, path: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt;
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return true };
-    let Some(folder) = records.index.lookup_dir(folder) else { return false };
-    records.index.lookup(folder, name.as_bytes()).any(|file| records.index.file(file).role == Role::Original)
 }

@@ -144,12 +144,16 @@ pub struct CheckConfig {
     pub state: PathBuf,
     /// Trust a verification of an unchanged file that is younger than this; zero = verify everything now.
     pub max_age: Duration,
+    /// Touch nothing of the library when nothing is due.
+    pub only_due: bool,
     /// Stop orderly after this long.
     pub time_limit: Option<Duration>,
     /// A manifest of `state export` that the library is held against at the end; only of runs over everything.
     pub against: Option<PathBuf>,
     /// How gently the machine is used.
     pub pace: Pace,
+    /// How long a share may let a call wait before it is taken for one that hangs.
+    pub patience: Duration,
     /// Which part of the library.
     pub shard: Shard,
     /// Go on although more than half of the originals are missing.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::cancel::Cancel;
 use super::end::{RunEnd, RunError, StoppedBy};
+use super::ground::Ground;
 use super::look::Examiner;
 use super::pace::Governor;
 
@@ -21,6 +22,8 @@ pub struct Crew<'a> {
     pub memory: &'a dyn MemoryGrant,
     /// Who stops them.
     pub cancel: &'a Cancel,
+    /// What the files are on.
+    pub ground: &'a Ground,
     /// How fast, and how much of it all.
     pub governor: &'a Governor,
     /// Hashes wanted of every file.

@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::fresh::{Fresh, Kept};
+use super::ground::Ground;
 use super::loose::{LooseFiles, LooseIdx};
 use super::scan::{Entry, Found};
 use crate::catalog::{Known, Trusted};
@@ -52,11 +53,14 @@ fn imports(records: &Records) -> Vec<Vec<u8>> {
 }
 
 /// The guard of external libraries: an import path that leads to an empty or unreadable folder although the
-/// records expect files there. The index must be resolved. `--allow-mass-missing` lets these pass.
-pub fn check_imports(records: &Records, map: &PathMap) -> Vec<GuardError> {
+/// records expect files there. The index must be resolved. `hangs`: of which folder nothing can be said. `--allow-mass-missing` lets these pass.
+pub fn check_imports(records: &Records, map: &PathMap, hangs: &dyn Fn(&Path) -> bool) -> Vec<GuardError> {
     let mut errors = Vec::new();
     for import in records.libraries.iter().flat_map(|library| &library.import_paths) {
         let Some(path) = map.to_host(import) else { continue };
+        if hangs(&path) {
+            continue;
+        }
         let Some(reason) = import_trouble(&path) else { continue };
         let index = &records.index;
         let live = |asset: &AssetIdx| {
@@ -282,11 +286,11 @@ impl<'a> Inventory<'a> {
 
     /// Ends the walk: looks for the recorded files that it has not met, and counts originals. Runs in the
     /// current rayon pool.
-    pub fn settle(self) -> (Holdings<'a>, Census) {
+    pub fn settle(self, ground: &Ground) -> (Holdings<'a>, Census) {
         let rest = self.rest.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (bytes, due) = (self.bytes.into_inner(), self.due.into_inner());
         let holdings = Holdings { records: self.records, marks: self.marks, bytes, due, rest };
-        let census = if holdings.claims_presence() { holdings.census() } else { Census::default() };
+        let census = if holdings.claims_presence() { holdings.census(ground) } else { Census::default() };
         (holdings, census)
     }
 }
@@ -297,7 +301,7 @@ impl Holdings<'_> {
         self.records.home != Home::None
     }
 
-    fn census(&self) -> Census {
+    fn census(&self, ground: &Ground) -> Census {
         let index = &self.records.index;
         let imports = imports(self.records);
         let chunks: Vec<u32> = (0..index.file_count()).step_by(4096).collect();
@@ -305,7 +309,7 @@ impl Holdings<'_> {
             let end = first.saturating_add(4096).min(index.file_count());
             let mut census = Census::default();
             for file in (first..end).map(FileIdx) {
-                self.settle_file(file, &imports, &mut census);
+                self.settle_file(file, &imports, ground, &mut census);
             }
             census
         });
@@ -322,7 +326,7 @@ impl Holdings<'_> {
         total
     }
 
-    fn settle_file(&self, file: FileIdx, imports: &[Vec<u8>], census: &mut Census) {
+    fn settle_file(&self, file: FileIdx, imports: &[Vec<u8>], ground: &Ground, census: &mut Census) {
         use std::os::unix::ffi::OsStrExt;
         let index = &self.records.index;
         let view = index.file(file);
@@ -339,7 +343,7 @@ impl Holdings<'_> {
         }
         census.uploads_mapped += u64::from(upload);
         if !self.marks.seen.contains(file) && !self.marks.told.contains(file) {
-            self.look_for(file, census);
+            self.look_for(file, ground, census);
         }
         if view.role == Role::Original && !resting {
             census.expected += 1;
@@ -352,9 +356,15 @@ impl Holdings<'_> {
         }
     }
 
-    fn look_for(&self, file: FileIdx, census: &mut Census) {
+    fn look_for(&self, file: FileIdx, ground: &Ground, census: &mut Census) {
         let Some(path) = self.records.index.host_path(file) else { return };
-        match std::fs::metadata(&path) {
+        let own = path.clone();
+        let Ok(found) = ground.ask(&path, move |_| std::fs::metadata(own)) else {
+            // That its share hangs is told once for all of them.
+            self.marks.told.mark(file);
+            return;
+        };
+        match found {
             Ok(metadata) if metadata.is_file() && metadata.nlink() > 0 => {
                 self.marks.seen.mark(file);
                 self.marks.uncounted.mark(file);

@@ -350,6 +350,9 @@ impl Case<'_> {
                     "let photofsck read it: run as the user that owns the library, or as root"
                 }
                 Some(libc_errno::ENOENT) => "is the path right? There is nothing",
+                Some(libc_errno::ETIMEDOUT | libc_errno::ESTALE | libc_errno::ENOTCONN) => {
+                    "the network storage does not answer: look after its server and the mount, and run again"
+                }
                 Some(_) => {
                     "look at the kernel's log and the disk's health (smartctl) now, before anything else"
                 }
@@ -419,6 +422,9 @@ mod libc_errno {
     pub const ENOENT: i32 = 2;
     pub const EPERM: i32 = 1;
     pub const EACCES: i32 = 13;
+    pub const ENOTCONN: i32 = 107;
+    pub const ETIMEDOUT: i32 = 110;
+    pub const ESTALE: i32 = 116;
 }
 
 /// Formats whose first bytes are always the same, so that other bytes prove another kind of file.

@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use crate::catalog::{Catalog, CatalogError, Knowledge, Reading, Wish};
+use crate::catalog::{Catalog, CatalogError, Held, Knowledge, Reading, Wish};
 use crate::model::{DecoderId, Depth, FileIdentity, Verdict};
 
 use super::end::RunError;
+use super::ground::Ground;
 use super::judge::Expectation;
 use super::look::Look;
 
@@ -16,6 +15,7 @@ use super::look::Look;
 pub struct Ledger<'a> {
     catalog: &'a Catalog,
     wish: Wish,
+    ground: Option<&'a Ground>,
 }
 
 /// What the catalog says before a file is opened.
@@ -34,10 +34,25 @@ impl<'a> Ledger<'a> {
     pub fn new(
         catalog: &'a Catalog,
         depth: Depth,
-        (now, max_age): (Timestamp, Duration),
+        (now, max_age): (i64, Duration),
         decoders: Vec<DecoderId>,
     ) -> Self {
-        Self { catalog, wish: Wish { depth, now: now.as_second(), max_age: max_age.as_secs(), decoders } }
+        Self { catalog, ground: None, wish: Wish { depth, now, max_age: max_age.as_secs(), decoders } }
+    }
+
+    /// With what the files are on: where that may hang, it is asked with care.
+    #[must_use]
+    pub fn on(mut self, ground: &'a Ground) -> Self {
+        self.ground = Some(ground);
+        self
+    }
+
+    fn identity_of(&self, path: &Path) -> Option<FileIdentity> {
+        let own = path.to_path_buf();
+        match self.ground {
+            Some(ground) => ground.ask(path, move |_| identity_of(&own)).ok()?,
+            None => identity_of(&own),
+        }
     }
 
     /// Begins to read all that may be trusted, for the walk.
@@ -45,12 +60,17 @@ impl<'a> Ledger<'a> {
         self.catalog.read_trusted(&self.wish).map_err(|error| unusable(&error))
     }
 
+    /// The files of which nothing is due.
+    pub fn held(&self) -> Result<Held, RunError> {
+        self.catalog.held(&self.wish).map_err(|error| unusable(&error))
+    }
+
     /// Whether a file has to be looked at. Does not open it.
     pub fn ask(&self, expected: &Expectation) -> Result<Earlier, RunError> {
         let Some(known) = self.catalog.previous(&expected.path).map_err(|error| unusable(&error))? else {
             return Ok(Earlier::Due { last_sound: None });
         };
-        let Some(identity) = identity_of(&expected.path) else {
+        let Some(identity) = self.identity_of(&expected.path) else {
             return Ok(Earlier::Due { last_sound: None });
         };
         let as_recorded = expected.checksum.is_none_or(|recorded| known.sha1 == Some(recorded));

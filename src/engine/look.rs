@@ -48,6 +48,7 @@ impl Way {
 
 use super::cancel::Cancel;
 use super::crew::Crew;
+use super::ground::{Ground, Stuck};
 use super::judge::{self, Expectation, Judgement};
 use super::open::{self, OpenError};
 use super::pace::Governor;
@@ -101,6 +102,12 @@ impl Look {
         }
     }
 
+    /// Whether the system, and not the bytes, kept something from being said.
+    pub fn could_not_read(&self) -> bool {
+        let problem = self.report.as_ref().map(|report| &report.problem);
+        problem.is_none_or(|problem| matches!(problem, Some(DecodeError::Io { .. })))
+    }
+
     /// Whether the walk saw a file that is no longer there.
     pub fn is_gone(&self) -> bool {
         self.report.is_none() && self.identity.is_none() && self.judgement.reason.is_empty()
@@ -112,6 +119,7 @@ pub struct Examiner<'a> {
     worker: Worker,
     memory: &'a dyn MemoryGrant,
     cancel: &'a Cancel,
+    ground: &'a Ground,
     governor: &'a Governor,
     limits: Limits,
     hashes: HashWish,
@@ -151,6 +159,22 @@ fn portrait_job() -> RenderJob {
     }
 }
 
+/// A file that is open.
+struct Opened {
+    file: File,
+    identity: FileIdentity,
+    /// Of a giant that is nearly all hole: how much of it is stored.
+    hollow: Option<u64>,
+}
+
+impl Opened {
+    fn at(path: &Path) -> Result<Self, OpenError> {
+        let (file, identity) = open::open_read(path)?;
+        let hollow = open::hollow(&file, identity.size);
+        Ok(Self { file, identity, hollow })
+    }
+}
+
 /// What a worker said of a small file before it was this file's turn.
 struct Ahead {
     file: File,
@@ -162,10 +186,10 @@ struct Ahead {
 impl<'a> Examiner<'a> {
     /// An examiner of this crew, with a worker of its own.
     pub fn new(crew: &Crew<'a>) -> Self {
-        let Crew { memory, cancel, governor, hashes, .. } = *crew;
+        let Crew { memory, cancel, ground, governor, hashes, .. } = *crew;
         let limits = Limits { max_memory: memory.ceiling(), ..Limits::default() };
         let worker = crew.pool.worker();
-        Self { worker, memory, cancel, governor, limits, hashes, next_id: 0, ahead: HashMap::new() }
+        Self { worker, memory, cancel, ground, governor, limits, hashes, next_id: 0, ahead: HashMap::new() }
     }
 
     /// Has the worker look at the small ones of these files, several in one exchange; what it says is kept for [`Self::look`].
@@ -174,9 +198,8 @@ impl<'a> Examiner<'a> {
         self.ahead.clear();
         let mut opened = Vec::new();
         for expected in expected {
-            if let Ok((file, identity)) = open::open_read(&expected.path)
+            if let Ok(Opened { file, identity, hollow: None }) = self.open(&expected.path)?
                 && (1..=SMALL).contains(&identity.size)
-                && open::hollow(&file, identity.size).is_none()
             {
                 opened.push((expected, file, identity, self.job(expected, None, None)));
             }
@@ -255,14 +278,16 @@ impl<'a> Examiner<'a> {
         render: Option<&RenderJob>,
     ) -> Result<(Look, Way), WorkerFailure> {
         let start = Instant::now();
-        let (file, identity) = match open::open_read(&expected.path) {
-            Ok(opened) => opened,
+        let (file, identity) = match self.open(&expected.path)? {
+            Ok(opened) => (opened.file, opened.identity),
             Err(error) => return Ok((not_opened(expected, &error, start), Way::Usual)),
         };
         open::forget_cached(&file);
+        let own = expected.path.clone();
         // The worker holds all of it, beside what decoding takes.
         if identity.size <= DIRECT_AT_MOST.min(self.limits.max_memory / 4)
-            && let Some(direct) = open::open_direct(&expected.path, &identity)
+            && let Ok(Some(direct)) =
+                self.ground.ask(&expected.path, move |_| open::open_direct(&own, &identity))
         {
             let opened = (direct, identity);
             let look = self.look_at(expected, render, opened, Some(Way::Direct), start)?;
@@ -280,8 +305,8 @@ impl<'a> Examiner<'a> {
 
     /// A small picture of a file as far as it decodes, whatever is wrong with it; `None` when nothing can be shown of it.
     pub fn portray(&mut self, path: &Path) -> Result<Option<Portrait>, WorkerFailure> {
-        let Ok((file, identity)) = open::open_read(path) else { return Ok(None) };
-        if identity.size == 0 || open::hollow(&file, identity.size).is_some() {
+        let Ok(Opened { file, identity, hollow: None }) = self.open(path)? else { return Ok(None) };
+        if identity.size == 0 {
             return Ok(None);
         }
         let mut job = self.plain_job(&extension_of(path), Depth::Keyframes);
@@ -325,12 +350,24 @@ impl<'a> Examiner<'a> {
                 return Ok(told(expected, (&ahead.file, ahead.identity), ahead.report, elapsed));
             }
         }
-        match open::open_read(&expected.path) {
-            Ok((file, identity)) => match open::hollow(&file, identity.size) {
-                Some(stored) => Ok(hollow(expected, identity, stored, start)),
-                None => self.look_at(expected, render, (file, identity), None, start),
-            },
+        match self.open(&expected.path)? {
+            Ok(Opened { identity, hollow: Some(stored), .. }) => {
+                Ok(hollow(expected, identity, stored, start))
+            }
+            Ok(Opened { file, identity, .. }) => {
+                self.look_at(expected, render, (file, identity), None, start)
+            }
             Err(error) => Ok(not_opened(expected, &error, start)),
+        }
+    }
+
+    /// Opens a file. One on a share that is known to hang is left for another time.
+    fn open(&self, path: &Path) -> Result<Result<Opened, OpenError>, WorkerFailure> {
+        let own = path.to_path_buf();
+        match self.ground.ask(path, move |_| Opened::at(&own)) {
+            Ok(opened) => Ok(opened),
+            Err(Stuck::Hangs { words, asked: true }) => Ok(Err(OpenError::Hangs(words))),
+            Err(Stuck::Hangs { .. } | Stuck::Cancelled) => Err(WorkerFailure::Cancelled),
         }
     }
 
@@ -346,6 +383,14 @@ impl<'a> Examiner<'a> {
         let job = self.job(expected, render, second);
         self.governor.before(identity.size, self.cancel);
         let report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
+        if matches!(report.problem, Some(DecodeError::TimedOut { .. }))
+            && self.ground.may_hang(&expected.path)
+        {
+            // Was it the file that took so long, or the share?
+            if let Err(error @ OpenError::Hangs(_)) = self.open(&expected.path)? {
+                return Ok(not_opened(expected, &error, start));
+            }
+        }
         Ok(told(expected, (&file, identity), report, start.elapsed()))
     }
 
@@ -397,8 +442,24 @@ fn told(
     Look { judgement, report: Some(report), identity: Some(identity), elapsed }
 }
 
+/// Of a file on a share that is known to hang.
+pub fn unanswered(expected: &Expectation) -> Look {
+    let words = "its share does not answer".to_owned();
+    not_opened(expected, &OpenError::Hangs(words), Instant::now())
+}
+
+/// What a quick look tells, unless its share hangs.
+pub fn look_quickly_on(ground: &Ground, expected: &Expectation) -> Result<Look, WorkerFailure> {
+    let (start, own) = (Instant::now(), expected.clone());
+    match ground.ask(&expected.path, move |_| look_quickly(&own)) {
+        Ok(look) => Ok(look),
+        Err(Stuck::Hangs { words, asked: true }) => Ok(not_opened(expected, &OpenError::Hangs(words), start)),
+        Err(Stuck::Hangs { .. } | Stuck::Cancelled) => Err(WorkerFailure::Cancelled),
+    }
+}
+
 /// `--quick`: looks at first and last bytes and stated sizes, in this process.
-pub fn look_quickly(expected: &Expectation) -> Look {
+fn look_quickly(expected: &Expectation) -> Look {
     let start = Instant::now();
     let (file, identity) = match open::open_read(&expected.path) {
         Ok(opened) => opened,

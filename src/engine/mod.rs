@@ -14,6 +14,7 @@ mod crew;
 pub mod end;
 pub mod fresh;
 mod gallery;
+pub mod ground;
 pub mod inventory;
 pub mod judge;
 mod ledger;

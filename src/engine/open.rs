@@ -18,6 +18,9 @@ pub enum OpenError {
     /// A folder, FIFO, socket or device, or a link to one.
     #[error("not a regular file but {0}")]
     NotAFile(&'static str),
+    /// Its share does not answer.
+    #[error("{0}")]
+    Hangs(String),
     /// The system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -31,9 +34,15 @@ impl OpenError {
                 DecodeError::io(&io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error()), None)
             }
             Self::NotAFile(kind) => DecodeError::unsupported(format!("not a regular file but {kind}")),
+            Self::Hangs(words) => hangs(words.clone()),
             Self::Io(error) => DecodeError::io(error, None),
         }
     }
+}
+
+/// That a share does not answer, as a reason why nothing can be said about the bytes.
+pub fn hangs(words: String) -> DecodeError {
+    DecodeError::Io { what: words, errno: Some(rustix::io::Errno::TIMEDOUT.raw_os_error()), offset: None }
 }
 
 /// Opens a regular file read-only and says which state of it was opened.

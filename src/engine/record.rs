@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::end::{RunEnd, RunError, RunErrorKind, StoppedBy};
 use crate::catalog::{self, Catalog, CatalogError, LineKind, RunLine, RunStart};
-use crate::model::{AssetFacts, Event, EventSink, Finding, RepairEvent, RunInfo, SmallPicture};
+use crate::model::{AssetFacts, Event, EventSink, Finding, RepairEvent, RunInfo, SmallPicture, display_path};
 use crate::report::ndjson::{self, AssetLine, FindingLine, PictureLine, RepairLine, SummaryLine};
 use crate::report::{Outcome, Policy, Scope, Summary};
 
@@ -17,7 +17,7 @@ pub struct Record<'a> {
     catalog: &'a Catalog,
     summary: Mutex<Summary>,
     started: Instant,
-    /// Set at the first failure: then nothing more is recorded, and it has been told.
+    /// Set at the first failure, which has been told, and for a run that is none: then nothing more is recorded.
     broken: Mutex<bool>,
 }
 
@@ -35,6 +35,12 @@ impl<'a> Record<'a> {
 
     /// Ends the record.
     pub fn finish(self, result: &Result<RunEnd, RunError>) {
+        if let Some(aside) = self.catalog.put_aside() {
+            self.sink.send(Event::Note(format!(
+                "the catalog was damaged: it is kept as {}, and a new one was begun, so everything is verified again",
+                display_path(aside)
+            )));
+        }
         let mut summary = self.summary.into_inner().unwrap_or_else(PoisonError::into_inner);
         summary.close(outcome(result), self.started.elapsed().as_secs_f64());
         let end = catalog::RunEnd {
@@ -65,6 +71,8 @@ impl EventSink for Record<'_> {
     fn send(&self, event: Event) {
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).take(&event);
         match &event {
+            // It found nothing, and would hide what the run before it found.
+            Event::Run(run) if run.idle => *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = true,
             Event::Run(run) => self.write(|catalog| catalog.begin_run(start(run))),
             Event::Finding(finding) | Event::EntryError(finding) => {
                 self.write(|catalog| catalog.add_line(finding_line(finding)));

@@ -13,6 +13,9 @@ use crate::immich::layout::{Folder, path_of};
 use crate::immich::paths::{PathMap, STANDARD_LOCATIONS};
 use crate::immich::records::{Library, Records};
 
+/// Tells of which folder nothing can be said because its share does not answer.
+type Hangs<'a> = &'a dyn Fn(&Path) -> bool;
+
 /// One tree.
 #[derive(Clone, Debug)]
 pub struct Root {
@@ -64,34 +67,35 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// The trees for this media location, map and records. `map` is built from them.
-    pub fn plan(media: Option<&Path>, map: &PathMap, records: &Records) -> Self {
+    /// The trees for this media location, map and records. `map` is built from them. What `hangs` is left out.
+    pub fn plan(media: Option<&Path>, map: &PathMap, records: &Records, hangs: Hangs<'_>) -> Self {
         let mut roots = Self::default();
         if let Some(media) = media {
-            roots.add(media, Some(Vec::new()), Path::new(""));
+            roots.add(media, Some(Vec::new()), Path::new(""), hangs);
         }
         let locations = locations(media, map, records);
         for location in &locations {
             if let Some(host) = map.to_host(location) {
-                roots.add(&host, Some(Vec::new()), location);
+                roots.add(&host, Some(Vec::new()), location, hangs);
             }
         }
         for entry in map.entries() {
             let below = locations.iter().find_map(|location| entry.container.strip_prefix(location).ok());
             if let Some(below) = below.filter(|below| !below.as_os_str().is_empty()) {
-                roots.add(&entry.host, Some(below.as_os_str().as_bytes().to_vec()), &entry.container);
+                let below = below.as_os_str().as_bytes().to_vec();
+                roots.add(&entry.host, Some(below), &entry.container, hangs);
             }
         }
         if let Some(media) = media {
             for folder in Folder::ALL {
                 let path = media.join(folder.as_str());
-                if path.is_dir() {
-                    roots.add(&path, Some(folder.as_str().as_bytes().to_vec()), Path::new(""));
+                if hangs(&path) || path.is_dir() {
+                    roots.add(&path, Some(folder.as_str().as_bytes().to_vec()), Path::new(""), hangs);
                 }
             }
         }
         for library in &records.libraries {
-            roots.add_library(library, map);
+            roots.add_library(library, map, hangs);
         }
         roots
     }
@@ -99,7 +103,7 @@ impl Roots {
     /// One tree of no library at all: for tests and for folders that are simply named.
     pub fn single(path: &Path) -> Self {
         let mut roots = Self::default();
-        roots.add(path, Some(Vec::new()), Path::new(""));
+        roots.add(path, Some(Vec::new()), Path::new(""), &|_| false);
         roots
     }
 
@@ -113,11 +117,11 @@ impl Roots {
         self.tops.contains(path)
     }
 
-    fn add_library(&mut self, library: &Library, map: &PathMap) {
+    fn add_library(&mut self, library: &Library, map: &PathMap, hangs: Hangs<'_>) {
         let exclusions = self.exclusions(library);
         for import in &library.import_paths {
             if let Some(host) = map.to_host(import)
-                && self.add(&host, None, import)
+                && self.add(&host, None, import, hangs)
                 && let Some(root) = self.list.last_mut()
             {
                 root.exclusions.clone_from(&exclusions);
@@ -125,9 +129,10 @@ impl Roots {
         }
     }
 
-    /// Adds a tree unless it is there already; tells whether it was added.
-    fn add(&mut self, path: &Path, below_media: Option<Vec<u8>>, container: &Path) -> bool {
-        if !self.tops.insert(path.to_path_buf()) {
+    /// Adds a tree unless it is there already or hangs; tells whether it was added. One that hangs is not entered from above
+    /// either.
+    fn add(&mut self, path: &Path, below_media: Option<Vec<u8>>, container: &Path, hangs: Hangs<'_>) -> bool {
+        if !self.tops.insert(path.to_path_buf()) || hangs(path) {
             return false;
         }
         if let Ok(metadata) = fs::metadata(path)

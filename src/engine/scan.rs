@@ -5,7 +5,7 @@
 //! folders are followed only where a root itself is one; nothing else leaves the trees that were asked for.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +16,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
 use super::Cancel;
+use super::ground::deadline::Pulse;
+use super::ground::{Ground, Place, Stuck, is_departure};
 use super::roots::{Root, Roots};
 use crate::immich::layout::{self, FileMeaning, Meaning};
 use crate::immich::records::{FileIdx, RecordIndex};
@@ -94,7 +96,7 @@ pub struct Walked {
     pub folders: u64,
     /// Folders that could not be looked into.
     pub folder_errors: u64,
-    /// The walk was cancelled: there is more.
+    /// The walk was cancelled, or what it stands on went away: there is more.
     pub cancelled: bool,
 }
 
@@ -119,17 +121,17 @@ impl Walked {
 }
 
 /// Walks all roots and hands every entry to `sink`, from several threads at once. Runs in the current rayon
-/// pool. `index` must be resolved to this host.
+/// pool. `index` must be resolved to this host. Ends early when a folder of `ground` is gone.
 pub fn scan(
     roots: &Roots,
     index: &RecordIndex,
-    cancel: &Cancel,
+    (ground, cancel): (&Ground, &Cancel),
     sink: &(dyn Fn(Entry<'_>) + Sync),
 ) -> Walked {
-    let walk = Walk { roots, index, cancel, sink, total: Mutex::new(Walked::default()) };
+    let walk = Walk { roots, index, ground, cancel, sink, total: Mutex::new(Walked::default()) };
     rayon::scope(|scope| {
         for root in roots.list() {
-            scope.spawn(|scope| walk.folder(scope, root, &root.path, false));
+            scope.spawn(|scope| walk.folder(scope, root, &root.path, Above::default()));
         }
     });
     walk.total.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -138,9 +140,19 @@ pub fn scan(
 struct Walk<'a> {
     roots: &'a Roots,
     index: &'a RecordIndex,
+    ground: &'a Ground,
     cancel: &'a Cancel,
     sink: &'a (dyn Fn(Entry<'_>) + Sync),
     total: Mutex<Walked>,
+}
+
+/// What a folder has from the one that it is in.
+#[derive(Clone, Copy, Default)]
+struct Above {
+    /// Hidden, or below a hidden one.
+    hidden: bool,
+    /// What that is on; `None` for a root.
+    device: Option<u64>,
 }
 
 /// What is true for all entries of one folder.
@@ -149,32 +161,48 @@ struct Folder<'a> {
     path: &'a Path,
     /// Below a hidden folder: external libraries do not take files from there.
     hidden: bool,
-    descriptor: OwnedFd,
+}
+
+impl Folder<'_> {
+    /// Whether it is the top of its tree.
+    fn is_top(&self) -> bool {
+        self.path == self.root.path
+    }
+
+    /// A folder in it, with whether that is hidden.
+    fn child(&self, name: &OsStr) -> (OsString, bool) {
+        (name.to_owned(), self.hidden || name.as_bytes().starts_with(b"."))
+    }
 }
 
 impl<'a> Walk<'a> {
-    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, root: &'s Root, path: &Path, hidden: bool)
+    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, root: &'s Root, path: &Path, above: Above)
     where
         'a: 's,
     {
         let mut count = Walked::default();
-        if self.cancel.is_requested() {
+        if self.cancel.is_requested() || self.ground.gone().is_some() {
             count.cancelled = true;
         } else {
-            match open_folder(path, path == root.path) {
-                Ok(descriptor) => {
-                    count.folders += 1;
-                    let folder = Folder { root, path, hidden, descriptor };
-                    let children = self.read(&folder, &mut count);
+            let folder = Folder { root, path, hidden: above.hidden };
+            let read = if self.ground.may_hang(path) {
+                self.read_far(&folder, above, &mut count)
+            } else {
+                self.read_near(&folder, above, &mut count)
+            };
+            match read {
+                Ok((children, device)) => {
                     for (name, hidden) in children {
                         let child = path.join(name);
                         if !self.roots.contains(&child) {
-                            scope.spawn(move |scope| self.folder(scope, root, &child, hidden));
+                            let above = Above { hidden, device };
+                            scope.spawn(move |scope| self.folder(scope, root, &child, above));
                         }
                     }
                 }
                 // Gone since its name was read.
                 Err(Errno::NOENT) if path != root.path => {}
+                Err(errno) if self.is_gone(errno) => count.cancelled = true,
                 Err(errno) => {
                     count.folder_errors += 1;
                     (self.sink)(Entry::Folder(unreadable_folder(path, errno)));
@@ -184,39 +212,143 @@ impl<'a> Walk<'a> {
         self.total.lock().unwrap_or_else(PoisonError::into_inner).add(&count);
     }
 
-    /// Hands on all entries and returns the folders among them, with whether they are hidden.
-    fn read(&self, folder: &Folder<'_>, count: &mut Walked) -> Vec<(std::ffi::OsString, bool)> {
-        let mut children = Vec::new();
-        let mut block: Vec<u8> = Vec::with_capacity(BLOCK);
-        let mut names = RawDir::new(folder.descriptor.as_fd(), block.spare_capacity_mut());
+    /// Where a file system is mounted in a tree, it is part of what the run stands on.
+    fn stand_on(&self, path: &Path, place: Option<Place>, above: Above) {
+        if let (Some(place), Some(above)) = (place, above.device)
+            && above != place.0
+        {
+            self.ground.hold_as(path, place);
+        }
+    }
+
+    /// Whether an error is that of a folder of the run that went away.
+    fn is_gone(&self, errno: Errno) -> bool {
+        is_departure(errno) && self.ground.look().is_some()
+    }
+
+    /// Hands on all entries and returns the folders among them, with whether they are hidden, and the folder's device.
+    fn read_near(&self, folder: &Folder<'_>, above: Above, count: &mut Walked) -> Result<Read, Errno> {
+        let descriptor = open_folder(folder.path, folder.is_top())?;
+        count.folders += 1;
+        let place = place_of(&descriptor);
+        self.stand_on(folder.path, place, above);
         let mut state = Entries::new(self, folder);
-        while let Some(entry) = names.next() {
-            let (name, kind) = match &entry {
-                Ok(entry) => (OsStr::from_bytes(entry.file_name().to_bytes()), entry.file_type()),
-                Err(errno) => {
-                    count.folder_errors += 1;
-                    (self.sink)(Entry::Folder(unreadable_folder(folder.path, *errno)));
-                    break;
-                }
-            };
-            if name == "." || name == ".." {
-                continue;
-            }
+        let mut children = Vec::new();
+        let end = each_entry(&descriptor, &mut |name, kind| {
             if state.entry(name, kind, count) {
-                let hidden = folder.hidden || name.as_bytes().starts_with(b".");
-                children.push((name.to_owned(), hidden));
+                children.push(folder.child(name));
+            }
+        });
+        self.end(folder, end, count);
+        Ok((children, place.map(|place| place.0)))
+    }
+
+    /// The same of a folder on a share: all of it is read before any of it is handed on.
+    fn read_far(&self, folder: &Folder<'_>, above: Above, count: &mut Walked) -> Result<Read, Errno> {
+        let (path, top) = (folder.path.to_path_buf(), folder.is_top());
+        let listing = match self.ground.ask(folder.path, move |pulse| Listing::of(&path, top, pulse)) {
+            Ok(listing) => listing?,
+            Err(stuck) => {
+                // What hangs is told once for all of it.
+                count.folder_errors += u64::from(stuck != Stuck::Cancelled);
+                count.cancelled |= stuck == Stuck::Cancelled;
+                return Ok((Vec::new(), None));
+            }
+        };
+        count.folders += 1;
+        self.stand_on(folder.path, listing.place, above);
+        let mut state = Entries::new(self, folder);
+        let mut children = Vec::new();
+        for (name, kind) in listing.entries {
+            if state.entry(&name, kind, count) {
+                children.push(folder.child(&name));
             }
         }
-        children
+        self.end(folder, listing.end, count);
+        Ok((children, listing.place.map(|place| place.0)))
+    }
+
+    /// Tells if the entries of a folder ended with an error.
+    fn end(&self, folder: &Folder<'_>, end: Result<(), Errno>, count: &mut Walked) {
+        match end {
+            Ok(()) => {}
+            Err(errno) if self.is_gone(errno) => count.cancelled = true,
+            Err(errno) => {
+                count.folder_errors += 1;
+                (self.sink)(Entry::Folder(unreadable_folder(folder.path, errno)));
+            }
+        }
     }
 }
 
+/// Names of the folders in a folder, with whether they are hidden, and its device.
+type Read = (Vec<(OsString, bool)>, Option<u64>);
+
+/// A folder on a share.
+struct Listing {
+    place: Option<Place>,
+    entries: Vec<(OsString, Kind)>,
+    end: Result<(), Errno>,
+}
+
+impl Listing {
+    fn of(path: &Path, top: bool, pulse: &Pulse) -> Result<Self, Errno> {
+        let descriptor = open_folder(path, top)?;
+        let place = place_of(&descriptor);
+        let mut entries = Vec::new();
+        let end = each_entry(&descriptor, &mut |name, kind| {
+            pulse.beat();
+            entries.push((name.to_owned(), kind));
+        });
+        Ok(Self { place, entries, end })
+    }
+}
+
+/// Calls `each` with the entries of a folder and what they are.
+fn each_entry(descriptor: &OwnedFd, each: &mut dyn FnMut(&OsStr, Kind)) -> Result<(), Errno> {
+    let mut block: Vec<u8> = Vec::with_capacity(BLOCK);
+    let mut names = RawDir::new(descriptor.as_fd(), block.spare_capacity_mut());
+    while let Some(entry) = names.next() {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            each(name, kind(descriptor, name, entry.file_type()));
+        }
+    }
+    Ok(())
+}
+
 /// What an entry turns out to be.
+#[derive(Clone, Copy)]
 enum Kind {
     Folder,
-    File { stat: Stat, link: bool },
+    File { identity: FileIdentity, link: bool },
     Other,
     Failed(Errno),
+}
+
+fn kind(descriptor: &OwnedFd, name: &OsStr, file_type: FileType) -> Kind {
+    let stat = |flags| rustix::fs::statat(descriptor, name, flags);
+    match file_type {
+        FileType::Directory => Kind::Folder,
+        FileType::RegularFile | FileType::Unknown => match stat(AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => match FileType::from_raw_mode(found.st_mode) {
+                FileType::RegularFile => Kind::File { identity: identity(&found), link: false },
+                FileType::Unknown => Kind::Other,
+                other => kind(descriptor, name, other),
+            },
+            Err(errno) => Kind::Failed(errno),
+        },
+        FileType::Symlink => match stat(AtFlags::empty()) {
+            Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
+                Kind::File { identity: identity(&found), link: true }
+            }
+            // A link to a folder, a broken one, or one that leads in a circle.
+            Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => Kind::Other,
+            Err(errno) => Kind::Failed(errno),
+        },
+        _ => Kind::Other,
+    }
 }
 
 /// The entries of one folder, with buffers that they share.
@@ -244,10 +376,13 @@ impl<'w> Entries<'w> {
     }
 
     /// Deals with one entry; true for a folder to walk.
-    fn entry(&mut self, name: &OsStr, kind: FileType, count: &mut Walked) -> bool {
-        let kind = self.kind(name, kind);
+    fn entry(&mut self, name: &OsStr, kind: Kind, count: &mut Walked) -> bool {
         if matches!(kind, Kind::Folder) {
             return true;
+        }
+        if matches!(kind, Kind::Failed(errno) if self.walk.is_gone(errno)) {
+            count.cancelled = true;
+            return false;
         }
         // A link that is a root of its own is walked there.
         if matches!(kind, Kind::Other) && self.walk.roots.contains(&self.folder.path.join(name)) {
@@ -266,37 +401,12 @@ impl<'w> Entries<'w> {
                 let finding = self.unreadable(name, errno);
                 (self.walk.sink)(Entry::Error { finding, records: &self.records });
             }
-            Kind::File { stat, link } => self.file(name, &stat, link, count),
+            Kind::File { identity, link } => self.file(name, identity, link, count),
         }
         false
     }
 
-    fn kind(&self, name: &OsStr, kind: FileType) -> Kind {
-        let stat = |flags| rustix::fs::statat(&self.folder.descriptor, name, flags);
-        match kind {
-            FileType::Directory => Kind::Folder,
-            FileType::RegularFile | FileType::Unknown => match stat(AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(found) => match FileType::from_raw_mode(found.st_mode) {
-                    FileType::RegularFile => Kind::File { stat: found, link: false },
-                    FileType::Unknown => Kind::Other,
-                    other => self.kind(name, other),
-                },
-                Err(errno) => Kind::Failed(errno),
-            },
-            FileType::Symlink => match stat(AtFlags::empty()) {
-                Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
-                    Kind::File { stat: found, link: true }
-                }
-                // A link to a folder, a broken one, or one that leads in a circle.
-                Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => Kind::Other,
-                Err(errno) => Kind::Failed(errno),
-            },
-            _ => Kind::Other,
-        }
-    }
-
-    fn file(&mut self, name: &OsStr, stat: &Stat, link: bool, count: &mut Walked) {
-        let identity = identity(stat);
+    fn file(&mut self, name: &OsStr, identity: FileIdentity, link: bool, count: &mut Walked) {
         let (dir, external) = (self.folder.path, self.relative.is_none());
         let meaning = if self.records.is_empty() {
             match meaning(self.folder, &mut self.relative, self.relative_dir, name) {
@@ -420,4 +530,9 @@ fn identity(stat: &Stat) -> FileIdentity {
         mtime_ns: time(stat.st_mtime.into(), number(stat.st_mtime_nsec.into())),
         ctime_ns: time(stat.st_ctime.into(), number(stat.st_ctime_nsec.into())),
     }
+}
+
+fn place_of(descriptor: &OwnedFd) -> Option<Place> {
+    let identity = identity(&rustix::fs::fstat(descriptor).ok()?);
+    Some((identity.device, identity.inode))
 }

@@ -13,6 +13,7 @@ use super::cancel::Cancel;
 use super::config::Resources;
 use super::crew::Crew;
 use super::end::RunError;
+use super::ground::Ground;
 use super::ledger::unusable;
 use super::machine::Machine;
 use super::pace::Governor;
@@ -46,8 +47,13 @@ impl Station {
     }
 
     /// The threads of a run.
-    pub fn crew<'a>(&'a self, cancel: &'a Cancel, governor: &'a Governor, hashes: HashWish) -> Crew<'a> {
-        Crew { pool: &self.pool, memory: &self.budget, cancel, governor, hashes, jobs: self.jobs }
+    pub fn crew<'a>(
+        &'a self,
+        (cancel, ground): (&'a Cancel, &'a Ground),
+        governor: &'a Governor,
+        hashes: HashWish,
+    ) -> Crew<'a> {
+        Crew { pool: &self.pool, memory: &self.budget, cancel, ground, governor, hashes, jobs: self.jobs }
     }
 
     /// The decoders whose verdicts in the catalog count. That of films says who it is only once it is started, which is done
@@ -110,14 +116,23 @@ pub fn run_id(now: Timestamp) -> String {
     format!("{}-{:x}", now.strftime("%Y%m%dT%H%M%SZ"), std::process::id())
 }
 
-/// Time from run to run, from the latest of them, the newest first; a day where there are none.
+/// Time from run to run, from the latest of them, the newest first; a day where there are none. Where the clock has jumped in
+/// between, nothing is known.
 pub fn gap(runs: &[RunRecord], now: Timestamp) -> Duration {
     const LATEST: usize = 7;
     const DAY: Duration = Duration::from_hours(24);
+    const LONGEST: Duration = Duration::from_hours(24 * 366);
     let begun = runs.iter().take(LATEST).filter_map(|run| run.started_at.parse::<Timestamp>().ok());
-    let (count, first) = begun.fold((0, now), |(count, first), begun| (count + 1, first.min(begun)));
-    let span = Duration::try_from(now.duration_since(first)).unwrap_or_default();
-    span.checked_div(count).filter(|gap| !gap.is_zero()).unwrap_or(DAY)
+    let (mut sum, mut count, mut later) = (Duration::ZERO, 0, now);
+    for begun in begun {
+        let gap = Duration::try_from(later.duration_since(begun)).ok();
+        if let Some(gap) = gap.filter(|gap| *gap <= LONGEST) {
+            sum = sum.saturating_add(gap);
+            count += 1;
+        }
+        later = begun;
+    }
+    sum.checked_div(count).filter(|gap| !gap.is_zero()).unwrap_or(DAY)
 }
 
 /// A number that no other run has: the clock and the process together.

@@ -21,6 +21,7 @@ use super::announce::Announcer;
 use super::beyond::Rescue;
 use super::crew::Halt;
 use super::gallery::{Gallery, Told};
+use super::ground::Ground;
 use super::inventory::Presence;
 use super::judge::Expectation;
 use super::ledger::{Earlier, Ledger};
@@ -45,6 +46,8 @@ pub struct Desk<'a> {
     pub whereabouts: &'a Whereabouts<'a>,
     /// How thoroughly.
     pub depth: Depth,
+    /// What all of it stands on.
+    pub ground: &'a Ground,
     /// Where repairs go; `None` = check only.
     pub repair: Option<Repairs<'a>>,
     /// The small pictures that were made so far.

@@ -20,13 +20,16 @@ use crate::model::{
 };
 use crate::render::{RenderJob, RenderOutput};
 
+use crate::worker::WorkerFailure;
+
 use super::cancel::Cancel;
 use super::config::{RenderConfig, VerifyConfig};
 use super::crew::{Crew, Halt};
 use super::end::{RunEnd, RunError};
+use super::ground::{Ground, PATIENCE};
 use super::judge::{self, Expectation};
-use super::ledger::{Earlier, Ledger};
-use super::look::Examiner;
+use super::ledger::{Earlier, Ledger, unusable};
+use super::look::{self, Examiner, Look};
 use super::pace::Governor;
 use super::setup::{self, Station};
 
@@ -41,13 +44,15 @@ pub fn verify(
     let station = Station::new(config.resources)?;
     sink.send(Event::Run(setup::run_info("verify", &station, cancel)?));
     let depth = if config.quick { Depth::Structure } else { config.video };
-    let ages = (Timestamp::now(), Duration::ZERO);
-    let ledger = catalog
-        .map(|catalog| {
-            let decoders = station.decoders(catalog, cancel)?;
-            Ok::<_, RunError>(Ledger::new(catalog, depth, ages, decoders))
-        })
-        .transpose()?;
+    let ground = Ground::here(PATIENCE, cancel);
+    let ledger = catalog.map(|catalog| -> Result<_, RunError> {
+        let decoders = station.decoders(catalog, cancel)?;
+        let now = Timestamp::now();
+        let gap = setup::gap(&catalog.runs().unwrap_or_default(), now);
+        let now = catalog.advance(now.as_second(), gap).map_err(|error| unusable(&error))?;
+        Ok(Ledger::new(catalog, depth, (now, Duration::ZERO), decoders).on(&ground))
+    });
+    let ledger = ledger.transpose()?;
     sink.send(Event::Stage { stage: Stage::Verify, items: None, bytes: None });
     let feed = entries(&config.paths, sink);
     let work = |examiner: &mut Examiner<'_>, path: &PathBuf| -> Result<(), Halt> {
@@ -62,7 +67,8 @@ pub fn verify(
         {
             expected.last_sound = last_sound;
         }
-        let look = examiner.look(&expected, None).inspect_err(|_| not_reached(sink))?;
+        let look = answered(examiner.look(&expected, None), &expected, cancel);
+        let look = look.inspect_err(|_| not_reached(sink))?;
         if let Some(ledger) = &ledger {
             ledger.note(&known, &look).inspect_err(|_| not_reached(sink))?;
         }
@@ -76,7 +82,21 @@ pub fn verify(
         Ok(examiner.look_ahead(&expected)?)
     };
     let governor = Governor::unbound();
-    station.crew(cancel, &governor, setup::BOTH_HASHES).run(feed, ahead, work, |_| not_reached(sink))
+    station
+        .crew((cancel, &ground), &governor, setup::BOTH_HASHES)
+        .run(feed, ahead, work, |_| not_reached(sink))
+}
+
+/// Every file that was named has its item, also one on a share that is known to hang.
+fn answered(
+    look: Result<Look, WorkerFailure>,
+    expected: &Expectation,
+    cancel: &Cancel,
+) -> Result<Look, WorkerFailure> {
+    match look {
+        Err(WorkerFailure::Cancelled) if !cancel.is_requested() => Ok(look::unanswered(expected)),
+        other => other,
+    }
 }
 
 /// Runs `render`.
@@ -94,12 +114,13 @@ pub fn render(config: &RenderConfig, sink: &dyn EventSink, cancel: &Cancel) -> R
         RenderJob::new(&config.settings, &[Role::Preview, Role::Thumbnail, Role::Fullsize], true);
     let feed: Vec<(PathBuf, OsString)> =
         config.files.iter().map(|path| (path.clone(), names.unique(path))).collect();
-    let governor = Governor::unbound();
-    let crew: Crew<'_> = station.crew(cancel, &governor, setup::BOTH_HASHES);
+    let (governor, ground) = (Governor::unbound(), Ground::here(PATIENCE, cancel));
+    let crew: Crew<'_> = station.crew((cancel, &ground), &governor, setup::BOTH_HASHES);
     let work = |examiner: &mut Examiner<'_>, (path, name): &(PathBuf, OsString)| -> Result<(), Halt> {
         let expected = Expectation::unrecorded(path, Role::Original, Depth::Keyframes);
         let job = if wants_fullsize(path, &config.settings) { &with_fullsize } else { &usual };
-        let mut look = examiner.look_and_make(&expected, job).inspect_err(|_| not_reached(sink))?;
+        let look = answered(examiner.look_and_make(&expected, job), &expected, cancel);
+        let mut look = look.inspect_err(|_| not_reached(sink))?;
         let made = look.take_rendered();
         let mut item = if look.is_gone() { gone(path) } else { look.item(&expected) };
         let mut findings = std::mem::take(&mut look.judgement.findings);

@@ -66,6 +66,22 @@ pub enum GuardError {
         /// One that is missing.
         example: Option<PathBuf>,
     },
+    /// A share does not answer.
+    Silent {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// What it is.
+        reason: String,
+        /// For how long it was waited for.
+        waited: std::time::Duration,
+    },
+    /// A folder that the run began with is not there any more.
+    Gone {
+        /// The folder.
+        path: PathBuf,
+        /// What is seen instead.
+        reason: String,
+    },
     /// Not one uploaded original has a place on this host.
     NothingMapped {
         /// The prefixes that are lacking, most frequent first, each with an example.
@@ -132,6 +148,19 @@ impl std::fmt::Display for GuardError {
                      really gone, go on with --allow-mass-missing",
                 )
             }
+            Self::Silent { path, reason, waited } => write!(
+                f,
+                "{}: this share ({reason}) does not answer, {} s were waited for it: is its server up and reachable? Nothing \
+                 can be said of the files on it, and nothing was called missing because of it; everything else was looked at",
+                display_path(path),
+                waited.as_secs_f32()
+            ),
+            Self::Gone { path, reason } => write!(
+                f,
+                "{}: {reason}: was it unmounted? The run stopped, and nothing was called missing because of it; what was \
+                 looked at until then counts. Mount it and run again",
+                display_path(path)
+            ),
             Self::NothingMapped { prefixes } => {
                 f.write_str("not one uploaded original of the records has a place here; say where with")?;
                 for (prefix, count, example) in prefixes.iter().take(3) {
@@ -178,6 +207,14 @@ impl GuardError {
                 let evidence = Evidence::new().with("folder", folder.as_str()).with("reason", reason.clone());
                 (RunCode::MountMarkerMissing, Some(marker), evidence)
             }
+            Self::Silent { path, reason, waited } => {
+                let evidence =
+                    Evidence::new().with("share", reason.clone()).with("waited_seconds", waited.as_secs());
+                (RunCode::MountHangs, Some(path), evidence)
+            }
+            Self::Gone { path, reason } => {
+                (RunCode::MountGone, Some(path), Evidence::new().with("reason", reason.clone()))
+            }
             Self::NothingMapped { prefixes } => {
                 let named: Vec<_> = prefixes.iter().map(|(prefix, ..)| prefix.to_string_lossy()).collect();
                 (RunCode::PathUnmapped, None, Evidence::new().with("prefixes", named.join(", ")))
@@ -198,22 +235,26 @@ pub fn folder_on_host(folder: Folder, media: &Path, map: &PathMap, location: Opt
 }
 
 /// Checks the media location and the markers of its folders. `flags` are those of the records: for each folder
-/// whether Immich has marked it. Every violation is returned; an empty list is a pass.
+/// whether Immich has marked it. `hangs`: of which folder nothing can be said. Every violation is returned; an empty list is a
+/// pass.
 pub fn check_mounts(
     media: &Path,
     map: &PathMap,
     location: Option<&Path>,
     flags: &BTreeMap<String, bool>,
+    hangs: &dyn Fn(&Path) -> bool,
 ) -> Vec<GuardError> {
-    if let Some(error) = check_media(media, map, location) {
+    if let Some(error) = check_media(media, map, location, hangs) {
         return vec![error];
     }
     let flagged = |folder: &Folder| flags.get(folder.as_str()).copied().unwrap_or(false);
     Folder::ALL
         .into_iter()
         .filter(flagged)
-        .filter_map(|folder| {
-            let marker = folder_on_host(folder, media, map, location).join(MARKER);
+        .map(|folder| (folder, folder_on_host(folder, media, map, location)))
+        .filter(|(_, path)| !hangs(path))
+        .filter_map(|(folder, path)| {
+            let marker = path.join(MARKER);
             match fs::symlink_metadata(&marker) {
                 Ok(_) => None,
                 Err(error) => {
@@ -225,7 +266,12 @@ pub fn check_mounts(
         .collect()
 }
 
-fn check_media(media: &Path, map: &PathMap, location: Option<&Path>) -> Option<GuardError> {
+fn check_media(
+    media: &Path,
+    map: &PathMap,
+    location: Option<&Path>,
+    hangs: &dyn Fn(&Path) -> bool,
+) -> Option<GuardError> {
     let unreadable = |error: &io::Error| GuardError::Unreadable {
         path: media.to_path_buf(),
         reason: error.to_string(),
@@ -244,7 +290,10 @@ fn check_media(media: &Path, map: &PathMap, location: Option<&Path>) -> Option<G
             Err(error) => return Some(unreadable(&error)),
         }
     }
-    let here = |folder: &Folder| folder_on_host(*folder, media, map, location).is_dir();
+    let here = |folder: &Folder| {
+        let path = folder_on_host(*folder, media, map, location);
+        hangs(&path) || path.is_dir()
+    };
     if Folder::ALL.iter().any(here) {
         return None;
     }
@@ -319,7 +368,7 @@ mod tests {
     }
 
     fn check(media: &Path, flags: &BTreeMap<String, bool>) -> Vec<GuardError> {
-        check_mounts(media, &PathMap::default(), None, flags)
+        check_mounts(media, &PathMap::default(), None, flags, &|_| false)
     }
 
     #[test]
@@ -360,7 +409,7 @@ mod tests {
         );
         let rule = MapRule { container: "/data/thumbs".into(), host: dir.path().join("ssd") };
         let map = PathMap::build(&MapInputs { user: &[rule], ..MapInputs::default() }).unwrap();
-        assert!(check_mounts(dir.path(), &map, Some(Path::new("/data")), &flags).is_empty());
+        assert!(check_mounts(dir.path(), &map, Some(Path::new("/data")), &flags, &|_| false).is_empty());
     }
 
     #[test]

@@ -158,6 +158,10 @@ pub enum RunCode {
     MountMarkerMissing,
     /// The media location holds nothing.
     MountEmpty,
+    /// A folder was unmounted while the run went on.
+    MountGone,
+    /// A share does not answer.
+    MountHangs,
     /// The records are older than the files.
     RecordsStale,
     /// A dump ends too early.
@@ -170,9 +174,11 @@ pub enum RunCode {
 
 impl RunCode {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::MountMarkerMissing,
         Self::MountEmpty,
+        Self::MountGone,
+        Self::MountHangs,
         Self::RecordsStale,
         Self::RecordsIncomplete,
         Self::PathUnmapped,
@@ -184,6 +190,8 @@ impl RunCode {
         match self {
             Self::MountMarkerMissing => "mount.marker-missing",
             Self::MountEmpty => "mount.empty",
+            Self::MountGone => "mount.gone",
+            Self::MountHangs => "mount.hangs",
             Self::RecordsStale => "records.stale",
             Self::RecordsIncomplete => "records.incomplete",
             Self::PathUnmapped => "path.unmapped",
@@ -198,6 +206,8 @@ impl RunCode {
                 "Immich has marked this folder with an .immich file, and it is not there: wrong or missing mount"
             }
             Self::MountEmpty => "the media location is empty: wrong or missing mount",
+            Self::MountHangs => "a share does not answer: nothing can be said of the files on it",
+            Self::MountGone => "a folder was unmounted, or its disk taken away, while the run went on",
             Self::RecordsStale => {
                 "the records are older than the newest files: what came since is seen as untracked"
             }

@@ -28,6 +28,8 @@ pub struct RunInfo {
     pub map: Vec<MapEntry>,
     /// Things to tell before anything else: which protections took, why this dump was taken, and so on.
     pub notes: Vec<String>,
+    /// Nothing is due, so nothing is looked at: no run to compare others with.
+    pub idle: bool,
 }
 
 /// Where the records come from.

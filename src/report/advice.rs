@@ -66,6 +66,8 @@ const fn run(code: RunCode) -> &'static str {
     match code {
         RunCode::MountMarkerMissing => "mount the folder that Immich uses, or give the right --media",
         RunCode::MountEmpty => "mount the media location, or give the right --media",
+        RunCode::MountHangs => "look after the server of that share, and run again",
+        RunCode::MountGone => "mount it again and run again; what was looked at before counts",
         RunCode::RecordsStale => "use the live database, or a dump made after the newest file",
         RunCode::RecordsIncomplete => "make a new dump, or use the live database",
         RunCode::PathUnmapped => "say where the prefix is on this host: --map PREFIX=FOLDER",

@@ -159,6 +159,9 @@ impl Serialize for RunLine<'_> {
         map.serialize_entry("records", &run.records.as_ref().map(Records))?;
         map.serialize_entry("map", &run.map.iter().map(Rule).collect::<Vec<_>>())?;
         map.serialize_entry("notes", &run.notes)?;
+        if run.idle {
+            map.serialize_entry("idle", &true)?;
+        }
         map.end()
     }
 }
@@ -301,6 +304,9 @@ impl Serialize for SummaryLine<'_> {
         map.serialize_entry("formats", &formats)?;
         map.serialize_entry("quick", &self.0.scope.quick)?;
         map.serialize_entry("originals", &self.0.scope.originals)?;
+        if self.0.idle {
+            map.serialize_entry("idle", &true)?;
+        }
         map.serialize_entry("ended", self.0.outcome.as_str())?;
         map.serialize_entry("error", &self.0.failure())?;
         map.serialize_entry("coverage_days", &self.0.coverage_days)?;

@@ -204,6 +204,7 @@ fn run(value: &Map<String, Value>) -> RunInfo {
         records,
         map: map.into_iter().flatten().filter_map(entry).collect(),
         notes: field(value, "notes").unwrap_or_default(),
+        idle: field(value, "idle").unwrap_or(false),
     }
 }
 

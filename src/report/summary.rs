@@ -145,6 +145,8 @@ pub struct Summary {
     coverage: Option<Coverage>,
     /// How the library differs from a manifest, where it was held against one.
     pub comparison: Option<Comparison>,
+    /// Nothing was due, so nothing was looked at.
+    pub idle: bool,
     /// What went wrong with the reports themselves; each makes the run unfinished.
     pub report_errors: Vec<String>,
     /// What bears on how the counts are read.
@@ -237,8 +239,8 @@ impl Summary {
             Event::Repair(repair) => self.take_repair(repair),
             Event::Coverage(coverage) => self.coverage = Some(*coverage),
             Event::Compared(comparison) => self.comparison = Some(comparison.clone()),
-            Event::Run(_)
-            | Event::Stage { .. }
+            Event::Run(run) => self.idle |= run.idle,
+            Event::Stage { .. }
             | Event::Progress { .. }
             | Event::Note(_)
             | Event::Asset(_)

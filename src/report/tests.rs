@@ -39,6 +39,7 @@ fn run_info(command: &str) -> RunInfo {
         notes: vec![
             "decoders are confined by seccomp, no_new_privs, rlimits; this kernel has no Landlock".into(),
         ],
+        idle: false,
     }
 }
 

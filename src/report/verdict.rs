@@ -211,6 +211,10 @@ fn originals(summary: &Summary, run: &RunInfo) -> (Mood, String) {
         return (Mood::Uneasy, text);
     }
     match how.as_str() {
+        "" if summary.idle => {
+            let text = "Nothing was due, so nothing was looked at; the last run had found nothing wrong.";
+            (Mood::Good, text.to_owned())
+        }
         "" if summary.tally.walked == 0 => {
             (Mood::Uneasy, "There is nothing here: not one file was found.".to_owned())
         }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use photofsck::engine::choice::Choice;
+use photofsck::engine::ground::Ground;
 use photofsck::engine::inventory::{Census, Inventory, build_map, check_imports};
 use photofsck::engine::reconcile::Reconciler;
 use photofsck::engine::roots::Roots;
@@ -55,6 +56,8 @@ pub struct TestLibrary {
     pub map: Vec<MapRule>,
     /// `--only` and `--shard`.
     pub choice: Choice,
+    /// What it is on.
+    pub ground: Ground,
 }
 
 /// What a check says.
@@ -82,7 +85,14 @@ impl TestLibrary {
         }
         let records =
             Records { home: Home::Dump, media_location: Some("/data".into()), ..Records::default() };
-        Self { dir, rows: IndexBuilder::new(), records, map: Vec::new(), choice: Choice::default() }
+        Self {
+            dir,
+            rows: IndexBuilder::new(),
+            records,
+            map: Vec::new(),
+            choice: Choice::default(),
+            ground: Ground::default(),
+        }
     }
 
     pub fn media(&self) -> PathBuf {
@@ -168,24 +178,25 @@ impl TestLibrary {
 
     /// The same, with the media location called `media`.
     pub fn check_at(self, media: &Path) -> Outcome {
-        let Self { dir, rows, mut records, map, choice } = self;
+        let Self { dir, rows, mut records, map, choice, ground } = self;
         records.index = rows.finish();
         let map = build_map(&records, Some(media), &map, &[]).unwrap();
         records.index.resolve(|path| map.to_host(path));
-        let mut mounts = check_mounts(media, &map, records.media_location.as_deref(), &records.mount_flags);
-        mounts.extend(check_imports(&records, &map));
-        let roots = Roots::plan(Some(media), &map, &records);
+        let mut mounts =
+            check_mounts(media, &map, records.media_location.as_deref(), &records.mount_flags, &|_| false);
+        mounts.extend(check_imports(&records, &map, &|_| false));
+        let roots = Roots::plan(Some(media), &map, &records, &|_| false);
 
         let inventory = Inventory::new(&records, &map);
         let told = Mutex::new(Vec::new());
-        let walked = scan(&roots, &records.index, &Cancel::new(), &|entry| {
+        let walked = scan(&roots, &records.index, (&ground, &Cancel::new()), &|entry| {
             inventory.take(&entry);
             if let Entry::Error { finding, .. } | Entry::Folder(finding) = entry {
                 told.lock().unwrap().push(finding);
             }
         });
         assert!(walked.balances(), "{walked:?}");
-        let (holdings, census) = inventory.settle();
+        let (holdings, census) = inventory.settle(&ground);
         let guard = census.guard(false);
 
         let reconciler = Reconciler::new(&holdings, &map, &choice);

@@ -24,6 +24,7 @@ impl Desk<'_> {
         (look, sitter): (Option<Look>, Option<Sitter>),
     ) -> Result<(), Halt> {
         let Some(repairs) = &self.repair else { return Ok(()) };
+        self.mind_the_ground(repairs);
         let plan = plan::plan(state, &self.records.image, repairs.known.way);
         for skipped in &plan.skipped {
             self.sink.send(Event::Repair(skipped.clone()));
@@ -54,6 +55,13 @@ impl Desk<'_> {
         match sitter.filter(|_| !repairs.dry_run) {
             Some(sitter) => self.as_made(turn, unit, &sitter, &made),
             None => Ok(()),
+        }
+    }
+
+    /// Nothing more is written once a share has not answered: writing there would wait for ever.
+    pub(super) fn mind_the_ground(&self, repairs: &Repairs<'_>) {
+        if self.ground.has_hung() {
+            let _ = repairs.stopped.set("a share does not answer: nothing more is written".to_owned());
         }
     }
 

@@ -93,6 +93,7 @@ impl Desk<'_> {
 
     fn bring_back(&self, unit: &AssetUnit, file: &UnitFile, damaged: Option<&Look>) -> Rescue {
         let Some(repairs) = self.repair.as_ref() else { return Rescue::None };
+        self.mind_the_ground(repairs);
         let rescue = &repairs.rescue;
         let view = self.records.index.asset(unit.asset);
         let Some(path) = file.path.as_deref().filter(|_| file.selected && !view.offline) else {

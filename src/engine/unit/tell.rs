@@ -2,6 +2,7 @@
 
 use super::{Desk, Outcome, Turn};
 use crate::engine::crew::Halt;
+use crate::engine::end::RunError;
 use crate::engine::fresh::Kept;
 use crate::engine::judge::Expectation;
 use crate::engine::ledger::Earlier;
@@ -36,7 +37,8 @@ impl Desk<'_> {
         selected: bool,
     ) -> Result<Outcome, Halt> {
         let Some(ledger) = self.ledger else {
-            return self.tell(turn, expected, look::look_quickly(expected), counted, selected);
+            let look = look::look_quickly_on(self.ground, expected)?;
+            return self.tell(turn, expected, look, counted, selected);
         };
         let mut expected = expected.clone();
         match ledger.ask(&expected)? {
@@ -68,6 +70,7 @@ impl Desk<'_> {
         selected: bool,
     ) -> Result<Outcome, Halt> {
         let gone = look.is_gone();
+        self.stand(gone || look.could_not_read())?;
         let mut item = look.item(expected);
         let mut findings = look.judgement.findings.clone();
         if gone {
@@ -89,6 +92,14 @@ impl Desk<'_> {
             ledger.note(expected, &look)?;
         }
         Ok(Outcome::Looked(Box::new(look)))
+    }
+
+    /// Fails when a folder of the run went away: then nothing is said of the files in it.
+    fn stand(&self, in_doubt: bool) -> Result<(), Halt> {
+        match if in_doubt { self.ground.look() } else { self.ground.look_now_and_then() } {
+            Some(gone) => Err(Halt::Failed(RunError::guard(gone.to_string()))),
+            None => Ok(()),
+        }
     }
 
     /// Accounts for one walked entry.

@@ -1,6 +1,8 @@
 //! Work that may never end, such as a system call on a mount whose server is gone: it is waited for so long and no longer.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,26 +30,55 @@ impl fmt::Display for Late {
     }
 }
 
+/// By which work of several steps shows that it goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// To be called between two steps.
+    pub fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Does the work in a thread of its own. One that hangs is left behind; it ends with the program.
 pub fn within<T: Send + 'static>(
     time: Duration,
     cancel: &Cancel,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Late> {
+    step_by_step(time, cancel, |_| work())
+}
+
+/// The same for work of several steps, each of which may take that long.
+pub fn step_by_step<T: Send + 'static>(
+    time: Duration,
+    cancel: &Cancel,
+    work: impl FnOnce(&Pulse) -> T + Send + 'static,
+) -> Result<T, Late> {
     let (done, result) = mpsc::channel();
+    let pulse = Pulse::default();
+    let own = pulse.clone();
     thread::Builder::new()
-        .name("doctor".to_owned())
+        .name("may hang".to_owned())
         .spawn(move || {
             // Who waited too long has gone.
-            let _ = done.send(work());
+            let _ = done.send(work(&own));
         })
         .map_err(|_| Late::Ended)?;
-    let until = Instant::now() + time;
+    let (mut seen, mut until) = (0, Instant::now() + time);
     loop {
         match result.recv_timeout(TICK.min(until.saturating_duration_since(Instant::now()))) {
             Ok(value) => return Ok(value),
             Err(RecvTimeoutError::Disconnected) => return Err(Late::Ended),
             Err(RecvTimeoutError::Timeout) if cancel.is_requested() => return Err(Late::Ended),
+            Err(RecvTimeoutError::Timeout) if pulse.count() != seen => {
+                (seen, until) = (pulse.count(), Instant::now() + time);
+            }
             Err(RecvTimeoutError::Timeout) if Instant::now() >= until => return Err(Late::Hangs(time)),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -64,6 +95,13 @@ mod tests {
         assert_eq!(within(Duration::from_secs(10), &cancel, || 7), Ok(7));
         let time = Duration::from_millis(60);
         assert_eq!(within(time, &cancel, || thread::sleep(Duration::from_secs(5))), Err(Late::Hangs(time)));
+        let steps = move |pulse: &Pulse| {
+            for _ in 0..10 {
+                thread::sleep(time / 3);
+                pulse.beat();
+            }
+        };
+        assert_eq!(step_by_step(time * 3, &cancel, steps), Ok(()), "each step is fast enough");
         cancel.request();
         let started = Instant::now();
         let slow = within(Duration::from_secs(20), &cancel, || thread::sleep(Duration::from_secs(5)));
