@@ -128,6 +128,11 @@ trait Coding {
     /// Follows one unit (MCU).
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip>;
 
+    /// Whether the last unit began where there was no data left.
+    fn starved(&self) -> bool {
+        false
+    }
+
     /// Forgets what was noted behind so many units.
     fn rewind(&mut self, _units: usize) {}
 

@@ -79,6 +79,8 @@ pub struct Ac<'t> {
     /// The next block.
     pub column: usize,
     pub row: usize,
+    /// There was nothing but padding left for the last one.
+    pub starved: bool,
 }
 
 impl Coding for Ac<'_> {
@@ -91,7 +93,13 @@ impl Coding for Ac<'_> {
         Ok(())
     }
 
+    fn starved(&self) -> bool {
+        self.starved
+    }
+
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        bits.refill();
+        self.starved = self.run == 0 && bits.at_marker() && bits.padding_is_ones();
         let place = self.row * self.stride + self.column;
         self.column += 1;
         if self.column == self.across {

@@ -451,6 +451,7 @@ impl<'a> Walker<'a> {
             across: plane.alone.0,
             column: 0,
             row: 0,
+            starved: false,
         };
         let result = self.run(bytes, scan, plan, &mut coding);
         if let Some(progress) = self.progress.get_mut(number) {
@@ -503,8 +504,7 @@ impl<'a> Walker<'a> {
         match result {
             Ok(()) => {}
             // Adobe Photoshop counts one block too few in the last run of a band: the block is taken as empty.
-            Err((unit, Slip::Ended))
-                if plan.from > 0 && !self.frame.lossless() && unit + 1 == units && bits.at_marker() => {}
+            Err((unit, Slip::Ended)) if unit + 1 == units && coding.starved() => {}
             Err((unit, slip)) => {
                 let error = match slip {
                     Slip::Ended => {
