@@ -157,7 +157,14 @@ mod tests {
         for row in 0..HIGH {
             let edges = (0..WIDE).map(|column| {
                 let level = value(row * WIDE + column);
-                Edge { first: level, second: level, before_last: level, last: level }
+                Edge {
+                    first: level,
+                    second: level,
+                    before_last: level,
+                    last: level,
+                    upper: level,
+                    lower: level,
+                }
             });
             rows.set(row, vec![edges.collect()]);
         }

@@ -67,7 +67,12 @@ impl Edge {
             sum.0 += value * at(FIRST_ROW);
             sum.1 += value * at(SECOND_ROW);
         }
+        let mean = match (block, steps) {
+            (&[dc, ..], &[step, ..]) => dc as f32 * f32::from(step) * 0.125,
+        };
         Self {
+            upper: mean,
+            lower: mean,
             first: even.0 + odd.0,
             second: even.1 + odd.1,
             before_last: even.1 - odd.1,
@@ -270,7 +275,7 @@ impl Part<'_> {
     fn edges(&mut self, bits: &mut Bits<'_>) -> Option<Edge> {
         let columns = self.columns;
         let steps = self.range.steps()?;
-        let mut sum = Edge { first: 0.0, second: 0.0, before_last: 0.0, last: 0.0 };
+        let mut sum = Edge { first: 0.0, second: 0.0, before_last: 0.0, last: 0.0, upper: 0.0, lower: 0.0 };
         for number in 0..self.blocks {
             let mut block = self.values(bits).ok()?;
             let [dc, ..] = &mut block;
@@ -280,10 +285,12 @@ impl Part<'_> {
             if number < columns {
                 sum.first += edge.first / columns as f32;
                 sum.second += edge.second / columns as f32;
+                sum.upper += edge.upper / columns as f32;
             }
             if number + columns >= self.blocks {
                 sum.before_last += edge.before_last / columns as f32;
                 sum.last += edge.last / columns as f32;
+                sum.lower += edge.lower / columns as f32;
             }
         }
         Some(sum)
