@@ -9,9 +9,9 @@ use image::codecs::bmp::BmpDecoder;
 use image::error::ImageError;
 use image::{ColorType, ImageDecoder};
 
-use crate::media::structure::bmp::Runs;
+use crate::media::structure::bmp::{Plain, Runs};
 use crate::media::structure::holes::{Field, Hole, Sample};
-use crate::media::structure::tail::metadata::Zeros;
+use crate::media::structure::tail::metadata::Blank;
 use crate::media::structure::tail::{LOST_TAIL, Rows, TORN_METADATA};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
@@ -26,7 +26,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "BMP",
     extensions: &["bmp", "dib"],
     recognised_by: "BM and a header of a known length",
-    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits; no zeros or FF go on to the end of uncompressed rows from inside one where the picture has nothing like it",
+    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits; no zeros or FF go on to the end of uncompressed rows from inside one where the picture has nothing like it, or as indexes without a colour, or in what fills up rows that are filled up otherwise",
     blind_to: "other wrong samples: uncompressed rows have nothing to check, and colour tables may have any colour",
     preview: true,
 }];
@@ -44,6 +44,8 @@ struct Header {
     offset: u64,
     /// Bytes of rows, as the header says; 0 when it leaves that open.
     stored: u64,
+    /// Colours of the palette, where there is one of a known length.
+    colours: Option<usize>,
     /// What the header calls its colours.
     colorspace: Option<&'static str>,
 }
@@ -62,7 +64,8 @@ impl Header {
         match length {
             12 => {
                 let size = PixelSize::new(u16_at(18)?.into(), u16_at(20)?.into());
-                Some(Self { size, bits: u16_at(24)?, compression: 0, offset, stored: 0, colorspace: None })
+                let (bits, compression, stored) = (u16_at(24)?, 0, 0);
+                Some(Self { size, bits, compression, offset, stored, colours: None, colorspace: None })
             }
             16 | 40 | 52 | 56 | 64 | 108 | 124 => {
                 // A negative height: the rows come from the top.
@@ -73,7 +76,10 @@ impl Header {
                 let stored = if long { u64::from(u32_at(34)?) } else { 0 };
                 let code = if length >= 108 { head.get(70..).and_then(<[u8]>::first_chunk) } else { None };
                 let colorspace = code.copied().map(colorspace);
-                Some(Self { size, bits: u16_at(28)?, compression, offset, stored, colorspace })
+                let told = if long { u64::from(u32_at(46)?) } else { 0 };
+                let there = offset.saturating_sub(u64::from(length) + FILE_HEADER as u64) / 4;
+                let colours = usize::try_from(told).ok().filter(|_| told > 0 && told <= there);
+                Some(Self { size, bits: u16_at(28)?, compression, offset, stored, colours, colorspace })
             }
             _ => None,
         }
@@ -116,7 +122,9 @@ impl Header {
             Field { bytes, range: range.clone(), above: row, row, unit: 1, left: unit, sample, phase: 0 };
         let hole = if whole_bytes { field.hole() } else { None };
         hole.or_else(|| {
-            let at = Rows { bytes, range, row, unit }.lost_tail()?;
+            let (bits, width) = (self.bits.into(), self.size.width as usize);
+            let plain = Plain { bytes, range: range.clone(), row, bits, width, colours: self.colours };
+            let at = Rows { bytes, range, row, unit }.lost_tail().or_else(|| plain.lost_end())?;
             Some(Hole { at, what: LOST_TAIL })
         })
     }
@@ -129,13 +137,13 @@ impl Header {
         embedded.then_some(start..start + u64::from(u32_at(130)?))
     }
 
-    /// Zeros up to the end that took an embedded profile with them.
+    /// Blank up to the end that took an embedded profile with them.
     fn lost_profile(bytes: &[u8]) -> Option<Hole> {
-        let zeros = Zeros::of(bytes)?;
+        let blank = Blank::of(bytes)?;
         let Range { start, end } = Self::profile(bytes)?;
         // Where the offset counts from the header, as it should, the last bytes are behind these.
         let range = usize::try_from(start).ok()?.checked_add(FILE_HEADER)?..usize::try_from(end).ok()?;
-        zeros.tear_profile(&range).then_some(Hole { at: zeros.start, what: TORN_METADATA })
+        blank.tear_profile(&range).then_some(Hole { at: blank.start, what: TORN_METADATA })
     }
 }
 

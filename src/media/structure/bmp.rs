@@ -1,10 +1,13 @@
-//! Run lengths of BMP, read code by code.
+//! Run lengths of BMP, read code by code; rows as they are: see [`Plain`].
 //!
 //! Run lengths ("Bitmap Compression" of the Windows SDK, the same in OS/2): pairs of bytes, a count and a value; after a zero, 0 ends the row, 1 the
 //! bitmap, 2 moves on, 3 and more announce so many values as they are, filled up to a word. Rows and bitmaps may end early: what is
 //! left out is transparent. So data is wrong only if it contradicts itself.
 
+mod rows;
+
 use crate::model::{DecodeError, PixelSize};
+pub use rows::Plain;
 
 /// Ends of rows behind the last row that are no padding, while the codes go on, and where they stop.
 const BLANKS: usize = 32;

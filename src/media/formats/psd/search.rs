@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::media::Limits;
 use crate::media::structure::bmff::be16;
 use crate::media::structure::holes::{Field, Hole, Sample};
-use crate::media::structure::tail::metadata::Zeros;
+use crate::media::structure::tail::metadata::Blank;
 use crate::media::structure::tail::{LOST_TAIL, Rows, TORN_METADATA};
 
 use super::witness::Witness;
@@ -26,8 +26,8 @@ pub struct Search<'a> {
 impl Search<'_> {
     /// A block of other content, or an end that is lost.
     pub fn hole(&self, limits: &Limits) -> Option<Hole> {
-        if let Some(zeros) = Zeros::of(self.bytes).filter(|zeros| zeros.tear_resources(&self.chain)) {
-            return Some(Hole { at: zeros.start, what: TORN_METADATA });
+        if let Some(blank) = Blank::of(self.bytes).filter(|blank| blank.tear_resources(&self.chain)) {
+            return Some(Hole { at: blank.start, what: TORN_METADATA });
         }
         if be16(self.bytes, self.start)? != 0 {
             return None;

@@ -1,16 +1,16 @@
-//! Zeros that begin inside metadata and go on to the end of the file.
+//! Zeros, or FF, that begin inside metadata and go on to the end of the file.
 //!
-//! Zeros in uncompressed samples may be black. But those at the end may begin inside something that never has any: an XMP packet,
-//! which is a text; the tags of a colour profile, each of which begins with its kind (ICC.1, 9.2); a chain of Photoshop's
+//! In uncompressed samples they may be black and white. But those at the end may begin inside something that never has any: an XMP
+//! packet, which is a text; the tags of a colour profile, each of which begins with its kind (ICC.1, 9.2); a chain of Photoshop's
 //! resources, each of which begins with a signature (Adobe's file format specification, "Image Resource Blocks").
 
 use std::ops::Range;
 
 use crate::media::structure::bmff::{be16, be32};
 
-/// Zeros at the end of a file that nobody writes by habit: a sector.
+/// So many of one value at the end of a file are no habit of a writer: a sector.
 const LONG: usize = 512;
-/// Zeros of them in a text, and in a chain of resources, which may be filled up.
+/// Of them in a text, and in a chain of resources, which may be filled up.
 const TEXT: usize = 64;
 /// Bytes of the header of a profile, which is never empty.
 const PROFILE: usize = 128;
@@ -22,18 +22,19 @@ const SIGNATURES: [&[u8]; 5] = [b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR"];
 const ICC: u16 = 1039;
 const XMP: u16 = 1060;
 
-/// The zeros at the end of a file.
+/// The zeros at the end of a file, or FF.
 #[derive(Clone, Copy, Debug)]
-pub struct Zeros<'b> {
+pub struct Blank<'b> {
     bytes: &'b [u8],
     /// Where they begin.
     pub start: usize,
 }
 
-impl<'b> Zeros<'b> {
+impl<'b> Blank<'b> {
     /// Those of a file; `None` where they are few, or all there is.
     pub fn of(bytes: &'b [u8]) -> Option<Self> {
-        let count = bytes.iter().rev().take_while(|&&byte| byte == 0).count();
+        let value = *bytes.last().filter(|value| matches!(value, 0 | 0xFF))?;
+        let count = bytes.iter().rev().take_while(|&&byte| byte == value).count();
         let start = bytes.len() - count;
         (count >= LONG && start > 0).then_some(Self { bytes, start })
     }
@@ -42,7 +43,7 @@ impl<'b> Zeros<'b> {
         range.start < self.start && self.start < range.end
     }
 
-    /// Whether a packet is opened, not closed, and ends in the zeros.
+    /// Whether a packet is opened, not closed, and ends in them.
     pub fn tear_packet(&self, range: &Range<usize>) -> bool {
         let text = self.bytes.get(range.start..self.start).unwrap_or_default();
         let has = |words: &[u8]| memchr::memmem::find(text, words).is_some();
@@ -52,7 +53,7 @@ impl<'b> Zeros<'b> {
             && (open(b"<x:xmpmeta", b"</x:xmpmeta") || open(b"<?xpacket begin", b"<?xpacket end"))
     }
 
-    /// Whether a tag of a profile begins in the zeros, or the profile itself.
+    /// Whether a tag of a profile begins in them, or the profile itself.
     pub fn tear_profile(&self, range: &Range<usize>) -> bool {
         if range.start >= self.start && range.len() >= PROFILE && range.end <= self.bytes.len() {
             return true;
@@ -73,7 +74,7 @@ impl<'b> Zeros<'b> {
             })
     }
 
-    /// Whether a chain of resources goes on in the zeros, or the packet or profile in one ends in them.
+    /// Whether a chain of resources goes on in them, or the packet or profile in one ends there.
     pub fn tear_resources(&self, range: &Range<usize>) -> bool {
         let mut at = range.start;
         if !self.begin_inside(range) || range.end > self.bytes.len() {
@@ -106,9 +107,11 @@ mod tests {
 
     use super::*;
 
-    /// Something, and a picture of zeros behind it.
-    fn file(metadata: &[u8]) -> (Vec<u8>, Range<usize>) {
-        let bytes = [&b"II*\0"[..], metadata, &[0; LONG]].concat();
+    const VALUES: [u8; 2] = [0, 0xFF];
+
+    /// Something, and a picture of one value behind it.
+    fn file(metadata: &[u8], value: u8) -> (Vec<u8>, Range<usize>) {
+        let bytes = [&b"II*\0"[..], metadata, &[value; LONG]].concat();
         (bytes, 4..4 + metadata.len())
     }
 
@@ -142,38 +145,40 @@ mod tests {
         .concat()
     }
 
-    type Test = fn(&Zeros<'_>, &Range<usize>) -> bool;
+    type Test = fn(&Blank<'_>, &Range<usize>) -> bool;
     const TESTS: [Test; 3] = [
-        |zeros, range| zeros.tear_packet(range),
-        |zeros, range| zeros.tear_profile(range),
-        |zeros, range| zeros.tear_resources(range),
+        |blank, range| blank.tear_packet(range),
+        |blank, range| blank.tear_profile(range),
+        |blank, range| blank.tear_resources(range),
     ];
 
     #[test]
-    fn black_pictures_behind_whole_metadata_are_left_alone() {
-        let mut padded = profile();
-        padded[296..].fill(0);
-        for metadata in [
-            packet(),
-            profile(),
-            resources(),
-            // The last tag may end in zeros, and a text and a chain be filled up with some.
-            padded,
-            [packet(), vec![0; 200]].concat(),
-            [resources(), vec![0; 40]].concat(),
-        ] {
-            let (bytes, range) = file(&metadata);
-            let Some(zeros) = Zeros::of(&bytes) else { panic!("zeros") };
-            for test in TESTS {
-                assert!(!test(&zeros, &range));
+    fn black_and_white_pictures_behind_whole_metadata_are_left_alone() {
+        for value in VALUES {
+            let mut padded = profile();
+            padded[296..].fill(value);
+            for metadata in [
+                packet(),
+                profile(),
+                resources(),
+                // The last tag may end in that value, and a text and a chain be filled up with some.
+                padded,
+                [packet(), vec![value; 200]].concat(),
+                [resources(), vec![value; 40]].concat(),
+            ] {
+                let (bytes, range) = file(&metadata, value);
+                let Some(blank) = Blank::of(&bytes) else { panic!("{value}") };
+                for test in TESTS {
+                    assert!(!test(&blank, &range));
+                }
             }
+            assert!(Blank::of(&[value; 2 * LONG]).is_none());
         }
-        assert!(Zeros::of(&[0; 2 * LONG]).is_none());
-        assert!(Zeros::of(&packet()).is_none());
+        assert!(Blank::of(&packet()).is_none());
     }
 
     #[test]
-    fn zeros_from_inside_metadata_to_the_end_are_found() {
+    fn blanks_from_inside_metadata_to_the_end_are_found() {
         let padding = [b"<?xpacket begin='' ?>".to_vec(), packet(), vec![b' '; 200]].concat();
         let cases: [(Vec<u8>, usize, &[usize]); 3] = [
             (padding, 0, &[100, 300]),
@@ -182,11 +187,11 @@ mod tests {
             (resources(), 2, &[120, 300, 586, 700]),
         ];
         for (metadata, test, lost) in cases {
-            for &lost in lost {
-                let (mut bytes, range) = file(&metadata);
-                bytes[range.end - lost..].fill(0);
-                let Some(zeros) = Zeros::of(&bytes) else { panic!("zeros") };
-                assert!(TESTS[test](&zeros, &range), "{test}: {lost}");
+            for (&lost, value) in lost.iter().flat_map(|lost| VALUES.map(|value| (lost, value))) {
+                let (mut bytes, range) = file(&metadata, value);
+                bytes[range.end - lost..].fill(value);
+                let Some(blank) = Blank::of(&bytes) else { panic!("{value}") };
+                assert!(TESTS[test](&blank, &range), "{test}: {lost} of {value}");
             }
         }
     }

@@ -11,12 +11,20 @@ pub mod metadata;
 
 use std::ops::Range;
 
-/// Bytes of one value at the end that are no part of the picture.
+/// Bytes of one value at the end that are no part of the picture; in a small one, as many sectors and such a part of it, if what
+/// stands before is a texture.
 const TAIL: usize = 4096;
+const SHORT_TAIL: usize = 1024;
+const SMALL: usize = 4;
 /// Pixels at both ends of a row where the picture may have an edge of its own.
 const MARGIN: usize = 3;
 /// A longer run of pixels of the value elsewhere, as a part of the tail, and the picture uses it for areas.
 const PART: usize = 32;
+/// Hundredths of the pixels in the row before the tail that are of another colour, and of those above its begin.
+const BEFORE: usize = 60;
+const BESIDE: usize = 75;
+/// Hundredths of neighbours that differ in a texture.
+const TEXTURE: usize = 80;
 /// Difference in one channel that no edge is soft over.
 const CLEAR: u8 = 16;
 /// Pixels of a straight edge that ends an object, on each side of the place where the tail begins, and together.
@@ -30,7 +38,7 @@ const ROWS: usize = 2;
 /// What [`Rows::lost_tail`] finds.
 pub const LOST_TAIL: &str = "nothing but one value up to the end";
 /// What [`metadata`] finds.
-pub const TORN_METADATA: &str = "nothing but zeros from inside the metadata up to the end";
+pub const TORN_METADATA: &str = "nothing but one value from inside the metadata up to the end";
 
 /// Uncompressed rows, one behind the other.
 pub struct Rows<'b> {
@@ -54,6 +62,8 @@ struct Cut<'b> {
     column: usize,
     /// Bytes up to the end of the rows.
     length: usize,
+    /// So few bytes that only a texture before them tells that they are none of the picture.
+    short: bool,
 }
 
 impl<'b> Rows<'b> {
@@ -74,7 +84,8 @@ impl<'b> Rows<'b> {
         // What is lost at the end of a file takes what stands behind the rows with it.
         let behind = self.bytes.get(self.range.end..).unwrap_or_default();
         let run = length + if behind.iter().all(|&byte| byte == value) { behind.len() } else { 0 };
-        if run < TAIL || self.unit == 0 {
+        let short = run < TAIL;
+        if short && (length < SHORT_TAIL || length * SMALL < data.len()) || self.unit == 0 {
             return None;
         }
         let start = data.len() - length;
@@ -82,7 +93,7 @@ impl<'b> Rows<'b> {
         let picture = data.get(..start - column % self.unit)?;
         let margin = MARGIN * self.unit;
         let inside = column > margin && column + margin < self.row;
-        (inside && picture.len() >= self.row * 3).then_some(Cut { value, picture, column, length })
+        (inside && picture.len() >= self.row * 3).then_some(Cut { value, picture, column, length, short })
     }
 
     /// Whether nothing in the picture is like the tail, least of all above its begin.
@@ -95,13 +106,21 @@ impl<'b> Rows<'b> {
         // What stands above the begin of the tail, and up to the end of that row.
         let beside = before.get(..self.row - cut.column).unwrap_or_default();
         longest * PART <= cut.length / self.unit
-            && self.is_other(before, value)
-            && self.is_other(beside, value)
+            && self.is_other(before, value, BEFORE)
+            && self.is_other(beside, value, BESIDE)
+            && (!cut.short || self.is_texture(before))
+    }
+
+    /// Whether hardly two neighbours are alike.
+    fn is_texture(&self, bytes: &[u8]) -> bool {
+        let pairs = bytes.chunks_exact(self.unit).zip(bytes.chunks_exact(self.unit).skip(1));
+        let count = pairs.len();
+        count > 0 && pairs.filter(|(one, next)| one != next).count() * 100 >= count * TEXTURE
     }
 
     /// Whether an object ends along the tail, and nothing else in the picture so straightly.
     fn is_straight(&self, cut: &Cut<'_>) -> bool {
-        if cut.length < self.row * ROWS {
+        if cut.length < self.row * ROWS || cut.short {
             return false;
         }
         let rows: Vec<&[u8]> = cut.picture.chunks(self.row).collect();
@@ -117,7 +136,7 @@ impl<'b> Rows<'b> {
             torn.get((pixel - left) * self.unit..).unwrap_or_default(),
             above.get(pixel * self.unit..(pixel + right) * self.unit).unwrap_or_default(),
         ];
-        let other = self.is_other(&own.concat(), cut.value);
+        let other = self.is_other(&own.concat(), cut.value, BESIDE);
         let edges = rows.windows(2).filter_map(|pair| match pair {
             [above, below] if below.len() == self.row => Some(self.level_edge(above, below, cut.value)),
             _ => None,
@@ -135,13 +154,13 @@ impl<'b> Rows<'b> {
             .max(longest(steps.map(|step| step == (false, true))))
     }
 
-    /// Whether three of four pixels are clearly of another colour.
-    fn is_other(&self, bytes: &[u8], value: u8) -> bool {
+    /// Whether so many hundredths of the pixels are clearly of another colour.
+    fn is_other(&self, bytes: &[u8], value: u8, share: usize) -> bool {
         let clear = if self.unit > 2 { CLEAR } else { 0 };
         let other = |pixel: &&[u8]| pixel.iter().any(|byte| byte.abs_diff(value) > clear);
         let pixels = bytes.chunks_exact(self.unit);
         let count = pixels.len();
-        count > 0 && pixels.filter(other).count() * 4 >= count * 3
+        count > 0 && pixels.filter(other).count() * 100 >= count * share
     }
 }
 
@@ -182,6 +201,40 @@ mod tests {
                 lost[start..].fill(value);
                 assert_eq!(lost_tail(&lost), Some(start));
             }
+        }
+    }
+
+    /// 32 rows of 32 pixels of 3 bytes, textured or in stripes of one colour, with zeros from a byte on.
+    fn small(textured: bool, start: usize) -> Vec<u8> {
+        let pixel = |at: usize| {
+            let value = if textured { at * at % 61 + at % 32 * 3 } else { at / 256 * 7 };
+            [u8::try_from(40 + value).unwrap_or(0); 3]
+        };
+        let mut bytes: Vec<u8> = (0..1024usize).flat_map(pixel).collect();
+        bytes[start..].fill(0);
+        bytes
+    }
+
+    #[test]
+    fn small_pictures_need_a_texture_to_tell() {
+        for (textured, start, found) in
+            [(true, 1500, true), (true, 2000, true), (true, 2500, false), (false, 1500, false)]
+        {
+            let bytes = small(textured, start);
+            let lost = Rows { bytes: &bytes, range: 0..3072, row: 96, unit: 3 }.lost_tail();
+            assert_eq!(lost, found.then_some(start), "{textured} {start}");
+        }
+    }
+
+    /// An object that leaves two fifths of the row before the tail free, and nothing else like it.
+    #[test]
+    fn a_row_that_is_partly_blank_tells_too() {
+        for (blank, found) in [(30, true), (70, false)] {
+            let mut lost = rows();
+            lost[10_050..].fill(0);
+            lost[10_010..10_010 + blank.min(38)].fill(0);
+            lost[9_985 - blank.saturating_sub(38)..9_985].fill(0);
+            assert_eq!(lost_tail(&lost).is_some(), found, "{blank}");
         }
     }
 
