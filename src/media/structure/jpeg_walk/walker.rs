@@ -376,7 +376,7 @@ impl<'a> Walker<'a> {
                 let mut supply = Supply::new(bits, &mut coding, Way::new(units.0 * units.1, self.interval));
                 pull(&mut supply);
                 let (bits, result) = supply.finish();
-                self.conclude(bits, result, scan, plan)?;
+                self.conclude(bits, (result, false), scan, plan)?;
             }
             _ => self.run(bytes, scan, plan, &mut coding)?,
         }
@@ -487,14 +487,14 @@ impl<'a> Walker<'a> {
         let mut bits = Bits::new(bytes.get(scan.data.clone()).unwrap_or_default());
         let (across, down) = self.units(plan);
         let result = follow(&mut bits, coding, across * down, self.interval);
-        self.conclude(bits, result, scan, plan)
+        self.conclude(bits, (result, coding.starved()), scan, plan)
     }
 
-    /// What following a scan came to, with the bits where that ended.
+    /// What following a scan came to, with the bits where that ended, and whether the last unit began where there was no data left.
     fn conclude(
         &self,
         mut bits: Bits<'_>,
-        result: Result<(), (usize, Slip)>,
+        (result, starved): (Result<(), (usize, Slip)>, bool),
         scan: &Scan,
         plan: &Plan,
     ) -> Result<(), Stop> {
@@ -504,7 +504,7 @@ impl<'a> Walker<'a> {
         match result {
             Ok(()) => {}
             // Adobe Photoshop counts one block too few in the last run of a band: the block is taken as empty.
-            Err((unit, Slip::Ended)) if unit + 1 == units && coding.starved() => {}
+            Err((unit, Slip::Ended)) if unit + 1 == units && starved => {}
             Err((unit, slip)) => {
                 let error = match slip {
                     Slip::Ended => {
