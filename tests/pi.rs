@@ -104,7 +104,11 @@ fn four_workers_on_one_gibibyte_finish_large_files() {
         peak = peak.max(held(child.id()));
         std::thread::sleep(Duration::from_millis(20));
     };
-    let limit = if bounded { "in a control group" } else { "NOT in a control group, which this machine does not allow" };
+    let limit = if bounded {
+        "in a control group"
+    } else {
+        "NOT in a control group, which this machine does not allow"
+    };
     eprintln!("{} MiB at most, {limit}", peak >> 20);
     assert!(status.success(), "{status}; {}", group.map(|group| group.killed()).unwrap_or_default());
     let text = std::fs::read_to_string(&lines).unwrap();

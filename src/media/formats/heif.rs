@@ -134,7 +134,8 @@ fn examine(
     let pictures = walk_pictures(source, &layout, depth, examined)?;
     let walked = pictures.not_followed.is_none() && !pictures.shown.is_empty();
     // Slices that were read to their last bit prove more than a decoder could, whose word would count for nothing against them.
-    let is_hevc = |id: &u32| layout.index.item(*id).is_some_and(|item| matches!(&item.kind, b"hvc1" | b"hev1"));
+    let is_hevc =
+        |id: &u32| layout.index.item(*id).is_some_and(|item| matches!(&item.kind, b"hvc1" | b"hev1"));
     let proven = walked && target == Target::None && pictures.shown.iter().all(is_hevc);
     let depth = if proven { Depth::Structure } else { depth };
     let outcome = libheif(source, &layout, depth, target, limits, examined);
