@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use photofsck::media::panorama::{self, Panorama};
 use photofsck::media::retag::retag;
 use photofsck::media::structure::bmp::Runs;
-use photofsck::media::structure::tail::{Rows, metadata::Zeros};
+use photofsck::media::structure::tail::{Rows, metadata::Blank};
 use photofsck::media::structure::{
     av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
     xml,
@@ -182,9 +182,9 @@ pub fn bmp(data: &[u8]) {
     );
     let row = usize::from(width) * unit;
     let _ = Rows { bytes, range: 0..row * usize::from(height), row, unit }.lost_tail();
-    if let Some(zeros) = Zeros::of(bytes) {
+    if let Some(blank) = Blank::of(bytes) {
         let range = usize::from(kind)..bytes.len() - usize::from(stored) % bytes.len();
-        let _ = (zeros.tear_packet(&range), zeros.tear_profile(&range), zeros.tear_resources(&range));
+        let _ = (blank.tear_packet(&range), blank.tear_profile(&range), blank.tear_resources(&range));
     }
 }
 
