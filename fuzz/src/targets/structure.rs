@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use photofsck::media::panorama::{self, Panorama};
 use photofsck::media::retag::retag;
-use photofsck::media::structure::bmp::Runs;
+use photofsck::media::structure::bmp::{Plain, Runs};
 use photofsck::media::structure::tail::{Rows, metadata::Blank};
 use photofsck::media::structure::{
     av1, bmff, ebml, gif, h264, heif, hevc, jp2, jpeg, jpeg_walk, mp4, png, raw, streams, tiff, vp8, webp,
@@ -181,7 +181,10 @@ pub fn bmp(data: &[u8]) {
         Runs { bytes, start: usize::from(kind >> 4), stored: usize::from(stored) * 8, nibbles, size }.check(),
     );
     let row = usize::from(width) * unit;
-    let _ = Rows { bytes, range: 0..row * usize::from(height), row, unit }.lost_tail();
+    let range = 0..row * usize::from(height);
+    let _ = Rows { bytes, range: range.clone(), row, unit }.lost_tail();
+    let (width, bits) = (usize::from(width).saturating_sub(usize::from(stored & 3)), unit * 2);
+    let _ = Plain { bytes, range, row, bits, width, colours: Some(kind.into()) }.lost_end();
     if let Some(blank) = Blank::of(bytes) {
         let range = usize::from(kind)..bytes.len() - usize::from(stored) % bytes.len();
         let _ = (blank.tear_packet(&range), blank.tear_profile(&range), blank.tear_resources(&range));

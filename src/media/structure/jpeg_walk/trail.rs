@@ -67,9 +67,8 @@ impl Edge {
             sum.0 += value * at(FIRST_ROW);
             sum.1 += value * at(SECOND_ROW);
         }
-        let mean = match (block, steps) {
-            (&[dc, ..], &[step, ..]) => dc as f32 * f32::from(step) * 0.125,
-        };
+        let (&[dc, ..], &[step, ..]) = (block, steps);
+        let mean = dc as f32 * f32::from(step) / 8.0;
         Self {
             upper: mean,
             lower: mean,

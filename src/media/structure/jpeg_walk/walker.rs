@@ -376,7 +376,7 @@ impl<'a> Walker<'a> {
                 let mut supply = Supply::new(bits, &mut coding, Way::new(units.0 * units.1, self.interval));
                 pull(&mut supply);
                 let (bits, result) = supply.finish();
-                self.conclude(bits, (result, false), scan, plan)?;
+                self.conclude(bits, result, scan, plan)?;
             }
             _ => self.run(bytes, scan, plan, &mut coding)?,
         }
@@ -486,15 +486,20 @@ impl<'a> Walker<'a> {
     fn run<C: Coding>(&self, bytes: &[u8], scan: &Scan, plan: &Plan, coding: &mut C) -> Result<(), Stop> {
         let mut bits = Bits::new(bytes.get(scan.data.clone()).unwrap_or_default());
         let (across, down) = self.units(plan);
-        let result = follow(&mut bits, coding, across * down, self.interval);
-        self.conclude(bits, (result, coding.starved()), scan, plan)
+        let units = across * down;
+        let result = match follow(&mut bits, coding, units, self.interval) {
+            // Adobe Photoshop counts one block too few in the last run of a band: the block is taken as empty.
+            Err((unit, Slip::Ended)) if unit + 1 == units && coding.starved() => Ok(()),
+            result => result,
+        };
+        self.conclude(bits, result, scan, plan)
     }
 
-    /// What following a scan came to, with the bits where that ended, and whether the last unit began where there was no data left.
+    /// What following a scan came to, with the bits where that ended.
     fn conclude(
         &self,
         mut bits: Bits<'_>,
-        (result, starved): (Result<(), (usize, Slip)>, bool),
+        result: Result<(), (usize, Slip)>,
         scan: &Scan,
         plan: &Plan,
     ) -> Result<(), Stop> {
@@ -503,8 +508,6 @@ impl<'a> Walker<'a> {
         let at = (scan.data.start + bits.place()) as u64;
         match result {
             Ok(()) => {}
-            // Adobe Photoshop counts one block too few in the last run of a band: the block is taken as empty.
-            Err((unit, Slip::Ended)) if unit + 1 == units && starved => {}
             Err((unit, slip)) => {
                 let error = match slip {
                     Slip::Ended => {
