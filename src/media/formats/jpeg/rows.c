@@ -73,6 +73,14 @@ void photofsck_jpeg_close(struct photofsck_jpeg *this) {
   free(this);
 }
 
+static int create(struct photofsck_jpeg *this, long max_memory) {
+  if (setjmp(this->back)) return 0;
+  jpeg_create_decompress(&this->library);
+  this->library.client_data = this;
+  this->library.mem->max_memory_to_use = max_memory;
+  return 1;
+}
+
 /* NULL when there is no memory. */
 struct photofsck_jpeg *photofsck_jpeg_open(int scan_limit, long max_memory) {
   struct photofsck_jpeg *this = calloc(1, sizeof *this);
@@ -81,13 +89,10 @@ struct photofsck_jpeg *photofsck_jpeg_open(int scan_limit, long max_memory) {
   this->errors.error_exit = on_error;
   this->errors.emit_message = on_message;
   this->library.client_data = this;
-  if (setjmp(this->back)) {
+  if (!create(this, max_memory)) {
     photofsck_jpeg_close(this);
     return NULL;
   }
-  jpeg_create_decompress(&this->library);
-  this->library.client_data = this;
-  this->library.mem->max_memory_to_use = max_memory;
   this->scan_limit = scan_limit;
   this->progress.progress_monitor = on_progress;
   this->library.progress = &this->progress;
