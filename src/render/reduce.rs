@@ -195,7 +195,12 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "a panic is a failed test"
+    )]
 
     use super::*;
     use crate::media::{ColorModel, Samples};

@@ -13,7 +13,7 @@ pub mod turbo;
 use crate::media::magic::{self, Magic, Signature};
 use crate::media::panorama::Panorama;
 use crate::media::structure::jpeg::{self as structure, Outline};
-use crate::media::structure::jpeg_walk::{self, Answer, Flaw, Units};
+use crate::media::structure::jpeg_walk::{self, Answer, Flaw, Pull, Units};
 use crate::media::{Limits, Pixels, Reduce, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
 
@@ -135,7 +135,7 @@ fn examine(
         made = Some(decode::decode(bytes, &outline, target, limits, Some(units), reduce));
     };
     let whole = target != Target::None && outline.problem.is_none() && outline.end.is_some();
-    let pull: Option<&mut dyn FnMut(&mut dyn Units)> = if whole { Some(&mut pull) } else { None };
+    let pull: Option<Pull<'_>> = if whole { Some(&mut pull) } else { None };
     let verdict = check(bytes, &outline, pull).and_then(|()| check_sectors(bytes, &outline));
     let wanted = target != Target::None
         && verdict.as_ref().map_or_else(|flaw| flaw.error.damage().is_some(), |()| true);
@@ -187,7 +187,7 @@ fn check_structure(bytes: &[u8], outline: &Outline) -> Result<(), Flaw> {
 }
 
 /// The verdict on one picture: its marker structure and all of its scans, whose coefficients `pull` may ask for.
-fn check(bytes: &[u8], outline: &Outline, pull: Option<&mut dyn FnMut(&mut dyn Units)>) -> Result<(), Flaw> {
+fn check(bytes: &[u8], outline: &Outline, pull: Option<Pull<'_>>) -> Result<(), Flaw> {
     let unsupported = |what: &str| Err(Flaw { error: DecodeError::unsupported(what), sound_until: None });
     if odd_four_channels(outline) {
         return unsupported("a four-channel JPEG with unusual sampling");

@@ -69,7 +69,7 @@ impl<'a> Bits<'a> {
             Some(word) if !has_ones(word, bytes.cast_unsigned()) => {
                 self.held |= word >> self.count;
                 self.advance(bytes.cast_unsigned() as usize);
-                self.count |= 56;
+                self.count += bytes * 8;
             }
             // By value, so that the caller's copy can stay in registers.
             _ => *self = self.filled_bytewise(),

@@ -30,6 +30,7 @@ use super::jpeg::{self, Outline};
 use crate::model::DecodeError;
 use bits::Bits;
 pub use sector::lost_sector;
+pub use walker::Pull;
 use walker::Walker;
 
 /// What the walk says.
@@ -65,7 +66,7 @@ pub fn walk(bytes: &[u8], outline: &Outline) -> Answer {
 ///
 /// That is done for sequential pictures of 8 bits whose data comes in one scan: `pull` is called once, and asks for one unit after
 /// another. What it does not ask for is walked all the same. Others are walked only; `pull` is not called.
-pub fn walk_and_supply(bytes: &[u8], outline: &Outline, pull: &mut dyn FnMut(&mut dyn Units)) -> Answer {
+pub fn walk_and_supply(bytes: &[u8], outline: &Outline, pull: Pull<'_>) -> Answer {
     Walker::new(outline, bytes.len()).map_or_else(Answer::NotFollowed, |mut walker| {
         walker.pull = Some(pull);
         walker.answer(bytes, outline)

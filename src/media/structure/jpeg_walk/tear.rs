@@ -60,6 +60,7 @@ pub fn suspects(mut differences: Vec<f32>, across: usize) -> Vec<usize> {
 }
 
 /// For each place from the second row on: twice the mean over a row of differences, without those before and behind.
+#[allow(clippy::cast_possible_truncation, reason = "differences of levels")]
 fn contrasts(differences: &[f32], across: usize) -> Vec<f32> {
     let mut sum = 0.0;
     let mut sums = vec![0.0; differences.len() + 1];
