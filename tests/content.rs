@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use photofsck::media::{ColorModel, Pixels, Samples};
-use photofsck::model::{ImageSettings, Orientation, OutputSettings, PixelSize, Role};
+use photofsck::model::{ImageSettings, OutputSettings, PixelSize, Role};
 use photofsck::render::{RenderJob, RenderOutput, render};
 use serde_json::Value;
 use sha1::{Digest as _, Sha1};
@@ -34,19 +34,7 @@ fn pixels(number: u8, size: PixelSize) -> Pixels {
             samples.extend([value, value / 2 + number * 9, 255 - value]);
         }
     }
-    Pixels {
-        size,
-        full_size: size,
-        model: ColorModel::Rgb,
-        samples: Samples::U8(samples),
-        orientation: Orientation::UPRIGHT,
-        icc: None,
-        icc_unseen: false,
-        exif_colorspace: None,
-        bits_per_sample: 8,
-        panorama: None,
-        video_frame: None,
-    }
+    Pixels::new(size, ColorModel::Rgb, Samples::U8(samples))
 }
 
 /// The picture with its lower part grey, as half a JPEG is shown.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use photofsck::media::{Limits, Source, Target, probe};
+use photofsck::media::{Limits, Source, Target, Wanted, probe};
 use photofsck::model::{DamageClass, DecodeError, Depth, MediaFormat};
 
 /// Limits of a small machine: hostile headers must not get further.
@@ -59,7 +59,7 @@ fn look(case: &Case, ours: &[MediaFormat], depth: Depth) -> Option<(MediaFormat,
             return None;
         }
         let looked = catch_unwind(AssertUnwindSafe(|| {
-            family.examine(format, &source, depth, Target::AtLeast(250), &LIMITS)
+            family.examine(format, &source, Wanted::new(depth, Target::AtLeast(250), &LIMITS))
         }));
         match looked {
             Ok(examined) => {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use photofsck::engine::content;
-use photofsck::media::{Limits, Pixels, Source, Target, probe};
+use photofsck::media::{Limits, Pixels, Source, Target, Wanted, probe};
 use photofsck::model::{Colorspace, Depth, ImageSettings, MediaFormat, Role};
 use photofsck::render::{Impression, RenderJob, Renderer};
 
@@ -36,7 +36,7 @@ fn decode(bytes: &[u8], extension: &str, target: Target) -> Option<(MediaFormat,
     let source = Source::new(&file, bytes.len() as u64, Some(bytes), extension);
     photofsck::media::formats::with_ffmpeg();
     let (family, format) = probe(&source)?;
-    let examined = family.examine(format, &source, Depth::Keyframes, target, &LIMITS);
+    let examined = family.examine(format, &source, Wanted::new(Depth::Keyframes, target, &LIMITS));
     Some((format, examined.pixels.filter(|_| examined.problem.is_none())?))
 }
 

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use photofsck::media::probe::{probe, unrecognised};
-use photofsck::media::{Limits, Source, Target};
+use photofsck::media::{Limits, Source, Target, Wanted};
 use photofsck::model::{DecodeError, Depth, MediaFormat};
 
 /// No file may take longer, on a machine that does ten other things at once.
@@ -77,7 +77,7 @@ fn look(root: &Path, entry: &Entry, target: Target) -> Outcome {
     let (format, problem) = match probe(&source) {
         Some((family, format)) => {
             let _ = family.estimate(format, &source, target);
-            (format, family.examine(format, &source, Depth::Keyframes, target, &limits).problem)
+            (format, family.examine(format, &source, Wanted::new(Depth::Keyframes, target, &limits)).problem)
         }
         None => (MediaFormat::Unknown, Some(unrecognised(&source))),
     };

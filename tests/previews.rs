@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use photofsck::media::{Limits, Samples, Source, Target, probe};
+use photofsck::media::{Limits, Samples, Source, Target, Wanted, probe};
 use photofsck::model::{Depth, ImageFormat, ImageSettings, PixelSize, Role};
 use photofsck::render::{RenderJob, RenderOutput, render};
 
@@ -19,7 +19,7 @@ fn decode(bytes: &[u8], extension: &str, target: Target) -> photofsck::media::Pi
     photofsck::media::formats::with_ffmpeg();
     let (family, format) = probe(&source).unwrap();
     let limits = Limits { max_pixels: 1 << 24, max_memory: 1 << 30, max_seconds: 60 };
-    let examined = family.examine(format, &source, Depth::Full, target, &limits);
+    let examined = family.examine(format, &source, Wanted::new(Depth::Full, target, &limits));
     assert_eq!(examined.problem, None);
     examined.pixels.unwrap()
 }

@@ -1,7 +1,7 @@
 //! A picture that is the same on every machine: light and shade of all sizes, and grain.
 
 use crate::media::{ColorModel, Pixels, Samples};
-use crate::model::{Orientation, PixelSize};
+use crate::model::PixelSize;
 
 /// 12 megapixels, the usual size of a phone's pictures.
 pub const SIZE: PixelSize = PixelSize { width: 4000, height: 3000 };
@@ -23,19 +23,7 @@ pub fn pixels(size: PixelSize) -> Pixels {
             samples.extend([light, light * 0.9 + 10.0 * slow_y, light * 0.8 + 20.0 * slow_x].map(level));
         }
     }
-    Pixels {
-        size,
-        full_size: size,
-        model: ColorModel::Rgb,
-        samples: Samples::U8(samples),
-        orientation: Orientation::UPRIGHT,
-        icc: None,
-        icc_unseen: false,
-        exif_colorspace: None,
-        bits_per_sample: 8,
-        panorama: None,
-        video_frame: None,
-    }
+    Pixels::new(size, ColorModel::Rgb, Samples::U8(samples))
 }
 
 /// Slow and fast changes along one side.

@@ -96,6 +96,23 @@ pub struct Pixels {
 }
 
 impl Pixels {
+    /// A whole picture, upright, of which its file says nothing more: of 8 bits per sample, without a profile.
+    pub const fn new(size: PixelSize, model: ColorModel, samples: Samples) -> Self {
+        Self {
+            size,
+            full_size: size,
+            model,
+            samples,
+            orientation: Orientation::UPRIGHT,
+            icc: None,
+            icc_unseen: false,
+            exif_colorspace: None,
+            bits_per_sample: 8,
+            panorama: None,
+            video_frame: None,
+        }
+    }
+
     /// Bytes held by the samples.
     pub fn bytes(&self) -> usize {
         match &self.samples {

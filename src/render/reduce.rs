@@ -184,12 +184,12 @@ impl Work {
         let target = self.samples.get_mut(self.made as usize * line..end as usize * line)?;
         let extra = (-left).ceil().max(0.0) as u32;
         if extra == 0 {
-            return resizer.region(self.step, rows, from, target, to, (left, above, width, high)).ok();
+            return resizer.region(self.step, (rows, from), (target, to), (left, above, width, high)).ok();
         }
         let padded = PixelSize::new(from.width + 2 * extra, there);
-        let mut wider = Scratch::with_columns_repeated(rows, from, padded, self.step.pixel).ok()?;
+        let mut wider = Scratch::with_columns_repeated((rows, from), padded, self.step.pixel).ok()?;
         let region = (left + f64::from(extra), above, width, high);
-        resizer.region(self.step, wider.bytes(), padded, target, to, region).ok()
+        resizer.region(self.step, (wider.bytes(), padded), (target, to), region).ok()
     }
 }
 

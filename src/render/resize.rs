@@ -67,11 +67,11 @@ impl Resizer {
         let samples = if wide {
             let mut samples = vec![0_u16; count];
             let bytes = bytemuck::cast_slice_mut(&mut samples);
-            self.resize(step, source.bytes(), source.size(), bytes, size)?;
+            self.resize(step, (source.bytes(), source.size()), (bytes, size))?;
             Samples::U16(samples)
         } else {
             let mut samples = vec![0_u8; count];
-            self.resize(step, source.bytes(), source.size(), &mut samples, size)?;
+            self.resize(step, (source.bytes(), source.size()), (&mut samples, size))?;
             Samples::U8(samples)
         };
         Raster::new(size, model, samples)
@@ -82,27 +82,25 @@ impl Resizer {
         let model = source.model();
         let mut samples = vec![0_u8; sample_count(size, model)?];
         let step = Step { pixel: pixel_type(model, false), alpha: source.alpha, fit };
-        self.resize(step, &source.samples, source.size, &mut samples, size)?;
+        self.resize(step, (&source.samples, source.size), (&mut samples, size))?;
         Ok(Picture { size, alpha: source.alpha, samples })
     }
 
     fn resize(
         &mut self,
         step: Step,
-        source: &[u8],
-        from: PixelSize,
-        target: &mut [u8],
-        to: PixelSize,
+        (source, from): Given<'_>,
+        (target, to): Room<'_>,
     ) -> Result<(), RenderError> {
         let (width, height) = step.fit.shown(from, to);
         let (beyond_x, beyond_y) = (width - f64::from(from.width), height - f64::from(from.height));
         if step.alpha || (beyond_x <= 0.0 && beyond_y <= 0.0) {
             let (width, height) = (width.min(from.width.into()), height.min(from.height.into()));
-            self.part(step, source, from, target, to, (width, height))?;
+            self.part(step, (source, from), (target, to), (width, height))?;
         } else if beyond_x > 0.0 {
-            self.beyond_columns(step, source, from, target, to, width)?;
+            self.beyond_columns(step, (source, from), (target, to), width)?;
         } else {
-            self.beyond_rows(step, source, from, target, to, height)?;
+            self.beyond_rows(step, (source, from), (target, to), height)?;
         }
         if self.inner.size_of_internal_buffers() > KEPT_SCRATCH {
             self.inner.reset_internal_buffers();
@@ -114,30 +112,26 @@ impl Resizer {
     fn beyond_columns(
         &mut self,
         step: Step,
-        source: &[u8],
-        from: PixelSize,
-        target: &mut [u8],
-        to: PixelSize,
+        (source, from): Given<'_>,
+        (target, to): Room<'_>,
         width: f64,
     ) -> Result<(), RenderError> {
         let low = PixelSize::new(from.width, to.height);
         let mut rows = Scratch::new(low, step.pixel)?;
-        self.part(step, source, from, rows.bytes(), low, from_whole(from))?;
+        self.part(step, (source, from), (rows.bytes(), low), from_whole(from))?;
         let extra = repeats(width, from.width);
         let padded = PixelSize::new(from.width.saturating_add(2 * extra), to.height);
-        let mut wider = Scratch::with_columns_repeated(rows.bytes(), low, padded, step.pixel)?;
+        let mut wider = Scratch::with_columns_repeated((rows.bytes(), low), padded, step.pixel)?;
         drop(rows);
-        self.part(step, wider.bytes(), padded, target, to, (width, to.height.into()))
+        self.part(step, (wider.bytes(), padded), (target, to), (width, to.height.into()))
     }
 
     /// Columns first, between repeated outer rows.
     fn beyond_rows(
         &mut self,
         step: Step,
-        source: &[u8],
-        from: PixelSize,
-        target: &mut [u8],
-        to: PixelSize,
+        (source, from): Given<'_>,
+        (target, to): Room<'_>,
         height: f64,
     ) -> Result<(), RenderError> {
         let extra = repeats(height, from.height);
@@ -147,34 +141,30 @@ impl Resizer {
         let line = to.width as usize * step.pixel.size();
         let (above, rest) = higher.bytes().split_at_mut(extra as usize * line);
         let (middle, below) = rest.split_at_mut(from.height as usize * line);
-        self.part(step, source, from, middle, low, from_whole(from))?;
+        self.part(step, (source, from), (middle, low), from_whole(from))?;
         repeat(above, middle.split_at(line).0);
         repeat(below, middle.split_at(middle.len() - line).1);
-        self.part(step, higher.bytes(), padded, target, to, (to.width.into(), height))
+        self.part(step, (higher.bytes(), padded), (target, to), (to.width.into(), height))
     }
 
     /// Scales the centred part of this width and height.
     fn part(
         &mut self,
         step: Step,
-        source: &[u8],
-        from: PixelSize,
-        target: &mut [u8],
-        to: PixelSize,
+        (source, from): Given<'_>,
+        (target, to): Room<'_>,
         (width, height): (f64, f64),
     ) -> Result<(), RenderError> {
         let (left, top) = ((f64::from(from.width) - width) / 2.0, (f64::from(from.height) - height) / 2.0);
-        self.region(step, source, from, target, to, (left, top, width, height))
+        self.region(step, (source, from), (target, to), (left, top, width, height))
     }
 
     /// Scales the part at these columns and rows, of this width and height.
     pub(super) fn region(
         &mut self,
         step: Step,
-        source: &[u8],
-        from: PixelSize,
-        target: &mut [u8],
-        to: PixelSize,
+        (source, from): Given<'_>,
+        (target, to): Room<'_>,
         (left, top, width, height): (f64, f64, f64, f64),
     ) -> Result<(), RenderError> {
         let failed = |error: &dyn std::fmt::Display| {
@@ -191,6 +181,11 @@ impl Resizer {
         self.inner.resize(&source, &mut target, &options).map_err(|e| failed(&e))
     }
 }
+
+/// Rows without padding, and their size.
+type Given<'a> = (&'a [u8], PixelSize);
+/// Room for such rows.
+type Room<'a> = (&'a mut [u8], PixelSize);
 
 /// What stays the same through the steps of one resize.
 #[derive(Clone, Copy)]
@@ -215,8 +210,7 @@ impl Scratch {
 
     /// A copy with the outer columns repeated, as often on both sides.
     pub fn with_columns_repeated(
-        rows: &[u8],
-        from: PixelSize,
+        (rows, from): Given<'_>,
         padded: PixelSize,
         pixel: PixelType,
     ) -> Result<Self, RenderError> {

@@ -24,19 +24,7 @@ fn flat16(model: ColorModel, pixel: &[u16]) -> Pixels {
 }
 
 pub(super) fn picture(size: PixelSize, model: ColorModel, samples: Samples, bits_per_sample: u8) -> Pixels {
-    Pixels {
-        size,
-        full_size: size,
-        model,
-        samples,
-        orientation: Orientation::UPRIGHT,
-        icc: None,
-        icc_unseen: false,
-        exif_colorspace: None,
-        bits_per_sample,
-        panorama: None,
-        video_frame: None,
-    }
+    Pixels { bits_per_sample, ..Pixels::new(size, model, samples) }
 }
 
 fn output(format: ImageFormat, size: u32, quality: u8) -> OutputSettings {

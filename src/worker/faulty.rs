@@ -14,8 +14,8 @@ use rustix::net::{SendFlags, send};
 
 use super::protocol::{MediaReport, Reply};
 use super::wire;
-use crate::media::{Examined, Format, FormatSpec, Limits, Source, Target};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize};
+use crate::media::{Examined, Format, FormatSpec, Source, Target, Wanted};
+use crate::model::{DecodeError, DecoderId, MediaFormat, PixelSize};
 
 const MAGIC: &[u8] = b"PHOTOFSCK-FAULTY:";
 static FAULTY: Faulty = Faulty;
@@ -59,14 +59,7 @@ impl Format for Faulty {
         }
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        _depth: Depth,
-        _target: Target,
-        _limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, _wanted: Wanted<'_>) -> Examined {
         let mut examined = Examined::by(self.decoder());
         let (name, number) = command(source).unwrap_or_default();
         match name.as_str() {

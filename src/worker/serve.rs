@@ -21,7 +21,7 @@ use super::sandbox::Protections;
 use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
 use crate::media::formats::{films, raw};
-use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, hash, magic, probe};
+use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, Wanted, hash, magic, probe};
 use crate::model::{DecodeError, DecoderId, Depth, ImageFormat, MediaFormat, PixelSize, Role};
 use crate::render::{RenderError, RenderJob, RenderOutput, Rendered, Renderer, View};
 
@@ -250,6 +250,8 @@ impl Server<'_> {
         buffer: &mut Vec<u8>,
         report: &mut MediaReport,
     ) -> Result<(), Stop> {
+        // What a file before has missed does not concern this one.
+        films::missed();
         let before = Stamp::of(file)?;
         let length = before.length;
         report.bytes = length;
@@ -294,13 +296,12 @@ impl Server<'_> {
         let source = reading.source(buffer);
         let embedded = embedded(format, &source, target, job);
         let target = if embedded.is_some() { Target::None } else { target };
-        let mut examined = match &job.render {
-            Some(render) if target != Target::None => {
-                let mut reducer = self.renderer.reducer(render);
-                family.examine_reduced(format, &source, job.depth, target, &job.limits, &mut reducer)
-            }
-            _ => family.examine(format, &source, job.depth, target, &job.limits),
-        };
+        let mut wanted = Wanted::new(job.depth, target, &job.limits);
+        let mut reducer = job.render.as_ref().map(|render| self.renderer.reducer(render));
+        if let Some(reducer) = reducer.as_mut().filter(|_| target != Target::None) {
+            wanted.reduce = Some(reducer);
+        }
+        let mut examined = family.examine(format, &source, wanted);
         let camera = embedded.as_ref().and_then(|_| cameras_own(&source, job));
         examined.pixels = examined.pixels.or(embedded);
         // What a decoder says of a file that changed under it means nothing.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use photofsck::media::{ColorModel, Pixels, Samples};
-use photofsck::model::{Edits, ImageFormat, ImageSettings, Orientation, OutputSettings, PixelSize, Role};
+use photofsck::model::{Edits, ImageFormat, ImageSettings, OutputSettings, PixelSize, Role};
 use photofsck::render::{RenderJob, View, render};
 use serde_json::Value;
 
@@ -32,19 +32,7 @@ fn samples(seed: u8) -> Vec<u8> {
 }
 
 fn pixels(seed: u8) -> Pixels {
-    Pixels {
-        size: SIZE,
-        full_size: SIZE,
-        model: ColorModel::Rgb,
-        samples: Samples::U8(samples(seed)),
-        orientation: Orientation::UPRIGHT,
-        icc: None,
-        icc_unseen: false,
-        exif_colorspace: None,
-        bits_per_sample: 8,
-        panorama: None,
-        video_frame: None,
-    }
+    Pixels::new(SIZE, ColorModel::Rgb, Samples::U8(samples(seed)))
 }
 
 pub fn jpeg(seed: u8) -> Vec<u8> {

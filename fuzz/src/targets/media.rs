@@ -3,7 +3,7 @@
 use photofsck::media::formats::jpeg::turbo;
 use photofsck::media::structure::jpeg;
 use photofsck::media::structure::jpeg_walk::{self as walker, Answer};
-use photofsck::media::{self, Limits, Samples, Source, Target};
+use photofsck::media::{self, Limits, Samples, Source, Target, Wanted};
 use photofsck::model::{Depth, MediaFormat};
 
 use super::structure::NOWHERE;
@@ -38,8 +38,8 @@ pub fn webp_walk(data: &[u8]) {
     let source = Source::new(&NOWHERE, bytes.len() as u64, Some(&bytes), "");
     let Some((family, MediaFormat::Webp)) = media::probe(&source) else { return };
     let limits = Limits { max_pixels: 1 << 20, max_memory: 64 << 20, max_seconds: 10 };
-    let walked = family.examine(MediaFormat::Webp, &source, Depth::Full, Target::None, &limits);
-    let decoded = family.examine(MediaFormat::Webp, &source, Depth::Full, Target::Full, &limits);
+    let walked = family.examine(MediaFormat::Webp, &source, Wanted::new(Depth::Full, Target::None, &limits));
+    let decoded = family.examine(MediaFormat::Webp, &source, Wanted::new(Depth::Full, Target::Full, &limits));
     assert_eq!(walked.problem, decoded.problem, "the walk decides, whether pixels are wanted or not");
 }
 
@@ -70,7 +70,7 @@ pub fn examine(data: &[u8]) {
     if family.estimate(format, &source, Target::AtLeast(250)) > limits.max_memory {
         return;
     }
-    let examined = family.examine(format, &source, Depth::Full, Target::AtLeast(250), &limits);
+    let examined = family.examine(format, &source, Wanted::new(Depth::Full, Target::AtLeast(250), &limits));
     if let Some(pixels) = examined.pixels {
         let expected = pixels.size.pixels() * pixels.model.channels() as u64;
         let samples = match &pixels.samples {

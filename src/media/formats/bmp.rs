@@ -14,9 +14,9 @@ use crate::media::structure::holes::{Field, Hole, Sample};
 use crate::media::structure::tail::metadata::Blank;
 use crate::media::structure::tail::{LOST_TAIL, Rows, TORN_METADATA};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, within_limits};
 
 /// The family.
 pub struct Bmp;
@@ -166,14 +166,8 @@ impl Format for Bmp {
         Header::read(head.get(..count).unwrap_or_default()).map_or(1 << 20, |header| needs(header.size))
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         let result =
             source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
@@ -266,17 +260,10 @@ fn decode(bytes: &[u8], header: &Header) -> Result<Pixels, DecodeError> {
     decoder.read_image(&mut samples).map_err(|error| refused(&error))?;
     let size = PixelSize::new(width, height);
     Ok(Pixels {
-        size,
-        full_size: size,
-        model,
-        samples: Samples::U8(samples),
-        orientation: Orientation::UPRIGHT,
         icc,
-        icc_unseen: false,
         exif_colorspace: header.colorspace.map(str::to_owned),
         bits_per_sample: bits_told(header.bits),
-        panorama: None,
-        video_frame: None,
+        ..Pixels::new(size, model, Samples::U8(samples))
     })
 }
 

@@ -12,7 +12,7 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize}
 
 use super::deadline::Deadline;
 use super::films::{Film, Films, Opinion};
-use super::{Examined, Target, decoder_id, video, within_limits};
+use super::{Examined, Target, Wanted, decoder_id, video, within_limits};
 
 /// The system's FFmpeg.
 pub struct Ffmpeg;
@@ -33,8 +33,8 @@ impl Films for Ffmpeg {
         video::memory(shape.map_or_else(PixelSize::default, |shape| shape.size), Depth::Full, target)
     }
 
-    fn examine(&self, film: &Film<'_>, examined: &mut Examined) -> Result<(), DecodeError> {
-        let &Film { format, source, depth, target, forgiving, limits } = film;
+    fn examine(&self, film: &Film<'_, '_>, examined: &mut Examined) -> Result<(), DecodeError> {
+        let &Film { format, source, wanted: &Wanted { depth, target, limits, .. }, forgiving } = film;
         let mut session = input::Session::open(source, format, Deadline::of(limits))?;
         if let Some(shape) = session.shape() {
             let turned = shape.orientation.transposes();

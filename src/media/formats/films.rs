@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::media::structure::bmff;
 use crate::media::{Limits, Pixels, Source};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat};
+use crate::model::{DecodeError, DecoderId, MediaFormat};
 
-use super::{Examined, Target};
+use super::{Examined, Target, Wanted};
 
 /// What a second decoder says of a coded item.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,19 +22,15 @@ pub enum Opinion {
 }
 
 /// A film to decode, whose container was walked.
-pub struct Film<'a> {
+pub struct Film<'a, 'w> {
     /// Its container.
     pub format: MediaFormat,
     /// Its bytes.
     pub source: &'a Source<'a>,
-    /// How thoroughly.
-    pub depth: Depth,
     /// What is wanted of it.
-    pub target: Target,
+    pub wanted: &'a Wanted<'w>,
     /// Packets are known to be lacking: what decoders complain about is then no damage.
     pub forgiving: bool,
-    /// What it may cost.
-    pub limits: &'a Limits,
 }
 
 /// FFmpeg, as the formats see it.
@@ -49,7 +45,7 @@ pub trait Films: Sync {
     fn estimate(&self, format: MediaFormat, source: &Source<'_>, target: Target) -> u64;
 
     /// Demuxes a film to its end, decodes what the depth asks for, and the frame that stands for it.
-    fn examine(&self, film: &Film<'_>, examined: &mut Examined) -> Result<(), DecodeError>;
+    fn examine(&self, film: &Film<'_, '_>, examined: &mut Examined) -> Result<(), DecodeError>;
 
     /// The frame that Immich would show, at its native size, upright, as RGB.
     fn shown_frame(

@@ -6,9 +6,9 @@
 
 use crate::media::structure::gif::{self as structure, Frame, Outline};
 use crate::media::{ColorModel, Light, Limits, Pixels, Samples, Source};
-use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, films, video, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, films, video, within_limits};
 
 /// The family.
 pub struct Gif;
@@ -43,14 +43,8 @@ impl Format for Gif {
         needs(screen, screen, target)
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         let result =
             source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
@@ -167,17 +161,12 @@ fn compose(bytes: &[u8], outline: &Outline, frame: &Frame, indices: &[u8]) -> Pi
         canvas
     };
     Pixels {
-        size: outline.screen,
-        full_size: outline.screen,
-        model: if opaque { ColorModel::Rgb } else { ColorModel::Rgba },
-        samples: Samples::U8(samples),
-        orientation: Orientation::UPRIGHT,
-        icc: None,
-        icc_unseen: false,
-        exif_colorspace: None,
-        bits_per_sample: 8,
-        panorama: None,
         video_frame: Some(Light::Ordinary),
+        ..Pixels::new(
+            outline.screen,
+            if opaque { ColorModel::Rgb } else { ColorModel::Rgba },
+            Samples::U8(samples),
+        )
     }
 }
 

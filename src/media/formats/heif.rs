@@ -12,11 +12,11 @@ use crate::media::panorama::Panorama;
 use crate::media::structure::bmff;
 use crate::media::structure::heif::{self, Layout, Pictures};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
-use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
 use super::films::{self, Opinion};
 use super::video::Video;
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, samples, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, samples, within_limits};
 
 /// HEIF, HEIC and AVIF.
 pub struct Heif;
@@ -28,7 +28,7 @@ static SPECS: [FormatSpec; 2] = [
         extensions: &["heic", "heif", "hif"],
         recognised_by: "file type box with a HEIF brand",
         proves: "every box and item lies inside the file, every HEVC slice of every item is read to its last bit and ends where its blocks end; of others the primary picture decodes",
-        blind_to: "wrong bytes inside a slice that end at the right bit all the same; tracks; what libheif alone refuses is `unverifiable`",
+        blind_to: "wrong bytes inside a slice that end at the right bit all the same; tracks; what libheif alone refuses, which is `unverifiable` where pictures are made of it",
         preview: true,
     },
     FormatSpec {
@@ -79,14 +79,8 @@ impl Format for Heif {
         heif::walk(source).map_or(0, |layout| memory(&layout, source))
     }
 
-    fn examine(
-        &self,
-        format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         if let Err(problem) = examine(format, source, depth, target, limits, &mut examined) {
             examined.problem = Some(problem);
@@ -122,7 +116,7 @@ fn examine(
     }
     if !layout.has_items && !layout.is_mini {
         // An image sequence without a still picture is a film in all but name.
-        *examined = Video.examine(format, source, depth, target, limits);
+        *examined = Video.examine(format, source, Wanted::new(depth, target, limits));
         if let Some(pixels) = examined.pixels.as_mut() {
             pixels.video_frame = None;
         }
@@ -324,17 +318,11 @@ fn pixels(image: &Image, handle: &ImageHandle) -> Result<Pixels, DecodeError> {
         }
     }
     Ok(Pixels {
-        size,
-        full_size: size,
-        model,
-        samples,
-        orientation: Orientation::UPRIGHT,
         icc,
-        icc_unseen: false,
         exif_colorspace: facts.colorspace,
         bits_per_sample: handle.luma_bits_per_pixel(),
         panorama: panorama(handle),
-        video_frame: None,
+        ..Pixels::new(size, model, samples)
     })
 }
 

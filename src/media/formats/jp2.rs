@@ -10,9 +10,9 @@ use hayro_jpeg2000::{
 use crate::media::structure::bmff;
 use crate::media::structure::jp2::{self, Found, Header};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
-use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
+use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, within_limits};
 
 /// JPEG 2000, bare or in JP2 and JPX boxes.
 pub struct Jp2;
@@ -45,14 +45,8 @@ impl Format for Jp2 {
         jp2::header(source).map_or(0, |header| memory(&header))
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         if let Err(problem) = examine(source, depth, target, limits, &mut examined) {
             examined.problem = Some(problem);
@@ -259,18 +253,10 @@ fn pixels(image: &Image<'_>, decoded: &DecodedImage<'_>, header: &Header) -> Res
         Samples::U16(interleave(kept, count, 65_535.0, |value| value as u16))
     };
     Ok(Pixels {
-        size: header.size,
-        full_size: header.size,
-        model,
-        samples,
-        orientation: Orientation::UPRIGHT,
         icc,
-        icc_unseen: false,
-        exif_colorspace: None,
         // ExifTool tells the depth by a name that Immich does not ask for.
         bits_per_sample: 0,
-        panorama: None,
-        video_frame: None,
+        ..Pixels::new(header.size, model, samples)
     })
 }
 

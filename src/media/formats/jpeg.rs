@@ -17,7 +17,8 @@ use crate::media::structure::jpeg_walk::{self, Answer, Flaw, Pull, Units};
 use crate::media::{Limits, Pixels, Reduce, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, within_limits};
+use decode::Picture;
 
 /// Headers with large profiles and previews are longer than the probe's head; a megabyte holds nearly all of them.
 const HEADERS: usize = 1 << 20;
@@ -60,43 +61,9 @@ impl Format for Jpeg {
         needs(&structure::walk(head.get(..HEADERS).unwrap_or(head)), target, true)
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
-        self.look(source, depth, target, limits, None)
-    }
-
-    fn examine_reduced(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-        reduce: &mut dyn Reduce,
-    ) -> Examined {
-        self.look(source, depth, target, limits, Some(reduce))
-    }
-}
-
-impl Jpeg {
-    fn look(
-        &self,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-        reduce: Option<&mut dyn Reduce>,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        let result = source
-            .load(limits)
-            .and_then(|bytes| examine(&bytes, depth, target, limits, reduce, &mut examined));
+        let result = source.load(wanted.limits).and_then(|bytes| examine(&bytes, wanted, &mut examined));
         if let Err(error) = result {
             // Damage is always found by our own walks.
             examined.accuser = error.damage().map(|_| own_check("JPEG walk"));
@@ -106,14 +73,8 @@ impl Jpeg {
     }
 }
 
-fn examine(
-    bytes: &[u8],
-    depth: Depth,
-    target: Target,
-    limits: &Limits,
-    mut reduce: Option<&mut dyn Reduce>,
-    examined: &mut Examined,
-) -> Result<(), DecodeError> {
+fn examine(bytes: &[u8], wanted: Wanted<'_>, examined: &mut Examined) -> Result<(), DecodeError> {
+    let Wanted { depth, target, limits, mut reduce } = wanted;
     let outline = structure::walk(bytes);
     let facts = outline.exif(bytes).map(exif::read).unwrap_or_default();
     examined.orientation = facts.orientation.unwrap_or(Orientation::UPRIGHT);
@@ -130,9 +91,10 @@ fn examine(
     }
     // Pixels are made in the pass that verifies.
     let mut made = None;
+    let picture = Picture { bytes, outline: &outline, orientation: examined.orientation, target, limits };
     let mut pull = |units: &mut dyn Units| {
         let reduce = reduce.as_mut().map(|reduce| &mut **reduce as &mut dyn Reduce);
-        made = Some(decode::decode(bytes, &outline, target, limits, Some(units), reduce));
+        made = Some(decode::decode(picture, Some(units), reduce));
     };
     let whole = target != Target::None && outline.problem.is_none() && outline.end.is_some();
     let pull: Option<Pull<'_>> = if whole { Some(&mut pull) } else { None };
@@ -141,14 +103,13 @@ fn examine(
         && verdict.as_ref().map_or_else(|flaw| flaw.error.damage().is_some(), |()| true);
     if wanted {
         let made = made.filter(|_| verdict.is_ok());
-        match made.unwrap_or_else(|| decode::decode(bytes, &outline, target, limits, None, reduce)) {
+        match made.unwrap_or_else(|| decode::decode(picture, None, reduce)) {
             Ok((pixels, complaint)) => {
                 // The walk has followed every code to the end of every scan: what the library dislikes is around them.
                 if let Some(complaint) = complaint {
                     note(examined, DecodeError::malformed(complaint.text, None));
                 }
                 examined.pixels = Some(Pixels {
-                    orientation: examined.orientation,
                     icc: outline.icc(bytes),
                     panorama: outline.xmp(bytes).and_then(Panorama::read),
                     exif_colorspace: facts.colorspace,
@@ -171,7 +132,8 @@ fn examine(
 pub fn picture(bytes: &[u8], target: Target, limits: &Limits) -> Option<Pixels> {
     let outline = structure::walk(bytes);
     within_limits(outline.frame.as_ref()?.size, needs(&outline, target, false), limits).ok()?;
-    decode::decode(bytes, &outline, target, limits, None, None).ok().map(|(pixels, _)| pixels)
+    let picture = Picture { bytes, outline: &outline, orientation: Orientation::UPRIGHT, target, limits };
+    decode::decode(picture, None, None).ok().map(|(pixels, _)| pixels)
 }
 
 /// The marker structure's own verdict. Decoders that Immich uses refuse a file without an EOI marker too.

@@ -12,7 +12,7 @@ use crate::media::structure::bmff;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif, magic};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, samples, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, samples, within_limits};
 
 /// JPEG XL, bare or in a container.
 pub struct Jxl;
@@ -54,14 +54,8 @@ impl Format for Jxl {
         }
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         if let Err(problem) = examine(source, depth, target, limits, &mut examined) {
             examined.problem = Some(problem);

@@ -40,6 +40,25 @@ pub enum Target {
     Full,
 }
 
+/// What is wanted of one file, and what that may cost.
+pub struct Wanted<'a> {
+    /// How thoroughly to look.
+    pub depth: Depth,
+    /// What to give besides the verdict.
+    pub target: Target,
+    /// What it may cost.
+    pub limits: &'a Limits,
+    /// Who reduces the picture while it is decoded, where that can be done: the pixels are then those that it made.
+    pub reduce: Option<&'a mut dyn Reduce>,
+}
+
+impl<'a> Wanted<'a> {
+    /// With pixels as they are decoded.
+    pub const fn new(depth: Depth, target: Target, limits: &'a Limits) -> Self {
+        Self { depth, target, limits, reduce: None }
+    }
+}
+
 /// One row of `docs/formats.md`.
 pub struct FormatSpec {
     /// What it is called in reports.
@@ -123,28 +142,7 @@ pub trait Format: Sync {
     /// Looks at the whole file at the depth asked for, and decodes what the target needs in the same pass.
     ///
     /// Never panics on bad data on purpose; panics of third-party code are caught by the caller.
-    fn examine(
-        &self,
-        format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined;
-
-    /// The same, and where the picture can be reduced while it is decoded, that is done: its pixels are then those that `reduce`
-    /// made.
-    fn examine_reduced(
-        &self,
-        format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-        _reduce: &mut dyn Reduce,
-    ) -> Examined {
-        self.examine(format, source, depth, target, limits)
-    }
+    fn examine(&self, format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined;
 }
 
 /// All families, in the order in which they are asked: camera raws built on TIFF come before TIFF itself.

@@ -11,7 +11,7 @@ use crate::media::structure::png::{self as structure, Header, Outline};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, within_limits};
 
 /// The family.
 pub struct Png;
@@ -47,14 +47,8 @@ impl Format for Png {
             .map_or(1 << 20, |header| needs(header, target))
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         let result =
             source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
@@ -156,17 +150,11 @@ fn decode(
         Samples::U8(buffer)
     };
     Ok(Pixels {
-        size,
-        full_size: size,
-        model,
-        samples,
         orientation,
         icc: info.icc_profile.as_deref().map(<[u8]>::to_vec),
-        icc_unseen: false,
         exif_colorspace,
         bits_per_sample: info.bit_depth as u8,
-        panorama: None,
-        video_frame: None,
+        ..Pixels::new(size, model, samples)
     })
 }
 

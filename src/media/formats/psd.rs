@@ -16,7 +16,7 @@ use crate::media::structure::holes::Hole;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, within_limits};
 use search::Search;
 
 /// PSD and PSB.
@@ -58,14 +58,8 @@ impl Format for Psd {
         }
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         if let Err(problem) = examine(source, depth, target, limits, &mut examined) {
             examined.problem = Some(problem);
@@ -422,17 +416,11 @@ impl Merged {
             _ => self.interleave(header, planes, resources.icc.is_some()),
         };
         Pixels {
-            size: header.size,
-            full_size: header.size,
-            model: self.model,
-            samples,
             orientation: resources.facts.orientation.unwrap_or(Orientation::UPRIGHT),
             icc: resources.icc,
-            icc_unseen: false,
             exif_colorspace: resources.facts.colorspace,
             bits_per_sample: u8::try_from(header.depth).unwrap_or(8),
-            panorama: None,
-            video_frame: None,
+            ..Pixels::new(header.size, self.model, samples)
         }
     }
 

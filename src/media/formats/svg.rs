@@ -8,9 +8,9 @@ use resvg::usvg::{self, ImageHrefResolver, Options, Tree, fontdb, roxmltree};
 
 use crate::media::structure::xml;
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, Orientation, PixelSize};
+use crate::model::{DecodeError, DecoderId, Depth, MediaFormat, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, within_limits};
 
 /// Scalable Vector Graphics.
 pub struct Svg;
@@ -127,14 +127,8 @@ impl Format for Svg {
         source.len().saturating_mul(24).saturating_add(side * side * 4 * 8).saturating_add(32 << 20)
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         if let Err(problem) = examine(source, depth, target, limits, &mut examined) {
             examined.problem = Some(problem);
@@ -283,17 +277,5 @@ fn draw(tree: &Tree, full_size: PixelSize, size: PixelSize) -> Result<Pixels, De
     let samples = canvas.pixels().iter().map(PremultipliedColorU8::demultiply);
     let samples =
         samples.flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()]).collect();
-    Ok(Pixels {
-        size,
-        full_size,
-        model: ColorModel::Rgba,
-        samples: Samples::U8(samples),
-        orientation: Orientation::UPRIGHT,
-        icc: None,
-        icc_unseen: false,
-        exif_colorspace: None,
-        bits_per_sample: 8,
-        panorama: None,
-        video_frame: None,
-    })
+    Ok(Pixels { full_size, ..Pixels::new(size, ColorModel::Rgba, Samples::U8(samples)) })
 }

@@ -9,7 +9,7 @@
 use crate::media::{Limits, Pixels, Source, Target};
 use crate::model::{DecodeError, Depth};
 
-use super::Format;
+use super::{Format, Wanted};
 
 /// Bytes that no compressor makes small, the same each time.
 pub fn noise(count: usize) -> Vec<u8> {
@@ -34,7 +34,7 @@ pub fn examine_bytes(family: &dyn Format, bytes: &[u8], target: Target) -> Resul
     };
     let limits = Limits { max_pixels: 1 << 24, max_memory: 1 << 28, max_seconds: 20 };
     let estimate = family.estimate(format, &source, target);
-    let examined = family.examine(format, &source, Depth::Full, target, &limits);
+    let examined = family.examine(format, &source, Wanted::new(Depth::Full, target, &limits));
     if let Some(pixels) = &examined.pixels {
         assert!(estimate >= pixels.bytes() as u64, "estimate {estimate} for {} bytes", pixels.bytes());
         let samples = pixels.size.pixels() as usize * pixels.model.channels();
@@ -63,17 +63,9 @@ pub fn prefixes(family: &dyn Format, bytes: &[u8], end: usize) {
 }
 
 fn empty() -> Pixels {
-    Pixels {
-        size: crate::model::PixelSize::default(),
-        full_size: crate::model::PixelSize::default(),
-        model: crate::media::ColorModel::Gray,
-        samples: crate::media::Samples::U8(Vec::new()),
-        orientation: crate::model::Orientation::UPRIGHT,
-        icc: None,
-        icc_unseen: false,
-        exif_colorspace: None,
-        bits_per_sample: 8,
-        panorama: None,
-        video_frame: None,
-    }
+    Pixels::new(
+        crate::model::PixelSize::default(),
+        crate::media::ColorModel::Gray,
+        crate::media::Samples::U8(Vec::new()),
+    )
 }

@@ -20,7 +20,7 @@ use crate::media::structure::tiff::{self as structure, Answer, Layout, Outline, 
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, within_limits};
 
 /// The family.
 pub struct Tiff;
@@ -57,14 +57,8 @@ impl Format for Tiff {
         }
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         let result =
             source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
@@ -135,17 +129,12 @@ fn examine(
         (Some(Err(error)), _) => return Err(error),
     };
     examined.pixels = Some(Pixels {
-        size: page.size,
-        full_size: page.size,
-        model,
-        samples,
         orientation: examined.orientation,
         icc: page.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
-        icc_unseen: false,
         exif_colorspace: facts.colorspace,
         bits_per_sample: u8::try_from(page.first_bits()).unwrap_or(u8::MAX),
         panorama: page.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),
-        video_frame: None,
+        ..Pixels::new(page.size, model, samples)
     });
     Ok(())
 }

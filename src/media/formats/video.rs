@@ -1,12 +1,12 @@
 //! Films: the container and the framing of every frame by walkers of ours, then keyframes or all frames through FFmpeg.
 
 use crate::media::structure::{bmff, ebml, mp4, streams};
-use crate::media::{Limits, Source, magic};
+use crate::media::{Source, magic};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
 use super::deadline::Deadline;
 use super::films::{self, Film};
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check};
 
 /// All containers that FFmpeg opens for us.
 pub struct Video;
@@ -101,16 +101,9 @@ impl Format for Video {
         films::needed().map_or(0, |films| films.estimate(format, source, target))
     }
 
-    fn examine(
-        &self,
-        format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
         let mut examined = Examined::by(self.decoder());
-        if let Err(problem) = examine(format, source, depth, target, limits, &mut examined) {
+        if let Err(problem) = examine(format, source, &wanted, &mut examined) {
             examined.problem = Some(problem);
         }
         examined
@@ -196,13 +189,11 @@ const MAX_FAULTS: usize = 8;
 fn examine(
     format: MediaFormat,
     source: &Source<'_>,
-    depth: Depth,
-    target: Target,
-    limits: &Limits,
+    wanted: &Wanted<'_>,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
-    let deadline = Deadline::of(limits);
-    let odd = match walk(format, source, depth != Depth::Structure, &mut || deadline.check()) {
+    let deadline = Deadline::of(wanted.limits);
+    let odd = match walk(format, source, wanted.depth != Depth::Structure, &mut || deadline.check()) {
         Ok(odd) => odd,
         Err(error) => {
             examined.accuser = error.damage().map(|_| own_check(check_name(format)));
@@ -216,5 +207,5 @@ fn examine(
     let Some(films) = films::needed() else {
         return Err(DecodeError::unsupported("films, in this program"));
     };
-    films.examine(&Film { format, source, depth, target, forgiving, limits }, examined)
+    films.examine(&Film { format, source, wanted, forgiving }, examined)
 }

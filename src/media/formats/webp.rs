@@ -11,7 +11,7 @@ use crate::media::structure::webp::{self as structure, Outline, Picture};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation, PixelSize};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id, own_check, within_limits};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, within_limits};
 use ffi::{Decoder, Progress};
 
 /// The family.
@@ -51,14 +51,8 @@ impl Format for Webp {
             .map_or(4 << 20, |canvas| needs(canvas, canvas, target))
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        depth: Depth,
-        target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
+        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
         let result =
             source.load(limits).and_then(|bytes| examine(&bytes, depth, target, limits, &mut examined));
@@ -106,17 +100,11 @@ fn examine(
             if wanted {
                 let (samples, model) = place(&outline, picture, samples, alpha);
                 examined.pixels = Some(Pixels {
-                    size: outline.canvas,
-                    full_size: outline.canvas,
-                    model,
-                    samples: Samples::U8(samples),
                     orientation: examined.orientation,
                     icc: outline.icc.clone().and_then(|range| bytes.get(range)).map(<[u8]>::to_vec),
-                    icc_unseen: false,
                     exif_colorspace: facts.colorspace.clone(),
-                    bits_per_sample: 8,
                     panorama: outline.xmp.clone().and_then(|range| bytes.get(range)).and_then(Panorama::read),
-                    video_frame: None,
+                    ..Pixels::new(outline.canvas, model, Samples::U8(samples))
                 });
             }
         }

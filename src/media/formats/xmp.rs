@@ -1,10 +1,10 @@
 //! XMP sidecars: XML that must be well-formed from the first byte to the last.
 
+use crate::media::Source;
 use crate::media::structure::xml;
-use crate::media::{Limits, Source};
-use crate::model::{DecodeError, DecoderId, Depth, MediaFormat};
+use crate::model::{DecodeError, DecoderId, MediaFormat};
 
-use super::{Examined, Format, FormatSpec, Target, decoder_id};
+use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id};
 
 /// Sidecars are some kilobytes long; files beyond this are something else.
 const MAX_LENGTH: u64 = 256 << 20;
@@ -52,21 +52,14 @@ impl Format for Xmp {
         source.len().min(MAX_LENGTH) * 2 + (1 << 20)
     }
 
-    fn examine(
-        &self,
-        _format: MediaFormat,
-        source: &Source<'_>,
-        _depth: Depth,
-        _target: Target,
-        limits: &Limits,
-    ) -> Examined {
+    fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
         let mut examined = Examined::by(self.decoder());
         if source.len() > MAX_LENGTH {
             let what = format!("a sidecar of {} bytes", source.len());
             examined.problem = Some(DecodeError::limit(what, format!("{MAX_LENGTH} bytes")));
             return examined;
         }
-        examined.problem = source.load(limits).and_then(|bytes| xml::check(&bytes)).err();
+        examined.problem = source.load(wanted.limits).and_then(|bytes| xml::check(&bytes)).err();
         examined
     }
 }

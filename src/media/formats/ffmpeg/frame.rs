@@ -285,19 +285,7 @@ impl Taken {
         } else {
             Samples::U16(bytes.as_chunks().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect())
         };
-        Some(Pixels {
-            size,
-            full_size: size,
-            model: ColorModel::Rgb,
-            samples,
-            orientation: Orientation::UPRIGHT,
-            icc: None,
-            icc_unseen: false,
-            exif_colorspace: None,
-            bits_per_sample: 8,
-            panorama: None,
-            video_frame: Some(self.light),
-        })
+        Some(Pixels { video_frame: Some(self.light), ..Pixels::new(size, ColorModel::Rgb, samples) })
     }
 }
 

@@ -4,7 +4,7 @@ use super::turbo::{Complaint, Decompressor, Layout};
 use crate::media::formats::Target;
 use crate::media::structure::jpeg::{Frame, Outline};
 use crate::media::structure::jpeg_walk::Units;
-use crate::media::{ColorModel, Coming, Limits, Pixels, Reduce, Samples, Whole, exif};
+use crate::media::{ColorModel, Coming, Limits, Pixels, Reduce, Samples, Whole};
 use crate::model::{DecodeError, Orientation, PixelSize};
 
 /// A reduced scale is taken only if it leaves this many times the wanted short side: sharper scales cost too much fidelity.
@@ -12,17 +12,25 @@ const MARGIN: f64 = 1.25;
 /// What the library holds besides coefficients and output: tables, row buffers per column.
 const ROW_BUFFERS: u64 = 64;
 
-/// Decodes a picture that the walk follows. A complaint means that the library found something odd, and went on.
+/// A picture that the walk follows, and what is wanted of it.
+#[derive(Clone, Copy)]
+pub struct Picture<'a> {
+    pub bytes: &'a [u8],
+    pub outline: &'a Outline,
+    pub orientation: Orientation,
+    pub target: Target,
+    pub limits: &'a Limits,
+}
+
+/// Decodes it. A complaint means that the library found something odd, and went on.
 ///
 /// With `units` the walk supplies the coefficients. With `reduce` the pixels may be what that made of them.
 pub fn decode(
-    bytes: &[u8],
-    outline: &Outline,
-    target: Target,
-    limits: &Limits,
+    picture: Picture<'_>,
     units: Option<&mut dyn Units>,
     reduce: Option<&mut dyn Reduce>,
 ) -> Result<(Pixels, Option<Complaint>), DecodeError> {
+    let Picture { bytes, outline, orientation, target, limits } = picture;
     // Whatever lies behind the picture is not the decoder's business.
     let picture = bytes.get(..outline.end.unwrap_or(bytes.len())).unwrap_or(bytes);
     let (mut decompressor, _) = Decompressor::new(picture, limits).map_err(refused)?;
@@ -38,15 +46,7 @@ pub fn decode(
         Layout::Rgb => ColorModel::Rgb,
         Layout::Cmyk => ColorModel::Cmyk,
     };
-    let coming = Coming {
-        size: size(decompressor.output()),
-        full_size,
-        model,
-        orientation: outline
-            .exif(bytes)
-            .and_then(|exif| exif::read(exif).orientation)
-            .unwrap_or(Orientation::UPRIGHT),
-    };
+    let coming = Coming { size: size(decompressor.output()), full_size, model, orientation };
     // Inks that are stored the other way round are turned first.
     let reduce = reduce.filter(|_| model != ColorModel::Cmyk);
     let reduce = reduce.and_then(|reduce| reduce.begin(&coming).then_some(reduce));
@@ -65,19 +65,7 @@ pub fn decode(
             *sample = 255 - *sample;
         }
     }
-    let pixels = Pixels {
-        size,
-        full_size,
-        model,
-        samples: Samples::U8(samples),
-        orientation: Orientation::UPRIGHT,
-        icc: None,
-        icc_unseen: false,
-        exif_colorspace: None,
-        bits_per_sample: 8,
-        panorama: None,
-        video_frame: None,
-    };
+    let pixels = Pixels { full_size, ..Pixels::new(size, model, Samples::U8(samples)) };
     Ok((pixels, complaint))
 }
 

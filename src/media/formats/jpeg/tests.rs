@@ -244,7 +244,7 @@ fn damage_tells_from_where_and_by_whom() {
     let source = std::fs::File::open("/dev/null").unwrap();
     let source = Source::new(&source, bytes.len() as u64, Some(&bytes), "");
     let limits = Limits { max_pixels: 1 << 24, max_memory: 1 << 28, max_seconds: 20 };
-    let examined = Jpeg.examine(MediaFormat::Jpeg, &source, Depth::Full, Target::None, &limits);
+    let examined = Jpeg.examine(MediaFormat::Jpeg, &source, Wanted::new(Depth::Full, Target::None, &limits));
     let offset = examined.problem.unwrap().offset().unwrap() as usize;
     assert!((middle..middle + 1200).contains(&offset), "{offset} for {middle}");
     assert_eq!(examined.accuser.unwrap().name, "photofsck JPEG walk");

@@ -20,7 +20,7 @@ fn document(mode: u16, depth: u16, channels: u16, [width, height]: [u32; 2], tai
 fn look(bytes: &[u8]) -> Examined {
     let file = File::open("/dev/null").unwrap();
     let source = Source::new(&file, bytes.len() as u64, Some(bytes), "psd");
-    Psd.examine(MediaFormat::Psd, &source, Depth::Full, Target::Full, &Limits::default())
+    Psd.examine(MediaFormat::Psd, &source, Wanted::new(Depth::Full, Target::Full, &Limits::default()))
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn hostile_sizes_are_refused_before_memory_is_taken() {
     let file = File::open("/dev/null").unwrap();
     let source = Source::new(&file, bytes.len() as u64, Some(&bytes), "psd");
     let limits = Limits { max_memory: 1 << 30, ..Limits::default() };
-    let examined = Psd.examine(MediaFormat::Psd, &source, Depth::Full, Target::Full, &limits);
+    let examined = Psd.examine(MediaFormat::Psd, &source, Wanted::new(Depth::Full, Target::Full, &limits));
     assert!(matches!(examined.problem, Some(DecodeError::LimitExceeded { .. })));
     assert_eq!(
         look(&document(3, 8, 3, [30_001, 1], &[])).problem.unwrap().damage(),

@@ -40,17 +40,11 @@ pub(super) fn pixels(mut image: RawImage, target: Target, noted: Noted) -> Resul
         Intermediate::FourColor(_) => return Err(DecodeError::unsupported("a sensor with four colours")),
     };
     Ok(Pixels {
-        size,
         full_size,
-        model,
-        samples: Samples::U16(samples),
         orientation: noted.orientation.unwrap_or(Orientation::UPRIGHT),
-        icc: None,
-        icc_unseen: false,
         exif_colorspace: noted.colorspace,
         bits_per_sample: noted.bits,
-        panorama: None,
-        video_frame: None,
+        ..Pixels::new(size, model, Samples::U16(samples))
     })
 }
 

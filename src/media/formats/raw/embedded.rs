@@ -7,7 +7,7 @@ use crate::media::{Limits, Pixels, Source};
 use crate::model::{Depth, MediaFormat, Orientation, PixelSize};
 
 use super::super::jpeg::Jpeg;
-use super::super::{Format, Target};
+use super::super::{Format, Target, Wanted};
 use super::noted::Noted;
 use super::{Family, family};
 
@@ -24,7 +24,7 @@ pub fn embedded_picture(
     let found = family(&bytes)?;
     let jpeg = embedded_jpeg(found, source, &bytes, min_short_side)?;
     let inside = Source::new(source.file(), jpeg.len() as u64, Some(jpeg), "jpg");
-    let mut examined = Jpeg.examine(MediaFormat::Jpeg, &inside, Depth::Full, target, limits);
+    let mut examined = Jpeg.examine(MediaFormat::Jpeg, &inside, Wanted::new(Depth::Full, target, limits));
     let mut pixels = examined.pixels.take().filter(|_| examined.problem.is_none())?;
     let noted = Noted::of(found, source, &bytes);
     pixels.orientation = noted.orientation.unwrap_or(pixels.orientation);

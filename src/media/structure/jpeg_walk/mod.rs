@@ -9,6 +9,7 @@
 //! Use [`walk`] for files, [`walk_stream`] for strips, tiles and previews inside other files.
 
 mod bits;
+mod edges;
 mod geometry;
 mod lossless;
 mod progressive;

@@ -18,6 +18,8 @@
 
 use std::ops::Range;
 
+use super::edges::Rows;
+
 /// Fewer units in a row, or rows, tell too little.
 pub const ACROSS: usize = 16;
 pub const DOWN: usize = 4;
@@ -248,92 +250,6 @@ pub fn rows_from(row: usize, down: usize) -> Option<Range<usize>> {
     (row > 0 && row + 1 < down).then(|| row.saturating_sub(1).max(1)..(row + 3).min(down))
 }
 
-/// Brightness of the two uppermost and the two lowest rows of samples of a unit, and of its uppermost and lowest blocks.
-#[derive(Clone, Copy)]
-pub struct Edge {
-    pub first: f32,
-    pub second: f32,
-    pub before_last: f32,
-    pub last: f32,
-    pub upper: f32,
-    pub lower: f32,
-}
-
-/// Those of each unit of a row, of one component.
-pub type Edges = Vec<Edge>;
-
-/// What is known of the upper and lower edges of units.
-pub struct Rows {
-    across: usize,
-    /// Per component: the step of a DC coefficient.
-    steps: Vec<f32>,
-    /// Per row and component, where known.
-    edges: Vec<Option<Vec<Edges>>>,
-}
-
-impl Rows {
-    pub fn new(across: usize, down: usize, steps: Vec<f32>) -> Self {
-        Self { across, steps, edges: vec![None; down] }
-    }
-
-    pub fn has(&self, row: usize) -> bool {
-        self.edges.get(row).is_some_and(Option::is_some)
-    }
-
-    /// Per component, the first and the last row of samples of each unit.
-    pub fn set(&mut self, row: usize, edges: Vec<Edges>) {
-        if let Some(place) = self.edges.get_mut(row) {
-            *place = Some(edges);
-        }
-    }
-
-    pub const fn across(&self) -> usize {
-        self.across
-    }
-
-    pub const fn down(&self) -> usize {
-        self.edges.len()
-    }
-
-    /// How many components there are.
-    pub const fn parts(&self) -> usize {
-        self.steps.len()
-    }
-
-    /// The differences along the tops of these rows of units, in one sequence.
-    pub fn differences(&self, part: usize, rows: Range<usize>) -> Vec<f32> {
-        self.along(part, rows, |above, below| below.first - above.last)
-    }
-
-    /// What the next rows of samples add to that, on both sides.
-    fn ramps(&self, part: usize, rows: &Range<usize>) -> [Vec<f32>; 2] {
-        [
-            self.along(part, rows.clone(), |_, below| below.second - below.first),
-            self.along(part, rows.clone(), |above, _| above.last - above.before_last),
-        ]
-    }
-
-    /// By how much whole blocks differ.
-    fn rises(&self, part: usize, rows: Range<usize>) -> Vec<f32> {
-        self.along(part, rows, |above, below| below.upper - above.lower)
-    }
-
-    /// By how much samples differ there, less so many times what they do beside it.
-    pub fn tears(&self, part: usize, rows: Range<usize>, soft: f32) -> Vec<f32> {
-        self.along(part, rows, |above, below| {
-            let beside = (below.second - below.first).abs().max((above.last - above.before_last).abs());
-            ((below.first - above.last).abs() - soft * beside).max(0.0)
-        })
-    }
-
-    fn along(&self, part: usize, rows: Range<usize>, difference: impl Fn(&Edge, &Edge) -> f32) -> Vec<f32> {
-        let edges = |row: usize| self.edges.get(row).and_then(Option::as_ref).and_then(|row| row.get(part));
-        let boundary =
-            |row: usize| edges(row - 1).into_iter().flatten().zip(edges(row).into_iter().flatten());
-        rows.flat_map(boundary).map(|(above, below)| difference(above, below)).collect()
-    }
-}
-
 /// The differences around a suspect: a sequence for each component.
 struct Field {
     across: usize,
@@ -350,17 +266,17 @@ struct Field {
 
 /// A close look: the clearest step that begins near the suspect, in its row, if it is clear enough.
 pub fn judge(rows: &Rows, suspect: Suspect) -> Option<Shift> {
-    let across = rows.across;
+    let across = rows.across();
     let row = suspect.unit / across;
-    let known = rows_from(row, rows.edges.len())?;
+    let known = rows_from(row, rows.down())?;
     let start = known.start * across;
-    let parts: Vec<_> = (0..rows.steps.len()).map(|part| rows.differences(part, known.clone())).collect();
+    let parts: Vec<_> = (0..rows.parts()).map(|part| rows.differences(part, known.clone())).collect();
     if parts.iter().any(|part| part.len() != known.len() * across) {
         return None;
     }
-    let floors = rows.steps.iter().map(|step| (step / 2.0).max(0.5)).collect();
-    let ramps = (0..rows.steps.len()).map(|part| rows.ramps(part, &known)).collect();
-    let rises = (0..rows.steps.len()).map(|part| rows.rises(part, known.clone())).collect();
+    let floors = rows.steps().iter().map(|step| (step / 2.0).max(0.5)).collect();
+    let ramps = (0..rows.parts()).map(|part| rows.ramps(part, &known)).collect();
+    let rises = (0..rows.parts()).map(|part| rows.rises(part, known.clone())).collect();
     let field = Field { across, start, parts, ramps, rises, floors };
     let near = across / 8;
     // A jog near the ends of a row does not show.
@@ -503,6 +419,7 @@ fn median(values: &mut [f32]) -> f32 {
 mod tests {
     #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 
+    use super::super::edges::Edge;
     use super::*;
 
     const WIDE: usize = 60;
@@ -520,17 +437,7 @@ mod tests {
         let levels: Levels = (0..WIDE * HIGH).map(|unit| (value(unit) as i32, value(unit) as i32)).collect();
         let mut rows = Rows::new(WIDE, HIGH, vec![1.0]);
         for row in 0..HIGH {
-            let edges = (0..WIDE).map(|column| {
-                let level = value(row * WIDE + column);
-                Edge {
-                    first: level,
-                    second: level,
-                    before_last: level,
-                    last: level,
-                    upper: level,
-                    lower: level,
-                }
-            });
+            let edges = (0..WIDE).map(|column| Edge::flat(value(row * WIDE + column)));
             rows.set(row, vec![edges.collect()]);
         }
         strongest(suspects(&levels, WIDE, 1.0)).into_iter().find_map(|suspect| judge(&rows, suspect))

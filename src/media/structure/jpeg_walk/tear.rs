@@ -14,7 +14,8 @@
 
 use std::ops::Range;
 
-use super::shift::{FLAT, Rows, SHORTEST, SPOILT, Sums, rows_from};
+use super::edges::Rows;
+use super::shift::{FLAT, SHORTEST, SPOILT, Sums, rows_from};
 
 /// By how many levels rows have to differ.
 const LEVELS: [f32; 9] = [2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0];
@@ -140,7 +141,7 @@ fn share(sums: &Sums, at: usize, across: usize, count: usize) -> Option<f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shift::Edge;
+    use super::super::edges::Edge;
     use super::*;
 
     const WIDE: usize = 60;
@@ -156,17 +157,7 @@ mod tests {
         let differences = (WIDE..WIDE * HIGH).map(|unit| (value(unit) - value(unit - WIDE)).abs()).collect();
         let mut rows = Rows::new(WIDE, HIGH, vec![1.0]);
         for row in 0..HIGH {
-            let edges = (0..WIDE).map(|column| {
-                let level = value(row * WIDE + column);
-                Edge {
-                    first: level,
-                    second: level,
-                    before_last: level,
-                    last: level,
-                    upper: level,
-                    lower: level,
-                }
-            });
+            let edges = (0..WIDE).map(|column| Edge::flat(value(row * WIDE + column)));
             rows.set(row, vec![edges.collect()]);
         }
         let sectors: Vec<usize> = (0..WIDE * HIGH).collect();

@@ -1,10 +1,11 @@
 //! What the walk of a sequential scan leaves behind for a second look: DC coefficients, and where rows of units begin.
 
 use super::bits::{Bits, Mark};
+use super::edges::{Edge, Edges, Rows};
 use super::seam;
 use super::sector::SECTOR;
 use super::sequential::Part;
-use super::shift::{self, Edge, Rows, Shift};
+use super::shift::{self, Shift};
 use super::tables::Steps;
 use super::tear;
 
@@ -221,7 +222,7 @@ impl Trail {
         parts: &mut [Part<'_>],
         row: usize,
         sectors: &mut Vec<usize>,
-    ) -> Option<Vec<shift::Edges>> {
+    ) -> Option<Vec<Edges>> {
         let mut edges = vec![Vec::with_capacity(self.layout.units.0); parts.len()];
         let mut unit = row * self.layout.units.0;
         let sector = |bits: &Bits<'_>| (self.layout.at + bits.place()) / SECTOR;
