@@ -85,7 +85,8 @@ fn drawn_pictures_keep_the_promises() {
         cases::measure(group, &sources, &settings, &product, &store, &mut measured).unwrap();
     }
 
-    assert!(measured.left_out.is_empty(), "every drawn picture is sound and can be shown");
+    let left: Vec<_> = measured.left_out.iter().map(|left| (&left.source, &left.why)).collect();
+    assert!(left.is_empty(), "every drawn picture is sound and can be shown: {left:?}");
     assert_eq!(measured.sources.values().sum::<usize>(), 9, "{:?}", measured.sources);
     let mut labels: BTreeMap<Label, usize> = BTreeMap::new();
     for case in &measured.cases {

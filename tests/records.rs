@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -320,9 +322,58 @@ fn a_database_that_goes_away_is_told() {
             }
         })
         .unwrap_err();
+    assert!(error.may_pass());
     let RecordError::Lost { table, rows, .. } = &error else { panic!("{error:?}") };
     assert_eq!(table, "asset_file");
     assert!(*rows >= 8192 && *rows < 200_008, "{rows}");
+}
+
+/// A way to the server on which the first connection ends in the middle of a table.
+fn way_that_breaks_once(server: &str) -> u16 {
+    let address = server.rsplit_once('@').unwrap().1.to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for (number, client) in listener.incoming().enumerate() {
+            let (client, far) = (client.unwrap(), TcpStream::connect(&address).unwrap());
+            let (mut to_server, mut from_client) = (far.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+            let most = if number == 0 { 1 << 20 } else { u64::MAX };
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut (&far).take(most), &mut &client);
+                let _ = (client.shutdown(Shutdown::Both), far.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_run_reads_a_database_again_that_went_away() {
+    let Some(server) = server() else { return };
+    let url = library(&server, "restarted", Era::E4);
+    sql(
+        &url,
+        "INSERT INTO asset_file (path, type, \"assetId\") SELECT repeat('x', 200) || n, 'preview', gen_random_uuid() FROM generate_series(1, 20000) n",
+    );
+    let (login, _) = server.rsplit_once('@').unwrap();
+    let broken = format!("{login}@127.0.0.1:{}/restarted?sslmode=disable", way_that_breaks_once(&server));
+    let folder = tempfile::tempdir().unwrap();
+    let run = |url: &str| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_photofsck"));
+        run.args(["check", "--quick", "--progress", "never", "--color", "never", "--db", url, "--media"]);
+        run.arg(folder.path()).arg("--state").arg(folder.path().join("state"));
+        let told = run.output().unwrap();
+        let text = [told.stdout, told.stderr].concat();
+        (told.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let (status, told) = run(&broken);
+    assert!(told.contains("the records were asked for again: lost the database at"), "{told}");
+    assert!(told.contains("while reading asset_file"), "{told}");
+    // And comes to the same as one that was never disturbed.
+    assert_eq!(status, run(&url).0, "{told}");
+    let gone = format!("{login}@127.0.0.1:1/restarted");
+    assert_eq!(run(&gone).0, Some(8), "nobody waits for a database that was never there");
 }
 
 #[test]

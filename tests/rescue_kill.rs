@@ -157,7 +157,7 @@ fn content_of_bytes(bytes: &[u8]) -> Content {
 
 fn state_of(path: &Path) -> Option<(FileIdentity, Content)> {
     let metadata = fs::symlink_metadata(path).ok()?;
-    Some((FileIdentity::from(&metadata), content_of(&File::open(path).unwrap()).unwrap()))
+    Some((FileIdentity::from(&metadata), content_of(&File::open(path).unwrap(), || ()).unwrap()))
 }
 
 fn source(path: &Path, stray: bool) -> Source {

@@ -154,12 +154,13 @@ impl Case {
         let answers = reach(&media.join(Folder::Backups.as_str()), cancel) != Reach::Hangs;
         let mut first = match &self.config.db {
             Db::Auto if !answers => Err("the folder of the dumps does not answer".to_owned()),
-            db => sources::load(db, compose, &media, &Silent).map_err(|refused| refused.error.to_string()),
+            db => sources::load(db, compose, &media, (&Silent, cancel))
+                .map_err(|refused| refused.error.to_string()),
         };
         if let Err(why) = &first {
             self.refused = Some(why.clone());
             if answers && !matches!(self.config.db, Db::Auto | Db::None) {
-                first = sources::load(&Db::Auto, None, &media, &Silent)
+                first = sources::load(&Db::Auto, None, &media, (&Silent, cancel))
                     .map_err(|refused| refused.error.to_string());
             }
         }

@@ -70,15 +70,18 @@ impl Against<'_> {
             told.bytes += entry.size;
             let expected = moved(&rules, &entry.path);
             seen.insert(key(&expected));
-            match std::fs::symlink_metadata(&expected) {
-                Ok(metadata) => self.compare(&entry, &expected, &metadata, &mut told)?,
-                Err(_) => lost.push(Lost { entry, expected, found: None }),
+            match self.there(&expected)? {
+                Some(metadata) => self.compare(&entry, &expected, &metadata, &mut told)?,
+                None => lost.push(Lost { entry, expected, found: None }),
             }
         }
         if let Some(gone) = self.ground.look() {
             return Err(RunError::guard(gone.to_string()));
         }
         self.look_for(&mut lost, &seen, &mut told)?;
+        if let Some(silent) = self.ground.silent().first() {
+            return Err(RunError::guard(format!("not all files were compared with the manifest: {silent}")));
+        }
         for lost in &lost {
             self.tell_lost(lost, &mut told);
         }
@@ -99,6 +102,18 @@ impl Against<'_> {
         rules
     }
 
+    /// What is at a place.
+    fn there(&self, path: &Path) -> Result<Option<std::fs::Metadata>, RunError> {
+        let own = path.to_owned();
+        let there = self.ground.ask(path, move |_| std::fs::symlink_metadata(own).ok());
+        there.map_err(|stuck| RunError::guard(format!("not all files were compared: {stuck}")))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        let own = path.to_owned();
+        self.ground.ask(path, move |_| own.exists()).unwrap_or(false)
+    }
+
     fn compare(
         &self,
         entry: &ManifestEntry,
@@ -108,7 +123,9 @@ impl Against<'_> {
     ) -> Result<(), RunError> {
         if metadata.is_symlink() {
             told.differs += 1;
-            let target = std::fs::read_link(path).unwrap_or_default();
+            let own = path.to_owned();
+            let target = self.ground.ask(path, move |_| std::fs::read_link(own));
+            let target = target.ok().and_then(Result::ok).unwrap_or_default();
             let evidence =
                 self.evidence(entry).with("now", format!("a symbolic link to {}", display_path(&target)));
             self.tell(
@@ -142,7 +159,7 @@ impl Against<'_> {
             if stored < now.size {
                 evidence = evidence.with("bytes_stored", stored);
             }
-            if let Some(at) = zeros(path) {
+            if let Some(at) = self.zeros(path) {
                 evidence = evidence.with("zeros_from", at);
             }
             self.tell(
@@ -182,7 +199,9 @@ impl Against<'_> {
         let mut roots: Vec<&Path> = self.map.hosts();
         roots.push(self.media);
         let mut each = |path: &Path, blake3: Option<[u8; 32]>| {
-            if seen.contains(&key(path)) || !roots.iter().any(|root| path.starts_with(root)) || !path.exists()
+            if seen.contains(&key(path))
+                || !roots.iter().any(|root| path.starts_with(root))
+                || !self.exists(path)
             {
                 return;
             }
@@ -197,6 +216,25 @@ impl Against<'_> {
             }
         };
         self.catalog.each(&mut each).map_err(|error| RunError::catalog(error.to_string()))
+    }
+
+    /// Where the first sector-aligned block of zeros begins, as a copy onto a full or dying disk leaves it. Such blocks are rare in
+    /// pictures and films.
+    fn zeros(&self, path: &Path) -> Option<u64> {
+        const BLOCK: usize = 4096;
+        let mut file = self.ground.open(path, true).ok()?.0;
+        let found = self.ground.ask(path, move |pulse| {
+            let mut block = vec![0; BLOCK];
+            for number in 0.. {
+                pulse.beat();
+                file.read_exact(&mut block).ok()?;
+                if block.iter().all(|&byte| byte == 0) {
+                    return Some(number * BLOCK as u64);
+                }
+            }
+            None
+        });
+        found.ok().flatten()
     }
 
     fn tell_lost(&self, lost: &Lost, told: &mut Comparison) {
@@ -265,21 +303,6 @@ impl Against<'_> {
 fn moved(rules: &[(PathBuf, PathBuf)], path: &Path) -> PathBuf {
     let found = rules.iter().find_map(|(then, now)| Some(now.join(path.strip_prefix(then).ok()?)));
     found.unwrap_or_else(|| path.to_owned())
-}
-
-/// Where the first sector-aligned block of zeros begins, as a copy onto a full or dying disk leaves it. Such blocks are rare in
-/// pictures and films.
-fn zeros(path: &Path) -> Option<u64> {
-    const BLOCK: usize = 4096;
-    let mut file = super::open::open_read(path).ok()?.0;
-    let mut block = vec![0; BLOCK];
-    for number in 0.. {
-        file.read_exact(&mut block).ok()?;
-        if block.iter().all(|&byte| byte == 0) {
-            return Some(number * BLOCK as u64);
-        }
-    }
-    None
 }
 
 fn key(path: &Path) -> u64 {

@@ -30,7 +30,8 @@ use super::choice::Choice;
 use super::concerned::{Concerned, Home};
 use super::config::{CheckConfig, Register, RepairConfig};
 use super::end::{RunEnd, RunError, StoppedBy};
-use super::ground::Ground;
+use super::ground::deadline::beat;
+use super::ground::{Ground, Patient};
 use super::inventory::{self, Census, Holdings, Inventory, Presence};
 use super::ledger::{Ledger, unusable};
 use super::order::Order;
@@ -116,7 +117,7 @@ impl Run<'_> {
         let ledger = self.ledger(&station, (gap, ground), &mut notes)?;
         // The catalog's thread reads while this one loads the records.
         let reading = ledger.as_ref().map(Ledger::read_trusted).transpose()?;
-        let loaded = sources::load(&self.config.db, compose.as_ref(), &media, self.sink);
+        let loaded = sources::load(&self.config.db, compose.as_ref(), &media, (self.sink, self.cancel));
         let Loaded { mut records, notes: passed_over, database, dump } = match loaded {
             Ok(loaded) => loaded,
             Err(refused) => return Err(self.without_records(command, &media, refused)),
@@ -143,6 +144,7 @@ impl Run<'_> {
         let registrar = self.registrar(&records, database.as_ref())?;
         let beside = match self.repair {
             Some(repair) => {
+                self.beside_answers(repair, ground)?;
                 let (beside, notes) = beyond::check(repair, &media, &records, &map)?;
                 for note in notes {
                     self.sink.send(Event::Note(note));
@@ -352,7 +354,10 @@ impl Run<'_> {
         }
         let (items, bytes) = (Some(walked.files), Some(holdings.due_bytes()));
         self.sink.send(Event::Stage { stage: Stage::Verify, items, bytes });
-        let whereabouts = Whereabouts::new(&reconciler, &holdings, &library.beside.trees, self.cancel);
+        let whereabouts = {
+            let until = (library.ground, self.cancel);
+            Whereabouts::new(&reconciler, &holdings, &library.beside.trees, until)
+        };
         let store = self.store(library)?;
         let Some(store) = store.as_deref() else {
             return self.work_on_units(library, (&reconciler, &whereabouts), None, (station, ledger));
@@ -391,6 +396,7 @@ impl Run<'_> {
         }
         self.stand(library.ground.look())?;
         Untracked {
+            ground: library.ground,
             records,
             again: &|| self.records_again(library),
             map,
@@ -411,7 +417,8 @@ impl Run<'_> {
 
     /// The records as they are now, mapped to this host.
     fn records_again(&self, library: &Library<'_>) -> Result<Records, RunError> {
-        let mut records = sources::again(&self.config.db, library.address.as_ref(), self.sink)?;
+        let mut records =
+            sources::again(&self.config.db, library.address.as_ref(), (self.sink, self.cancel))?;
         records.index.resolve(|record| library.map.to_host(record));
         Ok(records)
     }
@@ -473,7 +480,12 @@ impl Run<'_> {
         let is_original = move |path: &Path| is_recorded_original(&index, path);
         let disk = DiskStore::open(setup::random(), &areas, is_original)
             .map_err(|error| RunError::io(format!("cannot prepare to write: {error}")))?;
-        Ok(Some(if repair.dry_run { Box::new(DryRunStore::new(disk)) } else { Box::new(disk) }))
+        let disk = disk.telling(beat);
+        Ok(Some(if repair.dry_run {
+            Box::new(Patient::new(DryRunStore::new(disk), library.ground))
+        } else {
+            Box::new(Patient::new(disk, library.ground))
+        }))
     }
 
     /// `space.low`: what is known to be missing needs more room than there is. The store says so again when it is

@@ -6,8 +6,10 @@
 
 pub mod deadline;
 pub mod mounted;
+mod patient;
 mod shares;
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -17,9 +19,13 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::cancel::Cancel;
+use super::open::{self, OpenError};
 use crate::immich::mounts::GuardError;
+use crate::model::FileIdentity;
+use crate::repair::store::{Content, content_of};
 use deadline::Pulse;
 use mounted::Mount;
+pub use patient::Patient;
 use shares::Shares;
 pub use shares::Stuck;
 
@@ -41,7 +47,7 @@ pub struct Ground {
     held: Mutex<Vec<(PathBuf, Place)>>,
     gone: OnceLock<GuardError>,
     looked: Mutex<Instant>,
-    shares: Shares,
+    shares: Arc<Shares>,
 }
 
 impl Default for Ground {
@@ -53,7 +59,7 @@ impl Default for Ground {
 impl Ground {
     /// With another way to learn what a folder is, and without shares.
     pub fn new(look: impl Fn(&Path) -> io::Result<Place> + Send + Sync + 'static) -> Self {
-        let (held, gone, shares) = (Mutex::default(), OnceLock::new(), Shares::default());
+        let (held, gone, shares) = (Mutex::default(), OnceLock::new(), Arc::default());
         Self { look: Arc::new(look), held, gone, looked: Mutex::new(Instant::now()), shares }
     }
 
@@ -65,7 +71,7 @@ impl Ground {
 
     /// With these mounts.
     pub fn on(mounts: Vec<Mount>, patience: Duration, cancel: &Cancel) -> Self {
-        Self { shares: Shares::new(mounts, patience, cancel.clone()), ..Self::default() }
+        Self { shares: Arc::new(Shares::new(mounts, patience, cancel.clone())), ..Self::default() }
     }
 
     /// Whether a call on this path may hang.
@@ -81,6 +87,25 @@ impl Ground {
         work: impl FnOnce(&Pulse) -> T + Send + 'static,
     ) -> Result<T, Stuck> {
         self.shares.ask(path, work)
+    }
+
+    /// Opens a regular file; a link is followed only with `links`.
+    pub fn open(&self, path: &Path, links: bool) -> Result<(File, FileIdentity), OpenError> {
+        let own = path.to_path_buf();
+        let opened = self.ask(path, move |_| {
+            if !links && std::fs::symlink_metadata(&own)?.is_symlink() {
+                return Err(OpenError::NotAFile("a symbolic link"));
+            }
+            open::open_read(&own)
+        });
+        opened.unwrap_or_else(|stuck| Err(OpenError::Hangs(stuck.to_string())))
+    }
+
+    /// Size and SHA-1 of an open file; its path tells what it is on.
+    pub fn content(&self, path: &Path, file: &File) -> Result<Content, OpenError> {
+        let file = file.try_clone()?;
+        let content = self.ask(path, move |pulse| content_of(&file, || pulse.beat()));
+        content.unwrap_or_else(|stuck| Err(io::Error::other(stuck.to_string()))).map_err(OpenError::Io)
     }
 
     /// Looks into a folder, if it is on a share, to know whether that answers.

@@ -1,6 +1,7 @@
 //! `--db`: which home the records come from, and what to say about the choice.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::immich::compose::{Compose, Secret};
 use crate::immich::records::{
@@ -8,6 +9,7 @@ use crate::immich::records::{
 };
 use crate::model::{Code, Event, EventSink, Evidence, Finding, RunCode, Stage};
 
+use super::cancel::Cancel;
 use super::config::Db;
 use super::end::RunError;
 
@@ -42,26 +44,66 @@ pub fn load(
     db: &Db,
     compose: Option<&Compose>,
     media: &Path,
-    sink: &dyn EventSink,
+    (sink, cancel): (&dyn EventSink, &Cancel),
 ) -> Result<Loaded, Refused> {
     sink.send(Event::Stage { stage: Stage::Records, items: None, bytes: None });
     let mut told = 0;
     let mut progress = |rows: u64| {
         sink.send(Event::Progress { stage: Stage::Records, items: rows.saturating_sub(told), bytes: 0 });
-        told = rows;
+        told = told.max(rows);
     };
     match db {
         Db::None => only(NoRecords.load(&mut progress)),
         Db::Url(url) => {
-            let loaded = only(PostgresSource::new(url).and_then(|mut source| source.load(&mut progress)))?;
-            Ok(Loaded { database: Some(Secret::new(url.clone())), ..loaded })
+            let mut notes = Vec::new();
+            let records = insist((&PAUSES, cancel), &mut notes, || live(url, &mut progress))?;
+            Ok(Loaded { records, notes, database: Some(Secret::new(url.clone())), dump: None })
         }
         Db::File(path) => {
             let loaded = complete(DumpSource::file(path).load(&mut progress))?;
             Ok(Loaded { dump: Some(path.clone()), ..loaded })
         }
         Db::Stdin => complete(DumpSource::stdin().load(&mut progress)),
-        Db::Auto => automatic(compose, media, &mut progress),
+        Db::Auto => automatic(compose, media, cancel, &mut progress),
+    }
+}
+
+fn live(url: &str, progress: &mut dyn FnMut(u64)) -> Result<Records, RecordError> {
+    PostgresSource::new(url)?.load(progress)
+}
+
+/// Before a database that went away is asked again: long enough for one that is restarted.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(40)];
+
+/// Reads records from a database to their end. One that goes away meanwhile, or takes no connections yet, is read again from the
+/// beginning; one that was never there is not waited for.
+fn insist<T>(
+    (pauses, cancel): (&[Duration], &Cancel),
+    notes: &mut Vec<String>,
+    mut load: impl FnMut() -> Result<T, RecordError>,
+) -> Result<T, RecordError> {
+    let mut was_there = false;
+    let mut pauses = pauses.iter();
+    loop {
+        let error = match load() {
+            Ok(records) => return Ok(records),
+            Err(error) => error,
+        };
+        let first = !was_there;
+        was_there |= error.may_pass();
+        let waits = was_there && (error.may_pass() || matches!(error, RecordError::Connect { .. }));
+        let Some(pause) = pauses.next().filter(|_| waits) else { return Err(error) };
+        if first {
+            notes.push(format!("the records were asked for again: {error}"));
+        }
+        let until = Instant::now() + *pause;
+        while Instant::now() < until {
+            if cancel.is_requested() {
+                return Err(error);
+            }
+            std::thread::sleep(Duration::from_millis(50).min(*pause));
+        }
     }
 }
 
@@ -70,14 +112,18 @@ fn only(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
 }
 
 /// Reads the records of a running database once more; `address` is that of the compose file.
-pub fn again(db: &Db, address: Option<&Secret>, sink: &dyn EventSink) -> Result<Records, RunError> {
+pub fn again(
+    db: &Db,
+    address: Option<&Secret>,
+    (sink, cancel): (&dyn EventSink, &Cancel),
+) -> Result<Records, RunError> {
     sink.send(Event::Stage { stage: Stage::Records, items: None, bytes: None });
-    let source = match (db, address) {
-        (Db::Url(url), _) => PostgresSource::new(url),
-        (_, Some(address)) => PostgresSource::new(address.expose()),
+    let url = match (db, address) {
+        (Db::Url(url), _) => url.as_str(),
+        (_, Some(address)) => address.expose(),
         _ => return Err(RunError::records("there is no database to read the records from again")),
     };
-    source.and_then(|mut source| source.load(&mut |_| ())).map_err(|error| {
+    insist((&PAUSES, cancel), &mut Vec::new(), || live(url, &mut |_| ())).map_err(|error| {
         RunError::records(format!("the records could not be read again before files were moved: {error}"))
     })
 }
@@ -108,15 +154,21 @@ fn complete(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
 fn automatic(
     compose: Option<&Compose>,
     media: &Path,
+    cancel: &Cancel,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Loaded, Refused> {
     let mut notes = Vec::new();
     if let Some(address) = compose.and_then(|compose| compose.database.as_ref()) {
-        match PostgresSource::new(address.expose()).and_then(|mut source| source.load(progress)) {
+        match insist((&PAUSES, cancel), &mut notes, || live(address.expose(), progress)) {
             Ok(records) => {
                 return Ok(Loaded { records, notes, database: Some(address.clone()), dump: None });
             }
-            Err(error @ (RecordError::Connect { .. } | RecordError::Login { .. })) => {
+            Err(
+                error @ (RecordError::Connect { .. }
+                | RecordError::Busy { .. }
+                | RecordError::Lost { gone: true, .. }
+                | RecordError::Login { .. }),
+            ) => {
                 notes.push(error.to_string());
             }
             Err(error) => return Err(error.into()),
@@ -133,4 +185,56 @@ fn automatic(
             .to_owned(),
     );
     Ok(Loaded { records: NoRecords.load(progress)?, notes, database: None, dump: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: [Duration; 3] = [Duration::from_millis(1); 3];
+
+    fn lost(gone: bool) -> RecordError {
+        let (address, table) = ("db".to_owned(), "asset".to_owned());
+        RecordError::Lost { address, table, rows: 7, reason: "the server went away".to_owned(), gone }
+    }
+
+    fn connect() -> RecordError {
+        RecordError::Connect { address: "db".to_owned(), reason: "connection refused".to_owned() }
+    }
+
+    /// Gives these errors one after the other, and then the records.
+    fn told(errors: Vec<RecordError>) -> (Result<u32, RecordError>, Vec<String>, usize) {
+        let (mut notes, mut asked, mut errors) = (Vec::new(), 0, errors.into_iter());
+        let records = insist((&SHORT, &Cancel::new()), &mut notes, || {
+            asked += 1;
+            errors.next().map_or(Ok(1), Err)
+        });
+        (records, notes, asked)
+    }
+
+    #[test]
+    fn a_database_that_is_restarted_is_read_again() {
+        let (records, notes, asked) = told(vec![lost(true), connect(), connect()]);
+        assert!(records.is_ok() && asked == 4, "{asked}");
+        assert!(matches!(&notes[..], [note] if note.contains("lost the database at db")), "{notes:?}");
+        let busy = RecordError::Busy { address: "db".to_owned(), reason: "starting up".to_owned() };
+        assert!(told(vec![busy]).0.is_ok());
+    }
+
+    #[test]
+    fn one_that_stays_away_or_refuses_is_not_asked_for_ever() {
+        for (errors, times) in [
+            (vec![lost(true), lost(true), connect(), connect(), connect()], 4),
+            (vec![connect()], 1),
+            (vec![lost(false)], 1),
+            (vec![lost(true), lost(false)], 2),
+        ] {
+            let (records, _, asked) = told(errors);
+            assert!(records.is_err() && asked == times, "{asked} of {times}");
+        }
+        let cancel = Cancel::new();
+        cancel.request();
+        let hour = [Duration::from_hours(1)];
+        assert!(insist::<()>((&hour, &cancel), &mut Vec::new(), || Err(lost(true))).is_err());
+    }
 }

@@ -14,11 +14,16 @@ use crate::repair::undo::Undo;
 use super::cancel::Cancel;
 use super::config::UndoConfig;
 use super::end::{RunEnd, RunError, StoppedBy};
-use super::open::{self, OpenError};
+use super::ground::deadline::beat;
+use super::ground::{Ground, PATIENCE, Patient, Stuck};
+use super::open::OpenError;
 use super::setup;
 
 /// Runs `undo`.
 pub fn undo(config: &UndoConfig, sink: &dyn EventSink, cancel: &Cancel) -> Result<RunEnd, RunError> {
+    let ground = &Ground::here(PATIENCE, cancel);
+    let silent = |stuck: Stuck| RunError::guard(format!("nothing was put back: {stuck}"));
+    ground.try_out(&config.folder).map_err(silent)?;
     let folder = fs::canonicalize(&config.folder)
         .map_err(|error| RunError::usage(format!("{}: {error}", display_path(&config.folder))))?;
     let path = folder.join(MANIFEST);
@@ -41,13 +46,18 @@ pub fn undo(config: &UndoConfig, sink: &dyn EventSink, cancel: &Cancel) -> Resul
         notes: notes(&manifest, &path),
         ..RunInfo::default()
     }));
+    manifest.below.iter().try_for_each(|below| ground.try_out(below)).map_err(silent)?;
     let below = manifest.below.iter().filter(|below| below.is_dir()).map(Area::originals);
     let areas: Vec<Area> = std::iter::once(Area::aside(&folder)).chain(below).collect();
     // Whatever was taken away may come back to its place: the manifest says where that is.
     let disk = DiskStore::open(setup::random(), &areas, |_| true)
         .map_err(|error| RunError::io(format!("cannot prepare to put files back: {error}")))?;
-    let store: Box<dyn FileStore> =
-        if config.dry_run { Box::new(DryRunStore::new(disk)) } else { Box::new(disk) };
+    let disk = disk.telling(beat);
+    let store = if config.dry_run {
+        Patient::new(DryRunStore::new(disk), ground)
+    } else {
+        Patient::new(disk, ground)
+    };
     if !manifest.entries.is_empty() {
         // Also takes the lock: two runs at once would be in each other's way.
         let line = Line::Opened { at: now.clone(), below: Vec::new() };
@@ -56,7 +66,13 @@ pub fn undo(config: &UndoConfig, sink: &dyn EventSink, cancel: &Cancel) -> Resul
     for event in store.clear_temporaries(&leftovers(&folder)) {
         sink.send(Event::Repair(event));
     }
-    let undo = Undo { store: &*store, folder: &folder, manifest: &manifest, open: &open, now: &now };
+    let undo = Undo {
+        store: &store,
+        folder: &folder,
+        manifest: &manifest,
+        open: &|path| open(ground, path),
+        now: &now,
+    };
     undo.run(&|event| sink.send(Event::Repair(event)), &|| cancel.is_requested());
     let stopped_by = if cancel.is_requested() { StoppedBy::Signal } else { StoppedBy::Nothing };
     Ok(RunEnd { stopped_by })
@@ -84,14 +100,16 @@ fn notes(manifest: &Manifest, path: &Path) -> Vec<String> {
 }
 
 /// Opens a regular file, following no link.
-fn open(path: &Path) -> Result<Option<(File, FileIdentity)>, String> {
-    match fs::symlink_metadata(path) {
+fn open(ground: &Ground, path: &Path) -> Result<Option<(File, FileIdentity)>, String> {
+    let own = path.to_owned();
+    let there = ground.ask(path, move |_| fs::symlink_metadata(own));
+    match there.unwrap_or_else(|stuck| Err(io::Error::other(stuck.to_string()))) {
         Ok(there) if there.is_file() => {}
         Ok(_) => return Err(format!("{} is a link or no regular file", display_path(path))),
         Err(error) if super::inventory::is_absent(&error) => return Ok(None),
         Err(error) => return Err(format!("{}: {error}", display_path(path))),
     }
-    match open::open_read(path) {
+    match ground.open(path, false) {
         Ok(opened) => Ok(Some(opened)),
         Err(OpenError::NotFound) => Ok(None),
         Err(error) => Err(format!("{}: {error}", display_path(path))),

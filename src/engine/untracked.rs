@@ -18,13 +18,13 @@ use crate::model::{
     AssetId, Event, EventSink, FileIdentity, RepairAction, RepairEvent, RepairStatus, Role, display_path,
 };
 use crate::repair::quarantine::{Quarantine, Stray};
-use crate::repair::store::{FileStore, content_of};
+use crate::repair::store::FileStore;
 
 use super::beyond::Rescue;
 use super::cancel::Cancel;
 use super::end::RunError;
+use super::ground::Ground;
 use super::loose::Loose;
-use super::open;
 use super::reconcile::Reconciler;
 use super::setup;
 use super::whereabouts::Whereabouts;
@@ -58,6 +58,8 @@ pub struct Untracked<'a> {
     pub asked_at: Timestamp,
     /// Who is told.
     pub sink: &'a dyn EventSink,
+    /// What the library stands on.
+    pub ground: &'a Ground,
     /// Asks to stop.
     pub cancel: &'a Cancel,
 }
@@ -132,7 +134,9 @@ impl Untracked<'_> {
         if let Some(why) = self.stays(loose, now) {
             return skipped(why);
         }
-        let there = match fs::symlink_metadata(&loose.path) {
+        let own = loose.path.clone();
+        let there = self.ground.ask(&loose.path, move |_| fs::symlink_metadata(own));
+        let there = match there.unwrap_or_else(|stuck| Err(std::io::Error::other(stuck.to_string()))) {
             Ok(there) if there.is_file() => there,
             Ok(_) => return skipped("a link, or no regular file"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return skipped("already gone"),
@@ -145,8 +149,8 @@ impl Untracked<'_> {
         if in_use.contains(&(there.dev(), there.ino())) {
             return skipped("open in another program");
         }
-        let content = match open::open_read(&loose.path) {
-            Ok((file, opened)) if opened == state => content_of(&file),
+        let content = match self.ground.open(&loose.path, false) {
+            Ok((file, opened)) if opened == state => self.ground.content(&loose.path, &file),
             Ok(_) => return skipped("it changed while it was looked at"),
             Err(error) => return skipped(&error.to_string()),
         };

@@ -2,21 +2,23 @@
 //! left them, or in a backup tree. Candidates are found by size and name; only a checksum that matches proves one.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::immich::records::AssetView;
 use crate::model::{FileIdentity, Role, display_path};
 use crate::repair::original::Source;
-use crate::repair::store::{Content, content_of};
+use crate::repair::store::Content;
 
 use super::cancel::Cancel;
+use super::ground::deadline::Pulse;
+use super::ground::{Ground, Stuck};
 use super::inventory::Holdings;
 use super::loose::{Loose, LooseFiles, LooseIdx};
-use super::open;
+use super::open::OpenError;
 use super::reconcile::Reconciler;
 
 /// Looks for lost originals. Nothing is read before the first question.
@@ -24,6 +26,7 @@ pub struct Whereabouts<'a> {
     reconciler: &'a Reconciler<'a>,
     holdings: &'a Holdings<'a>,
     trees: &'a [PathBuf],
+    ground: &'a Ground,
     cancel: &'a Cancel,
     strays: OnceLock<Directory>,
     backups: OnceLock<Backups>,
@@ -74,12 +77,13 @@ impl<'a> Whereabouts<'a> {
         reconciler: &'a Reconciler<'a>,
         holdings: &'a Holdings<'a>,
         trees: &'a [PathBuf],
-        cancel: &'a Cancel,
+        (ground, cancel): (&'a Ground, &'a Cancel),
     ) -> Self {
         Self {
             reconciler,
             holdings,
             trees,
+            ground,
             cancel,
             strays: OnceLock::new(),
             backups: OnceLock::new(),
@@ -155,23 +159,25 @@ impl<'a> Whereabouts<'a> {
 
     /// The file as a source, if its bytes have this checksum. Each file is read once in a run.
     fn proved(&self, path: PathBuf, checksum: [u8; 20], stray: bool) -> Option<Source> {
-        // A link is never followed: what it leads to may be another copy of nothing but a name.
-        let there = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
         let trouble = |error: &dyn std::fmt::Display| {
             let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
             unread.get_or_insert_with(|| {
                 format!("a file that may be a lost original cannot be read: {}: {error}", display_path(&path))
             });
         };
-        let (file, state) = open::open_read(&path).map_err(|error| trouble(&error)).ok()?;
-        if FileIdentity::from(&there) != state || self.cancel.is_requested() {
+        // A link is never followed: what it leads to may be another copy of nothing but a name.
+        let (file, state) = match self.ground.open(&path, false) {
+            Err(OpenError::NotFound | OpenError::NotAFile(_)) => return None,
+            other => other.map_err(|error| trouble(&error)).ok()?,
+        };
+        if self.cancel.is_requested() {
             return None;
         }
         let known = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(&path).copied();
         let content = if let Some((_, content)) = known.filter(|(then, _)| then.unchanged_since(&state)) {
             content
         } else {
-            let content = content_of(&file).map_err(|error| trouble(&error)).ok()?;
+            let content = self.ground.content(&path, &file).map_err(|error| trouble(&error)).ok()?;
             let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
             hashes.insert(path.clone(), (state, content));
             content
@@ -179,35 +185,69 @@ impl<'a> Whereabouts<'a> {
         (content.sha1 == checksum).then_some(Source { file, path, state, content, stray })
     }
 
-    /// Lists the backup trees. Links are not followed: a tree may lead out of itself, or in circles.
+    /// Lists the backup trees.
     fn walk(&self) -> Backups {
         let mut backups = Backups::default();
-        let mut unread = 0u64;
         for tree in self.trees {
-            for entry in walkdir::WalkDir::new(tree).follow_links(false) {
-                if self.cancel.is_requested() {
-                    return backups;
+            let (own, cancel) = (tree.clone(), self.cancel.clone());
+            match self.ground.ask(tree, move |pulse| Listed::of(&own, &cancel, pulse)) {
+                Ok(listed) => {
+                    backups.notes.extend(listed.note);
+                    listed.files.into_iter().for_each(|(dir, name, size)| {
+                        backups.files.push(&dir, &name, Role::Unknown, size, false);
+                    });
                 }
-                let entry = match entry {
-                    Ok(entry) => entry,
-                    Err(error) => {
-                        unread += 1;
-                        if unread == 1 {
-                            backups.notes.push(format!("not all of the backup could be listed: {error}"));
-                        }
-                        continue;
-                    }
-                };
-                let size = match entry.metadata() {
-                    Ok(metadata) if metadata.is_file() => metadata.len(),
-                    _ => continue,
-                };
-                let dir = entry.path().parent().unwrap_or(tree);
-                backups.files.push(dir, entry.file_name(), Role::Unknown, size, false);
+                Err(Stuck::Cancelled) => return backups,
+                Err(Stuck::Hangs { words, .. }) => {
+                    backups
+                        .notes
+                        .push(format!("the backup {} was not searched: {words}", display_path(tree)));
+                }
             }
         }
         backups.directory = Directory::of(&backups.files);
         backups
+    }
+}
+
+/// The files of one backup tree.
+#[derive(Default)]
+struct Listed {
+    files: Vec<(Arc<Path>, OsString, u64)>,
+    /// What could not be listed.
+    note: Option<String>,
+}
+
+impl Listed {
+    /// Links are not followed: a tree may lead out of itself, or in circles.
+    fn of(tree: &Path, cancel: &Cancel, pulse: &Pulse) -> Self {
+        let mut listed = Self::default();
+        for entry in walkdir::WalkDir::new(tree).follow_links(false) {
+            pulse.beat();
+            if cancel.is_requested() {
+                return listed;
+            }
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    listed
+                        .note
+                        .get_or_insert_with(|| format!("not all of the backup could be listed: {error}"));
+                    continue;
+                }
+            };
+            let size = match entry.metadata() {
+                Ok(metadata) if metadata.is_file() => metadata.len(),
+                _ => continue,
+            };
+            let dir = entry.path().parent().unwrap_or(tree);
+            let dir = match listed.files.last() {
+                Some((last, ..)) if **last == *dir => Arc::clone(last),
+                _ => Arc::from(dir),
+            };
+            listed.files.push((dir, entry.file_name().to_owned(), size));
+        }
+        listed
     }
 }
 

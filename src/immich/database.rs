@@ -78,6 +78,8 @@ impl Database {
             Some(code) if code.starts_with("28") || matches!(code, "3D000" | "42501") => {
                 RecordError::Login { address, reason }
             }
+            // Shutting down, starting, too many connections.
+            Some("57P01" | "57P02" | "57P03" | "53300") => RecordError::Busy { address, reason },
             _ if matches!(error, sqlx::Error::Tls(_)) => {
                 let mode = match self.options.get_ssl_mode() {
                     PgSslMode::Require => "require",

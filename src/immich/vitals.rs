@@ -53,6 +53,7 @@ pub fn vitals(url: &str) -> Result<Vitals, RecordError> {
         table: "its version and extensions".to_owned(),
         rows: 0,
         reason,
+        gone: false,
     };
     let asked = database::block_on(async {
         let mut connection = database.connect().await?;

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::manifest::{MANIFEST, plain_name, to_hex};
-use super::store::{Committed, Content, Copying, FileStore, StoreError, content_of};
-use crate::model::{AssetId, FileIdentity, RepairStatus, Role};
+use super::store::{Committed, Content, Copying, FileStore, StoreError};
+use crate::model::{AssetId, RepairStatus, Role};
 
 /// A folder of salvaged pictures. Its manifest has a line for each: asset, owner, the user's name of the file, what
 /// was copied, from where, size and SHA-1.
@@ -64,20 +64,18 @@ impl Salvage {
         store: &dyn FileStore,
         survivor: &Survivor<'_>,
     ) -> Result<(Option<Committed>, PathBuf), StoreError> {
-        let unreadable = |error| StoreError::system(survivor.path, super::store::Step::Read, error);
-        let content = content_of(survivor.file).map_err(unreadable)?;
+        let content = store.content(survivor.file, survivor.path)?;
         let name = copy_name(survivor);
         let to = self.folder.join(&name);
         let there = match std::fs::symlink_metadata(&to) {
-            Ok(metadata) if metadata.is_file() => File::open(&to)
-                .and_then(|file| content_of(&file))
-                .map(|there| (there, FileIdentity::from(&metadata)))
-                .map_err(|error| StoreError::system(&to, super::store::Step::Read, error))?
-                .into(),
+            Ok(metadata) if metadata.is_file() => {
+                let file = File::open(&to).map_err(|error| StoreError::unreadable(&to, error))?;
+                Some(store.content(&file, &to)?)
+            }
             _ => None,
         };
         let committed = match there {
-            Some((there, _)) if there == content => None,
+            Some(there) if there == content => None,
             // What is there of another time is not ours to replace: the copy gets a name with its hash.
             Some(_) => return self.copy(store, survivor, content, &with_hash(&name, content)),
             None => Some(write(store, survivor, content, &to)?),

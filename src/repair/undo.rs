@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Entry, FILES, Line, MANIFEST, Manifest, Why, kept_name};
-use super::store::{Content, FileStore, Moving, StoreError, content_of};
+use super::store::{Content, FileStore, Moving, StoreError};
 use crate::model::{FileIdentity, RepairAction, RepairEvent, RepairStatus, display_path};
 
 /// Opens a file for reading; `None` when there is none, words when it is no regular file or cannot be read.
@@ -142,8 +142,7 @@ impl Undo<'_> {
 
     fn look(&self, path: &Path) -> Result<Option<There>, Became> {
         let Some((file, state)) = (self.open)(path).map_err(Became::Refused)? else { return Ok(None) };
-        let content = content_of(&file)
-            .map_err(|error| Became::Refused(format!("{}: cannot read it: {error}", display_path(path))))?;
+        let content = self.store.content(&file, path)?;
         Ok(Some(There { state, content }))
     }
 }

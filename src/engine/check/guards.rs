@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Run;
-use crate::engine::config::Db;
+use crate::engine::config::{Db, RepairConfig};
 use crate::engine::end::RunError;
 use crate::engine::ground::Ground;
 use crate::engine::inventory;
@@ -69,6 +69,13 @@ impl Run<'_> {
             return Err(self.stop(&silent));
         }
         Ok(())
+    }
+
+    /// Whether the folders beside the library answer that a repair reads from or writes to.
+    pub(super) fn beside_answers(&self, repair: &RepairConfig, ground: &Ground) -> Result<(), RunError> {
+        let beside = repair.originals_from.iter().chain(&repair.quarantine).chain(&repair.salvage);
+        let silent = beside.filter(|folder| ground.hangs(folder)).count() > 0;
+        if silent { Err(self.stop(&ground.silent())) } else { Ok(()) }
     }
 
     /// Tells which shares hang.

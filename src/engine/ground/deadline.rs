@@ -1,5 +1,6 @@
 //! Work that may never end, such as a system call on a mount whose server is gone: it is waited for so long and no longer.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,16 @@ impl Pulse {
     }
 }
 
+thread_local! {
+    /// That of the work which this thread does.
+    static OWN: RefCell<Option<Pulse>> = const { RefCell::new(None) };
+}
+
+/// Shows that the work of this thread goes on, whoever waits for it: for code below that knows nothing of waiting.
+pub fn beat() {
+    OWN.with_borrow(|own| own.iter().for_each(Pulse::beat));
+}
+
 /// Does the work in a thread of its own. One that hangs is left behind; it ends with the program.
 pub fn within<T: Send + 'static>(
     time: Duration,
@@ -66,6 +77,7 @@ pub fn step_by_step<T: Send + 'static>(
     thread::Builder::new()
         .name("may hang".to_owned())
         .spawn(move || {
+            OWN.set(Some(own.clone()));
             // Who waited too long has gone.
             let _ = done.send(work(&own));
         })
@@ -95,13 +107,20 @@ mod tests {
         assert_eq!(within(Duration::from_secs(10), &cancel, || 7), Ok(7));
         let time = Duration::from_millis(60);
         assert_eq!(within(time, &cancel, || thread::sleep(Duration::from_secs(5))), Err(Late::Hangs(time)));
-        let steps = move |pulse: &Pulse| {
+        let steps = move |beat: &dyn Fn()| {
             for _ in 0..10 {
                 thread::sleep(time / 3);
-                pulse.beat();
+                beat();
             }
         };
-        assert_eq!(step_by_step(time * 3, &cancel, steps), Ok(()), "each step is fast enough");
+        let told = step_by_step(time * 3, &cancel, move |pulse| steps(&|| pulse.beat()));
+        assert_eq!(told, Ok(()), "each step is fast enough");
+        assert_eq!(
+            within(time * 3, &cancel, move || steps(&beat)),
+            Ok(()),
+            "also by code that knows no pulse"
+        );
+        assert_eq!(within(time * 3, &cancel, move || steps(&|| ())), Err(Late::Hangs(time * 3)));
         cancel.request();
         let started = Instant::now();
         let slow = within(Duration::from_secs(20), &cancel, || thread::sleep(Duration::from_secs(5)));

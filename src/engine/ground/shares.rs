@@ -3,6 +3,7 @@
 //!
 //! A share that has let one call wait too long hangs: nothing more is asked of it until that call comes back.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,15 @@ pub enum Stuck {
     },
     /// The run is to stop.
     Cancelled,
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hangs { words, .. } => f.write_str(words),
+            Self::Cancelled => f.write_str("the run is to stop"),
+        }
+    }
 }
 
 /// What is known of one share.

@@ -4,8 +4,8 @@
 use super::{Desk, Outcome, Turn};
 use crate::engine::crew::Halt;
 use crate::engine::gallery::Gallery;
+use crate::engine::ground::Ground;
 use crate::engine::look::Look;
-use crate::engine::open;
 use crate::engine::reconcile::{AssetUnit, UnitFile};
 use crate::engine::setup;
 use crate::engine::whereabouts::{Found, Wanted};
@@ -16,7 +16,6 @@ use crate::model::{
 use crate::repair::original::{self, Lost};
 use crate::repair::plan::{AssetPlan, AssetState, GeneratedState, OriginalState, Source};
 use crate::repair::salvage::Survivor;
-use crate::repair::store::content_of;
 
 /// What became of a lost original.
 enum Rescue {
@@ -109,7 +108,7 @@ impl Desk<'_> {
             return Rescue::None;
         }
         if let Some(look) = damaged {
-            match state_of(path, look) {
+            match state_of(self.ground, path, look) {
                 Ok(state) => lost.damaged = Some(state),
                 Err(reason) => {
                     tell(original::not_tried(RepairAction::Restore, &lost, reason));
@@ -178,7 +177,7 @@ impl Desk<'_> {
         }
         for (file, sound) in survivors(unit, &state.files) {
             let Some(path) = &file.path else { continue };
-            let Ok((opened, _)) = open::open_read(path) else { continue };
+            let Ok((opened, _)) = self.ground.open(path, true) else { continue };
             let survivor = Survivor {
                 asset: unit.id,
                 owner: unit.owner,
@@ -219,17 +218,18 @@ impl Desk<'_> {
 
 /// State and bytes of the damaged file that a look has told about.
 fn state_of(
+    ground: &Ground,
     path: &std::path::Path,
     look: &Look,
 ) -> Result<(crate::model::FileIdentity, crate::repair::store::Content), String> {
     let unreadable = |error: &dyn std::fmt::Display| {
         format!("what is left of it cannot be read, so it cannot be kept, and it is not replaced: {error}")
     };
-    let (file, state) = open::open_read(path).map_err(|error| unreadable(&error))?;
+    let (file, state) = ground.open(path, true).map_err(|error| unreadable(&error))?;
     if look.identity.is_some_and(|seen| !state.unchanged_since(&seen)) {
         return Err("it changed while it was looked at: run again".to_owned());
     }
-    let content = content_of(&file).map_err(|error| unreadable(&error))?;
+    let content = ground.content(path, &file).map_err(|error| unreadable(&error))?;
     Ok((state, content))
 }
 

@@ -168,6 +168,14 @@ pub enum RecordError {
         /// What happened.
         reason: String,
     },
+    /// The database is there and cannot be used at this moment.
+    #[error("the database at {address} takes no connections now: {reason}; run again in a minute")]
+    Busy {
+        /// Address without a password.
+        address: String,
+        /// What the server says.
+        reason: String,
+    },
     /// The database refuses the user or password.
     #[error("the database at {address} refuses the login: {reason}; check user, password and database name")]
     Login {
@@ -203,6 +211,8 @@ pub enum RecordError {
         rows: u64,
         /// What happened.
         reason: String,
+        /// The connection ended; else it was the query that failed.
+        gone: bool,
     },
     /// The dump cannot be opened or read.
     #[error("cannot read the dump {path}: {source}")]
@@ -235,6 +245,13 @@ pub enum RecordError {
     /// The index is full.
     #[error(transparent)]
     Full(#[from] IndexFull),
+}
+
+impl RecordError {
+    /// Whether the database was there, and may be so again in a minute, as when it is restarted.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Lost { gone: true, .. })
+    }
 }
 
 /// A home of records.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::time::Duration;
 
 use futures_core::Stream as _;
 use jiff::Timestamp;
@@ -21,6 +22,9 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '30min'";
 
 const NOW: &str = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
+
+/// How long a server that failed may take to show that it is there.
+const ALIVE: Duration = Duration::from_secs(5);
 
 /// A running database.
 pub struct PostgresSource {
@@ -39,13 +43,28 @@ impl PostgresSource {
 
     async fn read(&self, progress: &mut dyn FnMut(u64)) -> Result<Records, RecordError> {
         let mut connection = self.database.connect().await?;
+        let mut read = self.read_all(&mut connection, progress).await;
+        if let Err(RecordError::Lost { gone, .. }) = &mut read {
+            let alive = tokio::time::timeout(ALIVE, connection.ping()).await;
+            *gone = !matches!(alive, Ok(Ok(())));
+        }
+        // The transaction has only read; how it ends does not matter.
+        let _ = tokio::time::timeout(ALIVE, connection.close()).await;
+        read
+    }
+
+    async fn read_all(
+        &self,
+        connection: &mut PgConnection,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Records, RecordError> {
         let mut session =
             Session { address: self.address(), table: "the list of tables".to_owned(), rows: 0 };
         let mut loader = Loader::default();
-        let begun = in_time(sqlx::raw_sql(BEGIN).execute(&mut connection)).await;
+        let begun = in_time(sqlx::raw_sql(BEGIN).execute(&mut *connection)).await;
         begun.map_err(|reason| session.lost(reason))?;
-        let as_of = session.as_of(&mut connection).await?;
-        let mut tables = database::tables(&mut connection).await.map_err(|reason| session.lost(reason))?;
+        let as_of = session.as_of(connection).await?;
+        let mut tables = database::tables(connection).await.map_err(|reason| session.lost(reason))?;
         // Assets first, so that the index meets them in the order of the table.
         tables.sort_by_key(|(name, _)| (Kind::named(name) != Some(Kind::Asset), name.clone()));
         let shows = |(name, columns): &(String, Vec<String>)| {
@@ -61,11 +80,9 @@ impl PostgresSource {
                     columns.iter().filter(|column| plan.kind.columns().contains(&column.as_str())).collect();
                 let plan = Plan::new(plan.kind, &name, &wanted);
                 session.table.clone_from(&name);
-                session.copy(&mut connection, &mut loader, &plan, &wanted, progress).await?;
+                session.copy(connection, &mut loader, &plan, &wanted, progress).await?;
             }
         }
-        // The transaction has only read; how it ends does not matter.
-        let _ = in_time(connection.close()).await;
         let source = self.describe();
         let mut records = loader.finish(Home::Postgres, source).map_err(|reason| RecordError::NotImmich {
             origin: format!("the database at {}", self.address()),
@@ -104,7 +121,7 @@ struct Session {
 impl Session {
     fn lost(&self, reason: String) -> RecordError {
         let (address, table) = (self.address.clone(), self.table.clone());
-        RecordError::Lost { address, table, rows: self.rows, reason }
+        RecordError::Lost { address, table, rows: self.rows, reason, gone: false }
     }
 
     async fn as_of(&self, connection: &mut PgConnection) -> Result<Option<Timestamp>, RecordError> {

@@ -25,7 +25,7 @@ static SPECS: [FormatSpec; 2] = [
     FormatSpec {
         format: MediaFormat::Heic,
         name: "HEIC, HEIF",
-        extensions: &["heic", "heif", "hif"],
+        extensions: &["heic", "heif", "hif", "heics", "heifs"],
         recognised_by: "file type box with a HEIF brand",
         proves: "every box and item lies inside the file, every HEVC slice of every item is read to its last bit and ends where its blocks end; of others the primary picture decodes",
         blind_to: "wrong bytes inside a slice that end at the right bit all the same; tracks; what libheif alone refuses, which is `unverifiable` where pictures are made of it",
@@ -34,7 +34,7 @@ static SPECS: [FormatSpec; 2] = [
     FormatSpec {
         format: MediaFormat::Avif,
         name: "AVIF",
-        extensions: &["avif"],
+        extensions: &["avif", "avifs"],
         recognised_by: "file type box with an AVIF brand",
         proves: "every box and item lies inside the file, AV1 units fill their items, the primary picture decodes and, where FFmpeg has libaom, every tile ends where its data ends",
         blind_to: "frames of an animation behind the first; without libaom, wrong bytes inside a tile",

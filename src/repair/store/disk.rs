@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
@@ -27,7 +27,7 @@ pub struct DiskStore {
     next: AtomicU64,
     pub(super) areas: Vec<HeldArea>,
     pub(super) is_original: IsOriginal,
-    pub(super) gate: Box<dyn Gate>,
+    pub(super) gate: Arc<dyn Gate>,
     /// Originals whose bytes have been kept elsewhere, in the state in which they may be replaced.
     pub(super) kept: Mutex<HashMap<PathBuf, FileIdentity>>,
     pub(super) journals: Journals,
@@ -48,10 +48,16 @@ impl DiskStore {
             next: AtomicU64::new(0),
             areas,
             is_original,
-            gate: Box::new(Open),
+            gate: Arc::new(Open(|| ())),
             kept: Mutex::default(),
             journals: Journals::default(),
         })
+    }
+
+    /// Calls `beat` before every system call, in the thread that makes it.
+    #[must_use]
+    pub fn telling(self, beat: fn()) -> Self {
+        Self { gate: Arc::new(Open(beat)), ..self }
     }
 
     /// The rules for a picture, before anything is opened.
@@ -73,12 +79,7 @@ impl DiskStore {
         name: &OsStr,
         target: &Path,
     ) -> Result<Option<Stat>, StoreError> {
-        let found = folder::look(folder.as_fd(), name, &*self.gate)
-            .map_err(|error| StoreError::system(target, Step::Look, error))?;
-        if let Some(stat) = &found {
-            folder::replaceable(stat).map_err(|why| StoreError::refused(target, why))?;
-        }
-        Ok(found)
+        replaced(folder, name, target, &*self.gate)
     }
 
     /// Creates a file of ours and locks it, so that no other run takes it for a leftover.
@@ -121,11 +122,7 @@ impl DiskStore {
     }
 
     /// Begins a file beside `target`, at a place where the rules allow it.
-    pub(super) fn stage(
-        &self,
-        place: &folder::Place<'_>,
-        target: &Path,
-    ) -> Result<Box<Staged<'_>>, StoreError> {
+    pub(super) fn stage(&self, place: &folder::Place<'_>, target: &Path) -> Result<Box<Staged>, StoreError> {
         let (folder, made) = folder::open_or_make(place, target, &*self.gate)?;
         let created = self
             .replaced(&folder, place.name, target)
@@ -138,7 +135,7 @@ impl DiskStore {
             }
         };
         Ok(Box::new(Staged {
-            store: self,
+            gate: Arc::clone(&self.gate),
             target: target.to_owned(),
             name: place.name.to_owned(),
             folder,
@@ -162,7 +159,7 @@ impl FileStore for DiskStore {
         Ok(())
     }
 
-    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile + '_>, StoreError> {
+    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile>, StoreError> {
         let place = self.place(target)?;
         Ok(self.stage(&place, target)?)
     }
@@ -188,8 +185,8 @@ impl FileStore for DiskStore {
     }
 }
 
-pub(super) struct Staged<'a> {
-    store: &'a DiskStore,
+pub(super) struct Staged {
+    gate: Arc<dyn Gate>,
     target: PathBuf,
     name: OsString,
     folder: OwnedFd,
@@ -205,14 +202,33 @@ pub(super) struct Staged<'a> {
     committed: bool,
 }
 
-impl Staged<'_> {
+impl Staged {
     fn error(&self, step: Step, source: impl Into<io::Error>) -> StoreError {
         StoreError::system(&self.target, step, source)
     }
 
     fn gate(&self) -> &dyn Gate {
-        &*self.store.gate
+        &*self.gate
     }
+
+    /// The state of the target, when it is one that may be replaced.
+    fn replaced(&self) -> Result<Option<Stat>, StoreError> {
+        replaced(&self.folder, &self.name, &self.target, self.gate())
+    }
+}
+
+fn replaced(
+    folder: &OwnedFd,
+    name: &OsStr,
+    target: &Path,
+    gate: &dyn Gate,
+) -> Result<Option<Stat>, StoreError> {
+    let found = folder::look(folder.as_fd(), name, gate)
+        .map_err(|error| StoreError::system(target, Step::Look, error))?;
+    if let Some(stat) = &found {
+        folder::replaceable(stat).map_err(|why| StoreError::refused(target, why))?;
+    }
+    Ok(found)
 }
 
 /// Renames; where nothing was seen, over nothing.
@@ -232,7 +248,7 @@ pub(super) fn rename(
     }
 }
 
-impl StagedFile for Staged<'_> {
+impl StagedFile for Staged {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -251,7 +267,7 @@ impl StagedFile for Staged<'_> {
     }
 
     fn seal(&mut self) -> Result<File, StoreError> {
-        let replaced = self.store.replaced(&self.folder, &self.name, &self.target)?;
+        let replaced = self.replaced()?;
         let wanted = match self.like {
             Some(like) => like,
             None => folder::like_siblings(self.folder.as_fd(), replaced.as_ref(), self.gate())
@@ -277,7 +293,7 @@ impl StagedFile for Staged<'_> {
     }
 
     fn commit(mut self: Box<Self>, seen: Option<FileIdentity>) -> Result<Committed, StoreError> {
-        let now = self.store.replaced(&self.folder, &self.name, &self.target)?;
+        let now = self.replaced()?;
         let unchanged = match (now.as_ref().map(folder::identity), seen) {
             (None, None) => true,
             (Some(now), Some(seen)) => now.unchanged_since(&seen),
@@ -304,7 +320,7 @@ impl StagedFile for Staged<'_> {
     }
 }
 
-impl Drop for Staged<'_> {
+impl Drop for Staged {
     fn drop(&mut self) {
         if self.committed {
             return;

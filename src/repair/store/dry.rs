@@ -28,7 +28,7 @@ impl FileStore for DryRunStore {
         self.behind.check(target)
     }
 
-    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile + '_>, StoreError> {
+    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile>, StoreError> {
         self.behind.check(target)?;
         let memory = rustix::fs::memfd_create("photofsck-dry-run", MemfdFlags::CLOEXEC)
             .map_err(|errno| StoreError::system(target, Step::Create, errno))?;

@@ -75,11 +75,12 @@ pub(super) trait Gate: Send + Sync {
     }
 }
 
-/// The gate of real life.
-pub(super) struct Open;
+/// The gate of real life: it lets everything pass, and says so.
+pub(super) struct Open(pub fn());
 
 impl Gate for Open {
     fn pass(&self, _step: Step) -> io::Result<()> {
+        (self.0)();
         Ok(())
     }
 }

@@ -112,13 +112,13 @@ pub struct Moving<'a> {
 }
 
 /// Writes files so that they are there whole or not at all.
-pub trait FileStore: Sync {
+pub trait FileStore: Send + Sync {
     /// Says whether `target` may be written, without touching anything.
     fn check(&self, target: &Path) -> Result<(), StoreError>;
 
     /// Begins a new version of `target` beside it. Missing folders are made, with owner and mode of the
     /// nearest existing parent; they go again when the file is not committed.
-    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile + '_>, StoreError>;
+    fn begin(&self, target: &Path) -> Result<Box<dyn StagedFile>, StoreError>;
 
     /// Removes those of `found` that a killed run of ours left behind: named as we name temporary files,
     /// and held by no living run. Everything else stays; one event for each.
@@ -138,10 +138,15 @@ pub trait FileStore: Sync {
 
     /// Appends a line to a file that lies aside, and syncs it. The file is locked as long as the store lives.
     fn append(&self, file: &Path, line: &[u8]) -> Result<(), StoreError>;
+
+    /// Size and SHA-1 of a file that is open for reading; the path is for messages.
+    fn content(&self, file: &File, path: &Path) -> Result<Content, StoreError> {
+        content_of(file, || ()).map_err(|error| StoreError::unreadable(path, error))
+    }
 }
 
 /// A file that is being written beside its target. Dropping it leaves nothing behind.
-pub trait StagedFile {
+pub trait StagedFile: Send {
     /// Appends all of `bytes`.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
 
@@ -279,6 +284,17 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The file system does not answer.
+    #[error(
+        "{}: no answer while it was to be written: {words}; what was begun there may still be finished when it answers",
+        display_path(path)
+    )]
+    Silent {
+        /// The file.
+        path: PathBuf,
+        /// Which one, and for how long it was waited for.
+        words: String,
+    },
     /// The operating system refused.
     #[error("{}: cannot {step}: {source}; {}", display_path(path), trouble.remedy())]
     System {
@@ -303,11 +319,18 @@ impl StoreError {
         Self::System { path: path.to_owned(), step, trouble: Trouble::of(&source), source }
     }
 
+    /// A file that is open cannot be read.
+    pub fn unreadable(path: &Path, source: io::Error) -> Self {
+        Self::system(path, Step::Read, source)
+    }
+
     /// What became of the repair: skipped where the rules or somebody else's work forbade it, else failed.
     pub const fn status(&self) -> RepairStatus {
         match self {
             Self::Refused { .. } | Self::ChangedMeanwhile { .. } => RepairStatus::Skipped,
-            Self::OtherBytes { .. } | Self::InUse { .. } | Self::System { .. } => RepairStatus::Failed,
+            Self::OtherBytes { .. } | Self::InUse { .. } | Self::Silent { .. } | Self::System { .. } => {
+                RepairStatus::Failed
+            }
         }
     }
 
@@ -315,10 +338,11 @@ impl StoreError {
     pub const fn stops_repair(&self) -> bool {
         matches!(
             self,
-            Self::System {
-                trouble: Trouble::Full | Trouble::Quota | Trouble::ReadOnly | Trouble::Device,
-                ..
-            }
+            Self::Silent { .. }
+                | Self::System {
+                    trouble: Trouble::Full | Trouble::Quota | Trouble::ReadOnly | Trouble::Device,
+                    ..
+                }
         )
     }
 }

@@ -55,7 +55,7 @@ impl Lab {
 
     fn gated(&self, gate: impl Gate + 'static) -> DiskStore {
         let mut store = self.store();
-        store.gate = Box::new(gate);
+        store.gate = Arc::new(gate);
         store
     }
 

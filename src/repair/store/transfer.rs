@@ -240,8 +240,8 @@ impl DiskStore {
         let written = staged.seal()?;
         // From the disk, not from memory, as far as the system lets us.
         let _ = fs::fadvise(&written, 0, None, Advice::DontNeed);
-        let back =
-            content_of(&written).map_err(|error| StoreError::system(copying.to, Step::Reopen, error))?;
+        let back = content_of(&written, || drop(self.gate.pass(Step::Read)))
+            .map_err(|error| StoreError::system(copying.to, Step::Reopen, error))?;
         same(copying, back, "read back it has")?;
         staged.commit(copying.seen)
     }
@@ -286,12 +286,13 @@ fn same(copying: &Copying<'_>, came: Content, when: &'static str) -> Result<(), 
     Err(StoreError::OtherBytes { path, content: copying.content, when, found })
 }
 
-/// Size and SHA-1 of an open file.
-pub fn content_of(file: &File) -> io::Result<Content> {
+/// Size and SHA-1 of an open file. `beat` is called before each piece is read.
+pub fn content_of(file: &File, beat: impl Fn()) -> io::Result<Content> {
     let mut hash = Sha1::new();
     let mut block = vec![0; BLOCK];
     let mut size = 0u64;
     loop {
+        beat();
         let read = file.read_at(&mut block, size)?;
         let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
         hash.update(bytes);

@@ -65,7 +65,7 @@ pub fn decode(
             *sample = 255 - *sample;
         }
     }
-    let pixels = Pixels { full_size, ..Pixels::new(size, model, Samples::U8(samples)) };
+    let pixels = Pixels { full_size, orientation, ..Pixels::new(size, model, Samples::U8(samples)) };
     Ok((pixels, complaint))
 }
 

@@ -275,7 +275,7 @@ impl Rescue {
         let areas = [Area::originals(upload.clone()), Area::aside(&self.aside())];
         let is_original = move |path: &Path| path.starts_with(&upload) && path != stray;
         let mut store = DiskStore::open(0xfeed, &areas, is_original).unwrap();
-        store.gate = Box::new(gate);
+        store.gate = Arc::new(gate);
         store
     }
 
@@ -328,14 +328,14 @@ fn an_original_that_comes_back_loses_nothing_to_a_power_cut() {
         let (target, origin) = (lab.path("upload/u/a.jpg"), lab.path("backup/a.jpg"));
         let recorder = rescue.recorder();
         let store = rescue.store(recorder.clone());
-        let damaged = content_of(&File::open(&target).unwrap()).unwrap();
+        let damaged = content_of(&File::open(&target).unwrap(), || ()).unwrap();
         let lost = Lost {
             asset: AssetId([7; 16]),
             path: target.clone(),
             damaged: Some((seen(&target).unwrap(), damaged)),
         };
         let file = File::open(&origin).unwrap();
-        let content = content_of(&file).unwrap();
+        let content = content_of(&file, || ()).unwrap();
         let source =
             Source { file, path: origin.clone(), state: seen(&origin).unwrap(), content, stray: false };
         let quarantine = rescue.quarantine();
@@ -362,7 +362,7 @@ fn a_stray_is_at_one_of_its_places_after_a_power_cut() {
         let stray = rescue.lab.path("upload/u/stray.jpg");
         let recorder = rescue.recorder();
         let store = rescue.store(recorder.clone());
-        let content = content_of(&File::open(&stray).unwrap()).unwrap();
+        let content = content_of(&File::open(&stray).unwrap(), || ()).unwrap();
         let moving =
             Stray { path: &stray, state: seen(&stray).unwrap(), content, role: Role::Original, asset: None };
         let (committed, to) = rescue.quarantine().take(&store, &moving, "2026-07-01T00:00:00Z").unwrap();

@@ -36,7 +36,7 @@ impl House {
 
     fn gated(&self, gate: impl Gate + 'static) -> DiskStore {
         let mut store = self.store();
-        store.gate = Box::new(gate);
+        store.gate = Arc::new(gate);
         store
     }
 }
@@ -63,7 +63,7 @@ fn bring(house: &House, store: &dyn FileStore) -> Result<Committed, StoreError> 
 
 fn shift(store: &dyn FileStore, from: &Path, to: &Path) -> Result<Committed, StoreError> {
     let state = seen(from).unwrap();
-    let content = content_of(&File::open(from).unwrap()).unwrap();
+    let content = content_of(&File::open(from).unwrap(), || ()).unwrap();
     store.shift(&Moving { from, state, to, content, seen: None })
 }
 
