@@ -79,11 +79,12 @@ install_build_tools() {
   install_rust
 }
 
-# A cargo subcommand from the registry, built once.
+# A cargo subcommand from the registry, built once; it works for seconds, which is not worth minutes of optimising.
 install_cargo_tool() {
   command -v "$1" >/dev/null && return 0
   say "building $1 (once)"
-  cargo install --quiet --locked "$1"
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64 \
+    cargo install --quiet --locked "$1"
 }
 
 # Modules that a package.json names, from npm into a folder of the user's cache. Sets MODULES.
