@@ -10,7 +10,7 @@ BUILD_PACKAGES=(
   libde265-dev libdav1d-dev
 )
 DEMO_PACKAGES=(python3 python3-pil ffmpeg libheif-examples libavif-bin libjxl-tools)
-TEST_PACKAGES=(postgresql nginx-light "${DEMO_PACKAGES[@]}")
+TEST_PACKAGES=(postgresql nginx-light util-linux-extra "${DEMO_PACKAGES[@]}")
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf '%s\n' "$*" >&2; exit 1; }

@@ -4,13 +4,14 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::zombie_processes,
+    clippy::print_stderr,
     reason = "tests"
 )]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -161,6 +162,59 @@ fn nobody_on_the_terminal_means_the_lowest_priority() {
     let usual = niceness(&["--io", "normal"]);
     assert_eq!((niceness(&[]), niceness(&["--io", "idle"])), (19, 19));
     assert!(usual <= 19);
+}
+
+/// A picture of three megabytes of noise.
+fn bitmap(seed: u32) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    let mut number = |value: u32| bytes.extend(value.to_le_bytes());
+    [54 + 3_000_000, 0, 54, 40, 1000, 1000, 1 | 24 << 16, 0, 3_000_000, 0, 0, 0, 0]
+        .into_iter()
+        .for_each(&mut number);
+    let mut noise = seed;
+    bytes.extend((0..3_000_000).map(|_| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (noise >> 24) as u8
+    }));
+    bytes
+}
+
+/// Bytes of a file that the kernel has in memory, by util-linux; `None` without that.
+fn in_memory(path: &Path) -> Option<u64> {
+    let told =
+        Command::new("fincore").args(["--bytes", "--noheadings", "--output", "RES"]).arg(path).output();
+    Some(String::from_utf8(told.ok()?.stdout).unwrap().trim().parse().unwrap())
+}
+
+#[test]
+fn what_was_not_in_memory_does_not_stay_there() {
+    // A disk, which a folder for temporary files may not be.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let [cold, warm] = ["cold.bmp", "warm.bmp"].map(|name| folder.path().join(name));
+    for (path, seed) in [(&cold, 1), (&warm, 2)] {
+        fs::write(path, bitmap(seed)).unwrap();
+        fs::File::open(path).unwrap().sync_all().unwrap();
+    }
+    let file = fs::File::open(&cold).unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let before = in_memory(&warm);
+    if in_memory(&cold) != Some(0) || before == Some(0) {
+        eprintln!("NOT TESTED HERE: no fincore, or the file system does not let go of what it has in memory");
+        return;
+    }
+    let run = Command::new(env!("CARGO_BIN_EXE_photofsck"))
+        .args(["verify", "--progress", "never", "--json", "-"])
+        .arg(folder.path())
+        .env("PHOTOFSCK_WORKER", env!("CARGO_BIN_EXE_photofsck-worker"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(run.stdout).unwrap();
+    assert_eq!(told.matches("\"verdict\":\"decodable\"").count(), 2, "{told}");
+    assert_eq!(
+        (in_memory(&cold), in_memory(&warm)),
+        (Some(0), before),
+        "of what was cold, and of what was there"
+    );
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Ground {
 
     /// Looks into a folder, if it is on a share, to know whether that answers.
     pub fn try_out(&self, folder: &Path) -> Result<(), Stuck> {
+        let folder = &std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         self.shares.follow(folder);
         if !self.may_hang(folder) {
             return Ok(());

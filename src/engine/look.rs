@@ -165,13 +165,23 @@ struct Opened {
     identity: FileIdentity,
     /// Of a giant that is nearly all hole: how much of it is stored.
     hollow: Option<u64>,
+    /// The kernel had nothing of it in memory.
+    cold: bool,
 }
 
 impl Opened {
     fn at(path: &Path) -> Result<Self, OpenError> {
         let (file, identity) = open::open_read(path)?;
         let hollow = open::hollow(&file, identity.size);
-        Ok(Self { file, identity, hollow })
+        let cold = open::is_cached(&file, identity.size) == Some(false);
+        Ok(Self { file, identity, hollow, cold })
+    }
+
+    /// Leaves the memory of the machine to the data of others: what was not there before does not stay.
+    fn done(&self) {
+        if self.cold {
+            open::forget_cached(&self.file);
+        }
     }
 }
 
@@ -198,19 +208,20 @@ impl<'a> Examiner<'a> {
         self.ahead.clear();
         let mut opened = Vec::new();
         for expected in expected {
-            if let Ok(Opened { file, identity, hollow: None }) = self.open(&expected.path)?
-                && (1..=SMALL).contains(&identity.size)
+            if let Ok(file @ Opened { hollow: None, .. }) = self.open(&expected.path)?
+                && (1..=SMALL).contains(&file.identity.size)
             {
-                opened.push((expected, file, identity, self.job(expected, None, None)));
+                opened.push((expected, file, self.job(expected, None, None)));
             }
         }
         for part in opened.chunks(wire::MAX_FILES).filter(|part| part.len() > 1) {
-            self.governor.before(part.iter().map(|(_, _, identity, _)| identity.size).sum(), self.cancel);
-            let batch: Vec<_> = part.iter().map(|(_, file, _, job)| (file, job.clone())).collect();
+            self.governor.before(part.iter().map(|(_, file, _)| file.identity.size).sum(), self.cancel);
+            let batch: Vec<_> = part.iter().map(|(_, opened, job)| (&opened.file, job.clone())).collect();
             let reports = self.worker.examine_batch(&batch, self.memory, &self.cancel.flag())?;
-            for ((expected, file, identity, job), report) in part.iter().zip(reports) {
-                if let (Some(report), Ok(file)) = (report, file.try_clone()) {
-                    let ahead = Ahead { file, identity: *identity, job: job.clone(), report };
+            for ((expected, opened, job), report) in part.iter().zip(reports) {
+                opened.done();
+                if let (Some(report), Ok(file)) = (report, opened.file.try_clone()) {
+                    let ahead = Ahead { file, identity: opened.identity, job: job.clone(), report };
                     self.ahead.insert(expected.path.clone(), ahead);
                 }
             }
@@ -289,7 +300,7 @@ impl<'a> Examiner<'a> {
             && let Ok(Some(direct)) =
                 self.ground.ask(&expected.path, move |_| open::open_direct(&own, &identity))
         {
-            let opened = (direct, identity);
+            let opened = (&direct, identity);
             let look = self.look_at(expected, render, opened, Some(Way::Direct), start)?;
             if look.report.as_ref().is_some_and(|report| report.direct) {
                 return Ok((look, Way::Direct));
@@ -300,12 +311,12 @@ impl<'a> Examiner<'a> {
             Some(false) => Way::Dropped,
             None => Way::Asked,
         };
-        Ok((self.look_at(expected, render, (file, identity), Some(way), start)?, way))
+        Ok((self.look_at(expected, render, (&file, identity), Some(way), start)?, way))
     }
 
     /// A small picture of a file as far as it decodes, whatever is wrong with it; `None` when nothing can be shown of it.
     pub fn portray(&mut self, path: &Path) -> Result<Option<Portrait>, WorkerFailure> {
-        let Ok(Opened { file, identity, hollow: None }) = self.open(path)? else { return Ok(None) };
+        let Ok(Opened { file, identity, hollow: None, .. }) = self.open(path)? else { return Ok(None) };
         if identity.size == 0 {
             return Ok(None);
         }
@@ -354,8 +365,11 @@ impl<'a> Examiner<'a> {
             Ok(Opened { identity, hollow: Some(stored), .. }) => {
                 Ok(hollow(expected, identity, stored, start))
             }
-            Ok(Opened { file, identity, .. }) => {
-                self.look_at(expected, render, (file, identity), None, start)
+            Ok(opened) => {
+                let file = (&opened.file, opened.identity);
+                let look = self.look_at(expected, render, file, None, start);
+                opened.done();
+                look
             }
             Err(error) => Ok(not_opened(expected, &error, start)),
         }
@@ -376,13 +390,13 @@ impl<'a> Examiner<'a> {
         &mut self,
         expected: &Expectation,
         render: Option<&RenderJob>,
-        (file, identity): (File, FileIdentity),
+        (file, identity): (&File, FileIdentity),
         second: Option<Way>,
         start: Instant,
     ) -> Result<Look, WorkerFailure> {
         let job = self.job(expected, render, second);
         self.governor.before(identity.size, self.cancel);
-        let report = self.worker.examine(&file, &job, self.memory, &self.cancel.flag())?;
+        let report = self.worker.examine(file, &job, self.memory, &self.cancel.flag())?;
         if matches!(report.problem, Some(DecodeError::TimedOut { .. }))
             && self.ground.may_hang(&expected.path)
         {
@@ -391,7 +405,7 @@ impl<'a> Examiner<'a> {
                 return Ok(not_opened(expected, &error, start));
             }
         }
-        Ok(told(expected, (&file, identity), report, start.elapsed()))
+        Ok(told(expected, (file, identity), report, start.elapsed()))
     }
 
     /// What a worker is to do with a file.
