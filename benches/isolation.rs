@@ -69,7 +69,8 @@ fn in_worker(files: &[PathBuf]) -> usize {
             limits: Limits::default(),
         };
         let file = File::open(path).expect("a file");
-        let report = worker.examine(&file, &job, &Unlimited, &AtomicBool::new(false)).expect("a report");
+        let report =
+            worker.examine(&file, &job, &Unlimited(1 << 30), &AtomicBool::new(false)).expect("a report");
         let output = report.rendered.expect("pictures").expect("pictures");
         made += output.pictures.iter().map(|picture| picture.bytes.len()).sum::<usize>();
     }
@@ -123,7 +124,7 @@ fn main() {
         let timed = |work: &dyn Fn(&[PathBuf]) -> usize| {
             let before = cpu();
             work(&files);
-            (cpu() - before).as_secs_f64()
+            cpu().saturating_sub(before).as_secs_f64()
         };
         let (worker, own) = if pair % 2 == 0 {
             let worker = timed(&in_worker);

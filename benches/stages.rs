@@ -4,7 +4,16 @@
 //!     cargo bench --bench stages -- [FILTER]
 //!
 //! Pictures are drawn, the same on every machine. For comparisons with other programs: `scripts/bench-peers`.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench program")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::zombie_processes,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a bench program"
+)]
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -157,5 +166,6 @@ fn item_through_a_worker(bencher: Bencher) {
         limits: Limits::default(),
     };
     let open = File::open(file.path()).unwrap();
-    bencher.bench_local(|| worker.examine(&open, &job, &Unlimited, &AtomicBool::new(false)).unwrap());
+    bencher
+        .bench_local(|| worker.examine(&open, &job, &Unlimited(1 << 30), &AtomicBool::new(false)).unwrap());
 }

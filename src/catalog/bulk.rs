@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::LockedSqliteHandle;
 
+use super::db::Db;
 use super::error::CatalogError;
 use super::files::{depth_word, word};
 use super::held::Held;
 use super::knowledge::Wish;
 use super::raw::{Refused, Row, Rows};
 use super::trusted::Trusted;
-use super::writer::Db;
 use crate::model::{DecoderId, Depth, FileIdentity, MediaFormat, PixelSize, Verdict};
 
 impl Db {

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use super::db::Db;
 use super::error::CatalogError;
-use super::writer::Db;
 
 /// Between two runs no more time than this can pass.
 const LONGEST_PAUSE: i64 = 5 * 366 * 86_400;

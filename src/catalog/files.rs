@@ -11,10 +11,11 @@ use serde::de::{Deserialize, IntoDeserializer};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
 
+use super::batch::FileBatch;
 use super::bytes;
+use super::db::Db;
 use super::error::CatalogError;
 use super::knowledge::{Folder, Knowledge};
-use super::writer::Db;
 use crate::model::{DamageClass, DecoderId, Depth, FileIdentity, PixelSize};
 
 /// Results that are written in one transaction.
@@ -34,14 +35,6 @@ static UPSERT_ONE: LazyLock<Arc<str>> = LazyLock::new(|| upsert(1));
 fn upsert(rows: usize) -> Arc<str> {
     let rows = vec![ONE_ROW; rows].join(",");
     format!("INSERT OR REPLACE INTO file ({COLUMNS}) VALUES {rows}").into()
-}
-
-/// What is waiting to be written, and the ids already known.
-#[derive(Default)]
-pub(super) struct FileBatch {
-    waiting: Vec<(PathBuf, Knowledge)>,
-    folders: HashMap<Vec<u8>, i64>,
-    decoders: HashMap<DecoderId, i64>,
 }
 
 /// Folder and name of a path. The root folder has no name and is no file.

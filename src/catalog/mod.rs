@@ -10,8 +10,11 @@
 //! leaves a valid file, since SQLite writes ahead. The database syncs at checkpoints only: a power cut may
 //! take back the last transactions, never tear one. A file that is damaged all the same is put aside, and a new one begun.
 
+mod aside;
+mod batch;
 mod bulk;
 mod clock;
+mod db;
 mod error;
 mod files;
 mod held;
@@ -21,6 +24,7 @@ mod manifest;
 mod raw;
 mod recent;
 mod renew;
+mod run_rows;
 mod runs;
 mod schema;
 mod state;
@@ -46,9 +50,10 @@ pub use runs::{LineKind, RETAINED_RUNS, RunEnd, RunLine, RunRecord, RunStart};
 pub use state::{Overview, Pruned};
 pub use trusted::{Known, Remembered, Trusted};
 
+use db::{Access, Db};
 use lock::RunLock;
 use recent::{Answer, Recent};
-use writer::{Access, Asked, Db, Writer};
+use writer::{Asked, Writer};
 
 /// The database's file name in the state folder.
 pub const FILE_NAME: &str = "catalog.sqlite";

@@ -6,9 +6,9 @@ use std::path::Path;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::bytes;
+use super::db::Db;
 use super::error::CatalogError;
 use super::files::folder_id;
-use super::writer::Db;
 use crate::model::{CoveredDay, DecoderId};
 
 /// Numbers about a catalog.

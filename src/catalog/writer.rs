@@ -6,29 +6,15 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
-use tokio::runtime::{Builder, Runtime};
+use sqlx::Connection as _;
 
+use super::db::{Access, Db};
 use super::error::CatalogError;
-use super::files::FileBatch;
-use super::renew;
-use super::runs::RunBatch;
-use super::schema;
 
 /// Requests that may wait; whoever sends more waits too.
 const WAITING: usize = 1024;
 /// What is told waits at most this long for its batch to fill.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a reader waits for a writer's lock inside SQLite.
-const BUSY: Duration = Duration::from_secs(10);
-
-/// Whether the database may be changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    Read,
-    Write,
-}
 
 type Request = Box<dyn FnOnce(&mut Db) + Send>;
 
@@ -162,75 +148,7 @@ impl Drop for Writer {
     }
 }
 
-/// The database as its thread sees it.
-pub(super) struct Db {
-    pub(super) path: PathBuf,
-    pub(super) runtime: Runtime,
-    pub(super) connection: SqliteConnection,
-    pub(super) files: FileBatch,
-    pub(super) run: RunBatch,
-    pub(super) access: Access,
-    pub(super) aside: Arc<OnceLock<PathBuf>>,
-    failure: Arc<OnceLock<CatalogError>>,
-}
-
-/// The first failure, and where a damaged database was put.
-type Noted = (Arc<OnceLock<CatalogError>>, Arc<OnceLock<PathBuf>>);
-
 impl Db {
-    fn open(path: PathBuf, access: Access, (failure, aside): Noted) -> Result<Self, CatalogError> {
-        let runtime = Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(|error| CatalogError::from_io(&path, &error))?;
-        let connection = match Self::connect(&runtime, &path, access) {
-            Err(CatalogError::Damaged { .. }) if access == Access::Write => {
-                let _ = aside.set(renew::put_aside(&path)?);
-                Self::connect(&runtime, &path, access)?
-            }
-            other => other?,
-        };
-        let (files, run) = (FileBatch::default(), RunBatch::default());
-        Ok(Self { path, runtime, connection, files, run, access, aside, failure })
-    }
-
-    pub(super) fn connect(
-        runtime: &Runtime,
-        path: &Path,
-        access: Access,
-    ) -> Result<SqliteConnection, CatalogError> {
-        let write = access == Access::Write;
-        let mut options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(!write)
-            .create_if_missing(write)
-            .busy_timeout(BUSY)
-            .statement_cache_capacity(64)
-            // Folders are read whole: fewer turns between SQLite's thread and this one.
-            .row_buffer_size(1024)
-            .disable_statement_logging();
-        if write {
-            options = options
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Normal)
-                .pragma("cache_size", "-16384")
-                .pragma("journal_size_limit", "67108864");
-        }
-        runtime.block_on(async {
-            let mut connection = SqliteConnection::connect_with(&options)
-                .await
-                .map_err(|error| CatalogError::from_sql(path, &error))?;
-            match schema::prepare(&mut connection, path, write).await {
-                Ok(()) => Ok(connection),
-                Err(error) => {
-                    // Waits until the file is closed: it may be moved now.
-                    let _ = connection.close().await;
-                    Err(error)
-                }
-            }
-        })
-    }
-
     fn serve(mut self, requests: &Receiver<Request>) {
         loop {
             match requests.recv_timeout(PATIENCE) {
@@ -242,52 +160,5 @@ impl Db {
         self.flush_or_note();
         // Waits until the file is closed, before the lock is given back. It is written already.
         let _ = self.runtime.block_on(self.connection.close());
-    }
-
-    /// Writes what is waiting.
-    pub(super) fn flush(&mut self) -> Result<(), CatalogError> {
-        self.flush_files()?;
-        self.flush_lines()
-    }
-
-    fn flush_or_note(&mut self) {
-        if let Err(error) = self.flush() {
-            self.note(error);
-        }
-    }
-
-    /// Keeps the first failure for everybody who calls later, unless it is mended at once.
-    fn note(&mut self, error: CatalogError) {
-        if self.renew(&error) {
-            return;
-        }
-        let _ = self.failure.set(error);
-    }
-
-    /// Runs `work` inside one transaction, which is rolled back when it fails.
-    pub(super) fn transaction<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, CatalogError> {
-        let Self { runtime, connection, path, .. } = self;
-        runtime
-            .block_on(async {
-                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-                let result = work(&mut transaction).await?;
-                transaction.commit().await?;
-                Ok(result)
-            })
-            .map_err(|error: sqlx::Error| CatalogError::from_sql(path, &error))
-    }
-
-    /// Runs `work` outside of a transaction.
-    pub(super) fn query<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, CatalogError> {
-        let Self { runtime, connection, path, .. } = self;
-        runtime
-            .block_on(async { work(connection).await })
-            .map_err(|error| CatalogError::from_sql(path, &error))
     }
 }

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::execute;
-use super::failure;
+use super::{failure, signals};
 use crate::bench::{BenchConfig, bench};
 use crate::engine::Cancel;
 use crate::model::{Measure, RunInfo, display_path};
@@ -37,7 +36,7 @@ pub fn run(action: &BenchAction) -> ExitStatus {
 fn try_run(action: &BenchAction) -> Result<ExitStatus, String> {
     let earlier = action.against.as_deref().map(read).transpose()?;
     let cancel = Cancel::new();
-    execute::listen(&cancel).map_err(|error| format!("signal handlers: {error}"))?;
+    signals::listen(&cancel).map_err(|error| format!("signal handlers: {error}"))?;
     let options = &action.options;
     let talkative = options.verbosity != Verbosity::Quiet && options.json != Some(Target::Stdout);
     let mut progress = |measure: &Measure| {

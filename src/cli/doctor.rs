@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::args::{DoctorArgs, OutputArgs, WhenArg};
 use super::layers::Environment;
-use super::{execute, failure, register, resolve, usage};
+use super::{alike, failure, register, signals, usage};
 use crate::doctor::{Case, DoctorConfig, examine, first};
 use crate::engine::{Cancel, MapRule};
 use crate::immich::register::ApiAddress;
@@ -32,11 +32,11 @@ pub fn resolve(args: &DoctorArgs, environment: &Environment) -> Result<DoctorAct
     // Commands are copied to other places than this folder, and mounts are known by whole paths.
     let whole =
         |path: &Path| std::path::absolute(path).map_err(|error| format!("{}: {error}", display_path(path)));
-    let rules = resolve::map(&library.map)?.into_iter();
+    let rules = alike::map(&library.map)?.into_iter();
     let config = DoctorConfig {
         media: library.media.as_deref().map(whole).transpose()?,
         compose: library.compose.as_deref().map(whole).transpose()?,
-        db: resolve::db(library.db.as_deref())?,
+        db: alike::db(library.db.as_deref())?,
         map: rules
             .map(|rule| Ok(MapRule { host: whole(&rule.host)?, ..rule }))
             .collect::<Result<_, String>>()?,
@@ -46,7 +46,7 @@ pub fn resolve(args: &DoctorArgs, environment: &Environment) -> Result<DoctorAct
         public: address("--public-url", &server.public_url)?,
     };
     let output = OutputArgs { json: json.clone(), progress: Some(WhenArg::Never) };
-    Ok(DoctorAction { config, options: resolve::options("doctor", &output, general) })
+    Ok(DoctorAction { config, options: alike::options("doctor", &output, general) })
 }
 
 /// Where Docker or Podman listen: what `DOCKER_HOST` names, else the usual places.
@@ -73,7 +73,7 @@ fn sockets(environment: &Environment) -> Result<Vec<PathBuf>, String> {
 pub fn run(action: DoctorAction) -> ExitStatus {
     let DoctorAction { config, options } = action;
     let cancel = Cancel::new();
-    if let Err(error) = execute::listen(&cancel) {
+    if let Err(error) = signals::listen(&cancel) {
         return failure(&format!("signal handlers: {error}"));
     }
     let mut json = match options.json.clone().map(Ndjson::open).transpose() {

@@ -5,11 +5,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-
 use super::args::LogFormat;
 use super::ping::PingUrl;
 use super::resolve::{Run, Watchers};
+use super::signals::listen;
 use super::{failure, stored, usage};
 use crate::catalog::Catalog;
 use crate::engine::record::Record;
@@ -97,18 +96,6 @@ fn engine(
             with_catalog(&config.check.state, &|catalog, sink| engine::repair(config, catalog, sink, cancel))
         }
     }
-}
-
-/// The first SIGINT or SIGTERM asks for an orderly end, the second ends the program at once. Nothing is left
-/// half written either way.
-pub fn listen(cancel: &Cancel) -> std::io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        // Handlers are called in this order, so that the first signal finds the flag not yet set.
-        let at_once = i32::from(ExitStatus::CANCELLED.code());
-        signal_hook::flag::register_conditional_shutdown(signal, at_once, cancel.flag())?;
-        signal_hook::flag::register(signal, cancel.flag())?;
-    }
-    Ok(())
 }
 
 /// Log lines go to standard error; `PHOTOFSCK_LOG` says which.

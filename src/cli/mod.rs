@@ -1,5 +1,6 @@
 //! The command line: what was asked for, and who does it.
 
+mod alike;
 pub mod args;
 mod bench;
 mod doctor;
@@ -10,6 +11,7 @@ mod pages;
 mod ping;
 mod register;
 mod resolve;
+mod signals;
 mod stored;
 #[cfg(test)]
 mod tests;

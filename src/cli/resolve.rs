@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::alike::{db, map, options, target, when};
 use super::args::{
     BenchArgs, CatalogArgs, CheckArgs, Cli, Command, GeneralArgs, IoArg, LibraryArgs, LogFormat, OnlyArg,
     OutputArgs, PaceArgs, RenderArgs, RepairArgs, ReportArgs, ReportsArgs, ResourceArgs, SeverityArg,
@@ -25,7 +26,7 @@ use crate::engine::{
 };
 use crate::immich::settings;
 use crate::model::{Depth, ImageSettings, Role, Severity, display_path};
-use crate::report::{Baseline, Options, Policy, Target, Verbosity, When};
+use crate::report::{Baseline, Options, Policy, Target, When};
 
 /// What to do, with everything resolved.
 #[derive(Debug)]
@@ -278,10 +279,6 @@ fn library(
     Ok((config, options, rest))
 }
 
-pub(super) fn map(rules: &[OsString]) -> Result<Vec<MapRule>, String> {
-    rules.iter().map(|rule| MapRule::parse(rule).map_err(|error| error.to_string())).collect()
-}
-
 fn patience(given: Option<Duration>) -> Result<Duration, String> {
     match given {
         Some(Duration::ZERO) => Err("--patience: expected more than 0, such as 1m".to_owned()),
@@ -370,26 +367,6 @@ fn state(command: StateCommand, environment: &Environment) -> Result<StateAction
     Ok(StateAction { what, state, color: when(catalog.general.color) })
 }
 
-pub(super) fn db(text: Option<&OsStr>) -> Result<Db, String> {
-    let Some(text) = text else { return Ok(Db::Auto) };
-    Ok(match text.to_str() {
-        Some("auto") => Db::Auto,
-        Some("none") => Db::None,
-        Some("-") => Db::Stdin,
-        Some("") => return Err("--db: expected auto, none, a postgres:// URL, a dump file or -".to_owned()),
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Db::Url(url.to_owned())
-        }
-        Some(url) if url.contains("://") => {
-            let scheme = url.split("://").next().unwrap_or_default();
-            return Err(format!(
-                "--db: expected a URL that begins with postgres://, found one with {scheme}://"
-            ));
-        }
-        _ => Db::File(PathBuf::from(text)),
-    })
-}
-
 fn selection(only: &[OnlyArg]) -> Selection {
     if only.is_empty() {
         return Selection::All;
@@ -444,24 +421,6 @@ fn state_folder(given: Option<PathBuf>, environment: &Environment) -> Result<Pat
         .ok_or_else(|| "there is no home folder to keep the catalog in: expected --state DIR".to_owned())
 }
 
-fn target(path: PathBuf) -> Target {
-    if path == Path::new("-") { Target::Stdout } else { Target::File(path) }
-}
-
-pub(super) fn options(command: &'static str, output: &OutputArgs, general: &GeneralArgs) -> Options {
-    Options {
-        json: output.json.clone().map(target),
-        verbosity: match (general.quiet, general.verbose) {
-            (true, _) => Verbosity::Quiet,
-            (_, true) => Verbosity::Verbose,
-            _ => Verbosity::Normal,
-        },
-        color: when(general.color),
-        progress: when(output.progress),
-        ..Options::new(command)
-    }
-}
-
 fn policy(args: &ReportsArgs) -> Result<Policy, String> {
     if args.fail_on_new && args.baseline.is_none() {
         return Err("--fail-on-new: expected --baseline FILE to tell new findings from known ones".to_owned());
@@ -481,13 +440,5 @@ const fn severity(severity: Option<SeverityArg>) -> Severity {
         Some(SeverityArg::Error) => Severity::Error,
         None | Some(SeverityArg::Warning) => Severity::Warning,
         Some(SeverityArg::Info) => Severity::Info,
-    }
-}
-
-const fn when(when: Option<WhenArg>) -> When {
-    match when {
-        None | Some(WhenArg::Auto) => When::Auto,
-        Some(WhenArg::Always) => When::Always,
-        Some(WhenArg::Never) => When::Never,
     }
 }

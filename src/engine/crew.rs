@@ -1,34 +1,21 @@
 //! The threads of a run: one for each worker process, all fed from one source of items.
 
-use crate::worker::{HashWish, MemoryGrant, WorkerFailure, WorkerPool};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::cancel::Cancel;
 use super::end::{RunEnd, RunError, StoppedBy};
-use super::ground::Ground;
-use super::look::Examiner;
-use super::pace::Governor;
+use super::look::{Examiner, Means};
+use crate::worker::WorkerFailure;
 
 /// Items that a thread takes at a time, so that small files of several can be looked at together.
 const HAND: usize = 8;
 
 /// What all threads of a run share.
 pub struct Crew<'a> {
-    /// Where their workers come from.
-    pub pool: &'a WorkerPool,
-    /// Who grants memory.
-    pub memory: &'a dyn MemoryGrant,
-    /// Who stops them.
-    pub cancel: &'a Cancel,
-    /// What the files are on.
-    pub ground: &'a Ground,
-    /// How fast, and how much of it all.
-    pub governor: &'a Governor,
-    /// Hashes wanted of every file.
-    pub hashes: HashWish,
-    /// How many threads.
+    /// What each of them works with.
+    pub means: Means<'a>,
+    /// How many there are.
     pub jobs: usize,
 }
 
@@ -73,10 +60,10 @@ impl Crew<'_> {
         let broken = AtomicBool::new(false);
         let over: OnceLock<StoppedBy> = OnceLock::new();
         let stop = || {
-            if let Some(limit) = self.governor.over() {
+            if let Some(limit) = self.means.governor.over() {
                 over.get_or_init(|| limit);
             }
-            over.get().is_some() || broken.load(Ordering::Relaxed) || self.cancel.is_requested()
+            over.get().is_some() || broken.load(Ordering::Relaxed) || self.means.cancel.is_requested()
         };
         let heed = |done: Result<(), Halt>| {
             if let Err(Halt::Failed(error)) = done {
@@ -89,9 +76,9 @@ impl Crew<'_> {
             for hand in &table.hands {
                 let table = &table;
                 scope.spawn(move || {
-                    let mut examiner = Examiner::new(self);
+                    let mut examiner = Examiner::new(&self.means);
                     while !stop() {
-                        self.governor.rest(self.cancel);
+                        self.means.governor.rest(self.means.cancel);
                         let next = lock(hand).pop_front();
                         if let Some(item) = next {
                             heed(work(&mut examiner, &item));
@@ -113,7 +100,7 @@ impl Crew<'_> {
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        let stopped_by = if self.cancel.is_requested() {
+        let stopped_by = if self.means.cancel.is_requested() {
             StoppedBy::Signal
         } else {
             over.into_inner().unwrap_or_default()

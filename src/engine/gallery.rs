@@ -8,7 +8,7 @@ use crate::render::Impression;
 use super::content::{self, Apart, Opinion, Original, Picture, Scene};
 use super::judge::{self, Comparison, Expectation};
 use super::look::Look;
-use super::reconcile::AssetUnit;
+use super::reconcile::units::AssetUnit;
 use super::sizes::{self, Misfit, Shape};
 
 /// What is known of the pictures of one unit.

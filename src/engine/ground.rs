@@ -115,7 +115,7 @@ impl Ground {
         if !self.may_hang(folder) {
             return Ok(());
         }
-        let own = folder.to_path_buf();
+        let own = folder.clone();
         self.ask(folder, move |pulse| {
             let entries = std::fs::read_dir(own);
             pulse.beat();

@@ -11,7 +11,7 @@ use crate::model::{
     Verdict,
 };
 use crate::render::{Refused, RenderError, RenderJob, RenderOutput, RenderSpec, Rendered, View};
-use crate::worker::{HashWish, Job, MediaReport, MemoryGrant, Worker, WorkerFailure, wire};
+use crate::worker::{HashWish, Job, MediaReport, MemoryGrant, Worker, WorkerFailure, WorkerPool, wire};
 
 /// Files up to this length, bytes, are looked at several in one exchange with a worker: what generated pictures have.
 const SMALL: u64 = 1 << 20;
@@ -47,7 +47,6 @@ impl Way {
 }
 
 use super::cancel::Cancel;
-use super::crew::Crew;
 use super::ground::{Ground, Stuck};
 use super::judge::{self, Expectation, Judgement};
 use super::open::{self, OpenError};
@@ -159,6 +158,23 @@ fn portrait_job() -> RenderJob {
     }
 }
 
+/// What an examiner works with.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// Where workers come from.
+    pub pool: &'a WorkerPool,
+    /// Who grants memory.
+    pub memory: &'a dyn MemoryGrant,
+    /// Who stops it.
+    pub cancel: &'a Cancel,
+    /// What the files are on.
+    pub ground: &'a Ground,
+    /// How fast, and how much of it all.
+    pub governor: &'a Governor,
+    /// Hashes wanted of every file.
+    pub hashes: HashWish,
+}
+
 /// A file that is open.
 struct Opened {
     file: File,
@@ -194,11 +210,11 @@ struct Ahead {
 }
 
 impl<'a> Examiner<'a> {
-    /// An examiner of this crew, with a worker of its own.
-    pub fn new(crew: &Crew<'a>) -> Self {
-        let Crew { memory, cancel, ground, governor, hashes, .. } = *crew;
+    /// An examiner with a worker of its own.
+    pub fn new(means: &Means<'a>) -> Self {
+        let Means { pool, memory, cancel, ground, governor, hashes } = *means;
         let limits = Limits { max_memory: memory.ceiling(), ..Limits::default() };
-        let worker = crew.pool.worker();
+        let worker = pool.worker();
         Self { worker, memory, cancel, ground, governor, limits, hashes, next_id: 0, ahead: HashMap::new() }
     }
 

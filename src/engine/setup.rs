@@ -15,6 +15,7 @@ use super::crew::Crew;
 use super::end::RunError;
 use super::ground::Ground;
 use super::ledger::unusable;
+use super::look::Means;
 use super::machine::Machine;
 use super::pace::Governor;
 
@@ -53,7 +54,8 @@ impl Station {
         governor: &'a Governor,
         hashes: HashWish,
     ) -> Crew<'a> {
-        Crew { pool: &self.pool, memory: &self.budget, cancel, ground, governor, hashes, jobs: self.jobs }
+        let means = Means { pool: &self.pool, memory: &self.budget, cancel, ground, governor, hashes };
+        Crew { means, jobs: self.jobs }
     }
 
     /// The decoders whose verdicts in the catalog count. That of films says who it is only once it is started, which is done

@@ -5,7 +5,7 @@ use crate::immich::records::{AssetKind, AssetView, Edit, RecordIndex};
 use crate::model::{Edits, ImageSettings, Role};
 use crate::render::{View, geometry};
 
-use super::reconcile::UnitFile;
+use super::reconcile::units::UnitFile;
 
 /// What a file shows, or why only Immich can make it.
 pub fn shown(

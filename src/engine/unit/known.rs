@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Desk, Known, Repairs};
 use crate::engine::announce::Pending;
-use crate::engine::reconcile::{AssetUnit, Single};
+use crate::engine::reconcile::Single;
+use crate::engine::reconcile::units::AssetUnit;
 use crate::immich::layout::{Folder, Generated, Meaning, Owner, meaning};
 use crate::immich::records::{AssetKind, FileOwner};
 use crate::immich::register::{Before, NewFile, Request, Rows, Wish};

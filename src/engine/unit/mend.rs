@@ -8,7 +8,7 @@ use super::{Desk, Repairs, Turn};
 use crate::engine::crew::Halt;
 use crate::engine::judge::Expectation;
 use crate::engine::look::Look;
-use crate::engine::reconcile::AssetUnit;
+use crate::engine::reconcile::units::AssetUnit;
 use crate::model::{Depth, Event, RepairStatus, Role};
 use crate::render::{RenderOutput, Rendered};
 use crate::repair::apply::{self, Applied};

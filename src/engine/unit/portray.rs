@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::{Desk, Turn};
 use crate::engine::crew::Halt;
 use crate::engine::look::{Look, Portrait};
-use crate::engine::reconcile::{AssetUnit, UnitFile};
+use crate::engine::reconcile::units::{AssetUnit, UnitFile};
 use crate::immich::records::AssetKind;
 use crate::model::{Event, Role, Shows, SmallPicture, What};
 use crate::repair::plan::{AssetState, GeneratedState, OriginalState, PlannedRepair};

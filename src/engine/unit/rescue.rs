@@ -6,7 +6,7 @@ use crate::engine::crew::Halt;
 use crate::engine::gallery::Gallery;
 use crate::engine::ground::Ground;
 use crate::engine::look::Look;
-use crate::engine::reconcile::{AssetUnit, UnitFile};
+use crate::engine::reconcile::units::{AssetUnit, UnitFile};
 use crate::engine::setup;
 use crate::engine::whereabouts::{Found, Wanted};
 use crate::model::{

@@ -7,7 +7,7 @@ use crate::engine::fresh::Kept;
 use crate::engine::judge::Expectation;
 use crate::engine::ledger::Earlier;
 use crate::engine::look::{self, Look};
-use crate::engine::reconcile::UnitFile;
+use crate::engine::reconcile::units::UnitFile;
 use crate::model::{
     Code, Event, EventSink, Evidence, Finding, ItemReport, Role, Severity, SkipReason, Stage, What,
 };

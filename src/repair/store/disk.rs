@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::folder::{self, HeldArea, Made};
 use super::gate::{Gate, Open, Step};
-use super::journal::Journals;
+use super::journals::Journals;
 use super::{Area, Committed, Copying, FileStore, Holds, Moving, Refusal, StagedFile, StoreError};
 use crate::model::{FileIdentity, RepairEvent, RepairStatus, is_own_temporary, own_temporary_name};
 
@@ -165,7 +165,7 @@ impl FileStore for DiskStore {
     }
 
     fn clear_temporaries(&self, found: &[PathBuf]) -> Vec<RepairEvent> {
-        found.iter().map(|path| super::sweep::clear(self, path, RepairStatus::Done)).collect()
+        found.iter().map(|path| self.sweep(path, RepairStatus::Done)).collect()
     }
 
     fn copy(&self, copying: &Copying<'_>) -> Result<Committed, StoreError> {

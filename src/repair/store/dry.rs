@@ -8,7 +8,7 @@ use rustix::fs::MemfdFlags;
 
 use super::disk::DiskStore;
 use super::gate::Step;
-use super::{Committed, Copying, FileStore, Moving, StagedFile, StoreError, sweep};
+use super::{Committed, Copying, FileStore, Moving, StagedFile, StoreError};
 use crate::model::{FileIdentity, RepairEvent, RepairStatus};
 
 /// Refuses what the store behind it refuses, and keeps what would be written in memory only.
@@ -36,7 +36,7 @@ impl FileStore for DryRunStore {
     }
 
     fn clear_temporaries(&self, found: &[PathBuf]) -> Vec<RepairEvent> {
-        found.iter().map(|path| sweep::clear(&self.behind, path, RepairStatus::Planned)).collect()
+        found.iter().map(|path| self.behind.sweep(path, RepairStatus::Planned)).collect()
     }
 
     fn copy(&self, copying: &Copying<'_>) -> Result<Committed, StoreError> {

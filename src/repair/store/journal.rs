@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::PoisonError;
 
 use rustix::fs::{self, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -13,10 +13,6 @@ use super::disk::DiskStore;
 use super::folder;
 use super::gate::Step;
 use super::{Holds, Refusal, StoreError};
-
-/// The journals that are open, each locked for this run.
-#[derive(Debug, Default)]
-pub(super) struct Journals(Mutex<Vec<(PathBuf, File)>>);
 
 impl DiskStore {
     /// Whether a journal may be there, before anything is opened.

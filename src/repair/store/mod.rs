@@ -12,6 +12,7 @@ mod dry;
 mod folder;
 mod gate;
 mod journal;
+mod journals;
 mod sweep;
 mod transfer;
 

@@ -18,22 +18,24 @@ use crate::model::{RepairAction, RepairEvent, RepairStatus, Role, is_own_tempora
 /// writing and decoding one picture.
 const SURELY_DEAD: Duration = Duration::from_hours(1);
 
-/// Removes one leftover, or with `done` = `Planned` only says that it would.
-pub(super) fn clear(store: &DiskStore, path: &Path, done: RepairStatus) -> RepairEvent {
-    let (status, reason) = match try_clear(store, path, done == RepairStatus::Planned) {
-        Ok(Cleared::Yes) => (done, "left behind by a run that was killed".to_owned()),
-        Ok(Cleared::No(why)) => (RepairStatus::Skipped, why.to_owned()),
-        Err(error @ StoreError::Refused { .. }) => (RepairStatus::Skipped, error.to_string()),
-        Err(error) => (RepairStatus::Failed, error.to_string()),
-    };
-    RepairEvent {
-        action: RepairAction::ClearTemporary,
-        role: Role::Unknown,
-        path: path.to_owned(),
-        asset: None,
-        status,
-        reason,
-        bytes: None,
+impl DiskStore {
+    /// Removes one leftover, or with `done` = `Planned` only says that it would.
+    pub(super) fn sweep(&self, path: &Path, done: RepairStatus) -> RepairEvent {
+        let (status, reason) = match try_clear(self, path, done == RepairStatus::Planned) {
+            Ok(Cleared::Yes) => (done, "left behind by a run that was killed".to_owned()),
+            Ok(Cleared::No(why)) => (RepairStatus::Skipped, why.to_owned()),
+            Err(error @ StoreError::Refused { .. }) => (RepairStatus::Skipped, error.to_string()),
+            Err(error) => (RepairStatus::Failed, error.to_string()),
+        };
+        RepairEvent {
+            action: RepairAction::ClearTemporary,
+            role: Role::Unknown,
+            path: path.to_owned(),
+            asset: None,
+            status,
+            reason,
+            bytes: None,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod bits;
 mod edges;
 mod geometry;
 mod lossless;
+mod part;
 mod progressive;
 mod samples;
 mod seam;

@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::tables::Steps;
+/// A quantisation table, in zig-zag order.
+pub type Steps = [u16; 64];
 
 /// Natural place of each coefficient in zig-zag order (figure A.6).
 #[rustfmt::skip]

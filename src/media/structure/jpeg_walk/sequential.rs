@@ -1,29 +1,9 @@
 //! Blocks of sequential pictures (ITU-T T.81 F.2.2): DC and all AC coefficients together.
 
 use super::bits::{Bits, magnitude};
-use super::shift::Levels;
-use super::tables::{Coefficients, Differences, Huffman, Range, Runs};
+use super::part::Part;
 use super::trail::Trail;
 use super::{Coding, Slip};
-
-/// One component of a sequential scan.
-pub struct Part<'t> {
-    /// Blocks of each unit.
-    pub blocks: usize,
-    /// How many of them lie side by side.
-    pub columns: usize,
-    pub dc: &'t Huffman,
-    /// The fast way through `dc`.
-    pub differences: &'t Differences,
-    pub ac: &'t Huffman,
-    /// The fast ways through `ac`, without values and with them.
-    pub runs: &'t Runs,
-    pub coefficients: &'t Coefficients,
-    pub range: &'t Range,
-    /// The DC coefficient of the block before.
-    pub last: i32,
-    pub levels: Levels,
-}
 
 /// A scan of one or more components.
 pub struct Sequential<'t> {

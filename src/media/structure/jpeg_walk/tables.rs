@@ -1,7 +1,8 @@
 //! Huffman tables (ITU-T T.81 annex C) and quantisation tables as the walk needs them.
 
+use super::Slip;
 use super::bits::{Bits, magnitude};
-use super::{Slip, samples};
+use super::samples::{self, Steps};
 
 /// Codes of up to so many bits are found by one look-up.
 const FAST_BITS: u32 = 9;
@@ -229,9 +230,6 @@ impl Runs {
         Run(self.0.get(bits.peek(RUN_BITS) as usize).copied().unwrap_or(0))
     }
 }
-
-/// A quantisation table, in zig-zag order.
-pub type Steps = [u16; 64];
 
 /// Blocks with a larger dequantised AC coefficient are looked at as samples, in 8 bits.
 const LOUD: i32 = 500;

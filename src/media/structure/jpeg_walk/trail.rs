@@ -2,11 +2,11 @@
 
 use super::bits::{Bits, Mark};
 use super::edges::{Edge, Edges, Rows};
+use super::part::Part;
+use super::samples::Steps;
 use super::seam;
 use super::sector::SECTOR;
-use super::sequential::Part;
 use super::shift::{self, Shift};
-use super::tables::Steps;
 use super::tear;
 
 /// Zig-zag places of the coefficients that make the rows of a block differ.

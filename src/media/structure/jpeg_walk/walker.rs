@@ -3,12 +3,14 @@
 use super::bits::Bits;
 use super::geometry::{Geometry, Plane};
 use super::lossless::{self, Lossless, Picture};
+use super::part::Part;
 use super::progressive::{Ac, DcPart, FirstDc, MoreDc};
-use super::sequential::{self, Sequential};
+use super::samples::Steps;
+use super::sequential::Sequential;
 use super::shift::{Levels, Shift};
 use super::standard;
 use super::supply::Supply;
-use super::tables::{Coefficients, Differences, Huffman, Range, Runs, Steps};
+use super::tables::{Coefficients, Differences, Huffman, Range, Runs};
 use super::trail::{Break, Layout, Trail};
 use super::{Answer, Coding, Flaw, Slip, Units, Way, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
@@ -354,7 +356,7 @@ impl<'a> Walker<'a> {
             let Some((runs, coefficients)) = runs.get(first(part)).and_then(Option::as_ref) else { continue };
             let differences = differences.get(dc).and_then(Option::as_deref).ok_or(NO_TABLES)?;
             let (dc, ac) = (table(&self.dc, dc)?, table(&self.ac, ac)?);
-            parts.push(sequential::Part {
+            parts.push(Part {
                 blocks: self.in_unit(plan, plane),
                 columns: self.columns_in_unit(plan, plane),
                 dc,

@@ -1,8 +1,9 @@
 //! The data of all strips and tiles of a page.
 
 use super::Page;
+use super::due::Slip;
 use super::layout::{Chunk, Layout};
-use super::unpack::{Slip, unpack};
+use super::unpack::unpack;
 use crate::model::DecodeError;
 
 /// What the walk of a page says.

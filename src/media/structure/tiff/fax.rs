@@ -1,7 +1,7 @@
 //! CCITT Group 3 and Group 4 (ITU-T T.4 and T.6; TIFF 6.0 sections 10 and 11), strictly: every row has exactly the
 //! picture's width, every code exists, the rows are all there.
 
-use super::unpack::Slip;
+use super::due::Slip;
 
 /// How the rows are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

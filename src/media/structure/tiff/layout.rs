@@ -1,7 +1,7 @@
 //! How a page is cut into strips or tiles, and how many bytes each must give.
 
 use super::Page;
-use super::unpack::Due;
+use super::due::Due;
 use crate::model::{DecodeError, PixelSize};
 
 /// One strip or tile of a page, in the order of the file's list.

@@ -3,7 +3,7 @@
 //! Both kinds are read: codes from the highest bit with the early change of width, and the old kind of libtiff before
 //! 1995, from the lowest bit without it.
 
-use super::unpack::{Due, Slip};
+use super::due::{Due, Slip};
 
 const CLEAR: u32 = 256;
 const END: u32 = 257;

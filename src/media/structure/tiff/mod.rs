@@ -1,6 +1,7 @@
 //! TIFF and BigTIFF files (TIFF 6.0, and the BigTIFF design): their directories, and the data of every strip and tile.
 
 mod data;
+mod due;
 mod ends;
 mod fax;
 mod fields;
