@@ -190,3 +190,23 @@ fn what_changed_is_looked_at_and_nothing_else() {
     assert_eq!(told.codes(), ["thumbnail.missing"]);
     assert_eq!(told.summary["checked"], 0, "{}", told.summary);
 }
+
+#[test]
+fn a_run_is_compared_with_the_one_before() {
+    let library = Library::new();
+    let report = |options: &[&str]| {
+        let mut report = Command::new(env!("CARGO_BIN_EXE_photofsck"));
+        report.args(["report", "--color", "never", "--state"]).arg(library.at("state")).args(options);
+        let told = report.output().unwrap();
+        (told.status.code(), String::from_utf8([told.stdout, told.stderr].concat()).unwrap())
+    };
+    library.run(&["check"]);
+    let (status, told) = report(&["--since", "last"]);
+    assert!(status == Some(8) && told.contains("no run before"), "{told}");
+    fs::remove_file(library.file("thumbs", ".jpeg")).unwrap();
+    library.run(&["check"]);
+    let (status, told) = report(&["--since", "last"]);
+    assert!(status == Some(0) && told.contains("1 finding new, 0 gone, 0 standing"), "{told}");
+    library.run(&["check"]);
+    assert!(report(&["--since", "LAST"]).1.contains("0 findings new, 0 gone, 1 standing"));
+}

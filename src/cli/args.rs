@@ -432,7 +432,7 @@ pub struct ReportArgs {
     /// The catalog [default: the user's state folder]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Compare with this earlier run: findings that are new, gone or standing
+    /// Compare with this earlier run, or with the one before (`last`): findings that are new, gone or standing
     #[arg(long, value_name = "RUN")]
     pub since: Option<String>,
     /// Write NDJSON; - is standard output

@@ -28,7 +28,10 @@ pub fn report(action: &ReportAction) -> ExitStatus {
 fn try_report(action: &ReportAction) -> Result<ExitStatus, String> {
     let catalog = open(&action.state)?;
     let run = find(&catalog, action.run.as_deref())?;
-    let since = action.since.as_deref().map(|id| find(&catalog, Some(id))).transpose()?;
+    let since = match action.since.as_deref() {
+        Some(word) if word.eq_ignore_ascii_case("last") => Some(one_before(&catalog, &run)?),
+        id => id.map(|id| find(&catalog, Some(id))).transpose()?,
+    };
     let before = since.as_ref().map(|run| findings(&catalog, run)).transpose()?;
     if let Some(target) = &action.options.json {
         let lines = lines(&catalog, &run)?;
@@ -118,6 +121,13 @@ fn find(catalog: &Catalog, id: Option<&str>) -> Result<RunRecord, String> {
         "no run, or more than one, has an id that begins with {id:?}; the latest are {}",
         words::list(&known)
     ))
+}
+
+/// The run before this one.
+fn one_before(catalog: &Catalog, run: &RunRecord) -> Result<RunRecord, String> {
+    let runs = catalog.runs().map_err(told)?.into_iter();
+    let older = runs.skip_while(|known| known.run_id != run.run_id).nth(1);
+    older.ok_or_else(|| format!("--since last: no run before {} is on record", run.run_id))
 }
 
 /// The run's NDJSON: its first line, findings and repairs, its last line where it came to an end.
