@@ -335,6 +335,14 @@ mod tests {
         }
     }
 
+    /// Every 64-bit ARM has NEON.
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn neon_is_taken() {
+        let taken = Resizer::default().inner.cpu_extensions();
+        assert_eq!(taken, fast_image_resize::CpuExtensions::Neon);
+    }
+
     #[test]
     fn the_kernel_is_lanczos3() {
         let sinc = |x: f64| {
