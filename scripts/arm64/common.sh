@@ -41,6 +41,8 @@ install_root() {
   # The cross compiler looks for its C++ headers below the root.
   as_root mkdir -p "$ARM_ROOT/usr/aarch64-linux-gnu/include"
   as_root ln -sfn /usr/aarch64-linux-gnu/include/c++ "$ARM_ROOT/usr/aarch64-linux-gnu/include/c++"
+  # The root's libraries may ask for a newer C++ library than the cross compiler's own: the root's is linked.
+  as_root ln -sfn libstdc++.so.6 "$ARM_ROOT/usr/lib/aarch64-linux-gnu/libstdc++.so"
   as_root touch "$ARM_ROOT/.complete"
 }
 
