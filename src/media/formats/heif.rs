@@ -27,8 +27,8 @@ static SPECS: [FormatSpec; 2] = [
         name: "HEIC, HEIF",
         extensions: &["heic", "heif", "hif", "heics", "heifs"],
         recognised_by: "file type box with a HEIF brand",
-        proves: "every box and item lies inside the file, every HEVC slice of every item is read to its last bit and ends where its blocks end; of others the primary picture decodes",
-        blind_to: "wrong bytes inside a slice that end at the right bit all the same; tracks; what libheif alone refuses, which is `unverifiable` where pictures are made of it",
+        proves: "every box and item lies inside the file, every HEVC slice of every item is read to its last bit and ends where its blocks end; of others the primary picture decodes; tracks as in films",
+        blind_to: "wrong bytes inside a slice that end at the right bit all the same; what libheif alone refuses, which is `unverifiable` where pictures are made of it",
         preview: true,
     },
     FormatSpec {
@@ -36,8 +36,8 @@ static SPECS: [FormatSpec; 2] = [
         name: "AVIF",
         extensions: &["avif", "avifs"],
         recognised_by: "file type box with an AVIF brand",
-        proves: "every box and item lies inside the file, AV1 units fill their items, the primary picture decodes and, where FFmpeg has libaom, every tile ends where its data ends",
-        blind_to: "frames of an animation behind the first; without libaom, wrong bytes inside a tile",
+        proves: "every box and item lies inside the file, AV1 units fill their items, the primary picture decodes and, where FFmpeg has libaom, every tile ends where its data ends; frames of an animation decode",
+        blind_to: "without libaom, wrong bytes inside a tile",
         preview: true,
     },
 ];
@@ -126,6 +126,9 @@ fn examine(
         within_limits(layout.largest, memory(&layout, source), limits)?;
     }
     let pictures = walk_pictures(source, &layout, depth, examined)?;
+    if layout.has_track {
+        walk_track(source, depth, limits, examined)?;
+    }
     let walked = pictures.not_followed.is_none() && !pictures.shown.is_empty();
     // Slices that were read to their last bit prove more than a decoder could, whose word would count for nothing against them.
     let is_hevc =
@@ -167,6 +170,24 @@ fn walk_pictures(
         return Err(damage);
     }
     Ok(pictures)
+}
+
+/// The frames of an animation, which lie in a track as those of a film do. What cannot be said of them says nothing of the still picture.
+fn walk_track(
+    source: &Source<'_>,
+    depth: Depth,
+    limits: &Limits,
+    examined: &mut Examined,
+) -> Result<(), DecodeError> {
+    let depth = if depth == Depth::Structure { depth } else { Depth::Full };
+    let track = Video.examine(MediaFormat::Mp4, source, Wanted::new(depth, Target::None, limits));
+    match track.problem {
+        Some(damage) if damage.damage().is_some() => {
+            examined.accuser = Some(track.accuser.unwrap_or(track.decoder));
+            Err(damage)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn opinion(source: &Source<'_>, layout: &Layout, id: u32) -> Opinion {

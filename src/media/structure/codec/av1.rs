@@ -2,17 +2,21 @@
 
 use super::Flaw;
 
-/// The units must fill the sample; only the last may come without a size.
+/// The units must fill the sample; only the last may come without a size. Every sample shows a frame (AV1 in ISO base media
+/// files, 2.4): one of units that are passed over, as zeros are, was something else.
 pub(super) fn check(sample: &[u8]) -> Result<(), Flaw> {
     let mut at = 0;
+    let mut frame = sample.is_empty();
     while let Some(&header) = sample.get(at) {
         let start = at;
         if header & 0x80 != 0 {
             return Err(Flaw::new(at, "the first bit of a unit is set"));
         }
         at += 1 + usize::from(header >> 2 & 1);
+        let kind = header >> 3 & 15;
+        frame |= matches!(kind, 3 | 4 | 6 | 7);
         if header & 2 == 0 {
-            return Ok(());
+            break;
         }
         let Some((size, len)) = leb128(sample.get(at..).unwrap_or_default()) else {
             return Err(Flaw::new(start, "the size of a unit cannot be read"));
@@ -23,10 +27,10 @@ pub(super) fn check(sample: &[u8]) -> Result<(), Flaw> {
             let what = format!("unit of {size} bytes does not fit the sample of {} bytes", sample.len());
             return Err(Flaw::new(start, what));
         };
-        check_unit(header >> 3 & 15, unit).map_err(|what| Flaw::new(start, what))?;
+        check_unit(kind, unit).map_err(|what| Flaw::new(start, what))?;
         at = content + unit.len();
     }
-    Ok(())
+    if frame { Ok(()) } else { Err(Flaw::new(0, "a sample without a frame")) }
 }
 
 /// Sequence headers (1), frame headers (3, 7) and tile groups (4, 6) are never empty; temporal delimiters (2) are.
@@ -66,5 +70,6 @@ mod tests {
             assert!(check(sound.get(..cut).unwrap_or_default()).is_err(), "{cut}");
         }
         assert_eq!(check(&[0x30, 1, 2, 3]), Ok(()), "the last without a size");
+        assert!(check(&[0; 40]).is_err() && check(&[0x12, 0]).is_err(), "no frame");
     }
 }
