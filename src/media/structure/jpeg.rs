@@ -112,6 +112,12 @@ pub fn walk(bytes: &[u8]) -> Outline {
     outline
 }
 
+/// Whether the EOI marker comes within the bytes that may be spare.
+fn ends_soon(bytes: &[u8], at: usize) -> bool {
+    let near = bytes.get(at..).unwrap_or_default();
+    near.windows(2).take(SPARE_BYTES + 2).any(|pair| pair == [0xFF, EOI])
+}
+
 impl Outline {
     fn fill(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         if !bytes.starts_with(&[0xFF, SOI]) {
@@ -187,6 +193,10 @@ impl Outline {
             match bytes.get(first + fill) {
                 None => return Ok(None),
                 Some(0) => from = first + fill + 1,
+                // Reserved: never seen in files, but in bytes that some cameras leave before the end.
+                Some(0x02..=0xBF) if !self.scans.is_empty() && ends_soon(bytes, at) => {
+                    from = first + fill + 1;
+                }
                 Some(&marker) => {
                     let spare = first - at;
                     if spare > SPARE_BYTES && !self.scans.is_empty() {
@@ -421,6 +431,25 @@ mod tests {
         let outline = walk(&bytes);
         assert_eq!(outline.problem, None);
         assert!(outline.end.unwrap() < bytes.len());
+    }
+
+    #[test]
+    fn spare_bytes_that_look_like_a_reserved_marker_are_harmless_before_the_end_only() {
+        let padded = |count: usize| {
+            let mut bytes = tiny();
+            let end = bytes.len() - 2;
+            bytes.splice(end..end, [vec![0xFF, 0x09], vec![7; count]].concat());
+            bytes
+        };
+        let bytes = padded(20);
+        let outline = walk(&bytes);
+        assert_eq!((outline.problem, outline.end), (None, Some(bytes.len())));
+        assert_eq!(outline.spare, [(bytes.len() - 24, 22)]);
+        assert!(walk(&padded(200)).problem.is_some());
+        // Before the picture it stands for nothing, as ever.
+        let mut bytes = tiny();
+        bytes.splice(2..2, [0xFF, 0x09, 7, 7]);
+        assert!(walk(&bytes).problem.is_some());
     }
 
     #[test]
