@@ -349,7 +349,7 @@ impl Case<'_> {
                 Some(libc_errno::EACCES | libc_errno::EPERM) => {
                     "let photofsck read it: run as the user that owns the library, or as root"
                 }
-                Some(libc_errno::ENOENT) => "is the path right? There is nothing",
+                Some(libc_errno::ENOENT) => "is the path right? There is no file of this name",
                 Some(libc_errno::ETIMEDOUT | libc_errno::ESTALE | libc_errno::ENOTCONN) => {
                     "the network storage does not answer: look after its server and the mount, and run again"
                 }

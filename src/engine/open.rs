@@ -50,7 +50,16 @@ pub fn hangs(words: String) -> DecodeError {
 /// Never waits (a FIFO without a writer does not block), never becomes the controlling terminal, and does
 /// not touch the access time where the system allows that.
 pub fn open_read(path: &Path) -> Result<(File, FileIdentity), OpenError> {
-    let quiet = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    open_with(path, OFlags::empty())
+}
+
+/// The same, but for a symbolic link at the end of the path, which is no regular file here.
+pub fn open_no_link(path: &Path) -> Result<(File, FileIdentity), OpenError> {
+    open_with(path, OFlags::NOFOLLOW)
+}
+
+fn open_with(path: &Path, more: OFlags) -> Result<(File, FileIdentity), OpenError> {
+    let quiet = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | more;
     let descriptor = match rustix::fs::open(path, quiet | OFlags::NOATIME, Mode::empty()) {
         // Only the owner may ask for that.
         Err(rustix::io::Errno::PERM) => rustix::fs::open(path, quiet, Mode::empty()),
@@ -59,6 +68,9 @@ pub fn open_read(path: &Path) -> Result<(File, FileIdentity), OpenError> {
     let file = match descriptor {
         Ok(descriptor) => File::from(descriptor),
         Err(rustix::io::Errno::NOENT) => return Err(OpenError::NotFound),
+        Err(rustix::io::Errno::LOOP) if !more.is_empty() => {
+            return Err(OpenError::NotAFile("a symbolic link"));
+        }
         // What opening a socket answers.
         Err(rustix::io::Errno::NXIO) => return Err(OpenError::NotAFile("a socket or device")),
         Err(error) => return Err(OpenError::Io(error.into())),
@@ -188,6 +200,10 @@ mod tests {
 
         assert_eq!(open_read(&at("a.jpg")).unwrap().1.size, 3);
         assert_eq!(open_read(&at("link.jpg")).unwrap().1.size, 3);
+        assert_eq!(open_no_link(&at("a.jpg")).unwrap().1.size, 3);
+        for link in ["link.jpg", "broken.jpg"] {
+            assert!(matches!(open_no_link(&at(link)), Err(OpenError::NotAFile("a symbolic link"))));
+        }
         assert!(matches!(open_read(&at("broken.jpg")), Err(OpenError::NotFound)));
         assert!(matches!(open_read(&at("folder.jpg")), Err(OpenError::NotAFile("a folder"))));
         assert!(matches!(open_read(&at("fifo.jpg")), Err(OpenError::NotAFile("a FIFO"))));
