@@ -19,6 +19,7 @@ mod reduce;
 mod resize;
 mod thumbhash;
 mod tone;
+mod vertical;
 
 #[cfg(test)]
 mod tests;
@@ -174,6 +175,7 @@ pub struct Rendered {
     /// Its size.
     pub size: PixelSize,
     /// The encoded file.
+    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
 }
 

@@ -2,12 +2,13 @@
 //! for a last bit here and there: the weights are the same.
 
 use super::resize::{Fit, RADIUS, Resizer, Scratch, Step, pixel_type, repeat};
+use super::vertical::Vertical;
 use super::{RenderJob, geometry};
 use crate::media::{Coming, Reduce, Rows};
 use crate::model::PixelSize;
 
 /// Bytes of a strip, and rows at least: the weights of the columns are computed anew for each.
-const STRIP: usize = 6 << 20;
+const STRIP: usize = 4 << 20;
 const LEAST_ROWS: usize = 64;
 
 /// Reduces pictures for a job, with the scratch memory of its renderer.
@@ -22,19 +23,22 @@ struct Work {
     step: Step,
     from: PixelSize,
     to: PixelSize,
-    /// The part of the source that the result shows: left, top, width, height, possibly beyond its edges.
-    shown: (f64, f64, f64, f64),
-    /// Rows that lie beyond the upper and the lower edge each: those are like the one at the edge.
+    /// The columns of the source that the result shows: left and width, possibly beyond its edges.
+    shown: (f64, f64),
+    /// Rows that lie beyond the upper and the lower edge each: those are like the one at the edge. They count as rows of the source.
     beyond: usize,
+    vertical: Vertical,
     /// A strip, and which row of the source its first one is.
     strip: Vec<u8>,
-    first: i64,
+    first: usize,
     /// Rows in the strip.
     filled: usize,
+    /// Rows of the result as wide as the source.
+    lines: Vec<u8>,
     /// Rows of the source that came.
     seen: usize,
     /// Rows of the result that are made.
-    made: u32,
+    made: usize,
     samples: Vec<u8>,
 }
 
@@ -65,7 +69,7 @@ impl Reduce for Reducer<'_> {
 
     fn finish(&mut self) -> Option<(PixelSize, Vec<u8>)> {
         let work = self.work.take()?;
-        (work.made == work.to.height).then_some((work.to, work.samples))
+        (work.made == work.to.height as usize).then_some((work.to, work.samples))
     }
 }
 
@@ -98,15 +102,22 @@ impl Work {
         let rows = (STRIP / pitch.max(1)).clamp(LEAST_ROWS, (from.height as usize).max(LEAST_ROWS));
         let strip = (rows + kept + 2 * beyond).checked_mul(pitch)?;
         let samples = usize::try_from(to.pixels()).ok()?.checked_mul(model.channels())?;
+        let lines = (rows as f64 * f64::from(to.height) / height) as usize + 2;
         Some(Self {
             step,
             from,
             to,
-            shown: (left, top, width, height),
+            shown: (left, width),
             beyond,
+            vertical: Vertical::new(
+                from.height as usize + 2 * beyond,
+                (top + beyond as f64, height),
+                to.height as usize,
+            ),
             strip: vec![0; strip],
-            first: -(beyond as i64),
+            first: 0,
             filled: beyond,
+            lines: Vec::with_capacity(lines.checked_mul(pitch)?),
             seen: 0,
             made: 0,
             samples: vec![0; samples],
@@ -142,53 +153,45 @@ impl Work {
 
     /// Makes the rows of the result whose sources are there.
     fn reduce(&mut self, resizer: &mut Resizer) -> Option<()> {
-        let (left, top, width, height) = self.shown;
-        let scale = height / f64::from(self.to.height);
-        let radius = RADIUS * scale.max(1.0);
-        let mut end = self.to.height;
-        if self.seen < self.from.height as usize {
-            // The last row whose kernel ends before what has not come.
-            let reach = (self.seen as f64 - 1.0 - radius - top) / scale - 0.5;
-            end = end.min(reach.floor().max(0.0) as u32);
+        let (pitch, there) = (self.pitch(), self.first + self.filled);
+        let mut end = self.made;
+        self.lines.clear();
+        while end < self.to.height as usize && self.vertical.sources(end).end <= there {
+            let sources = self.vertical.sources(end);
+            let from = sources.start.checked_sub(self.first)? * pitch;
+            let sources = self.strip.get(from..from + sources.len() * pitch)?;
+            let line = self.lines.len();
+            self.lines.resize(line + pitch, 0);
+            self.vertical.reduce(end, sources, self.lines.get_mut(line..)?);
+            end += 1;
         }
         if end > self.made {
-            let there = u32::try_from(self.filled).ok()?;
-            let above = (top + f64::from(self.made) * scale - self.first as f64).max(0.0);
-            let high = (f64::from(end - self.made) * scale).min(f64::from(there) - above);
-            self.part(resizer, there, (left, above, width, high), end)?;
+            self.narrow(resizer, end)?;
             self.made = end;
         }
         // What the next row does not reach.
-        let middle = top + (f64::from(self.made) + 0.5) * scale;
-        let gone =
-            usize::try_from((middle - radius).floor() as i64 - 1 - self.first).unwrap_or(0).min(self.filled);
-        let pitch = self.pitch();
+        let next = if end < self.to.height as usize { self.vertical.sources(end).start } else { there };
+        let gone = next.saturating_sub(self.first).min(self.filled);
         self.strip.copy_within(gone * pitch..self.filled * pitch, 0);
         self.filled -= gone;
-        self.first += gone as i64;
+        self.first += gone;
         Some(())
     }
 
-    /// Scales a part of the rows that are there to the next rows of the result.
-    fn part(
-        &mut self,
-        resizer: &mut Resizer,
-        there: u32,
-        (left, above, width, high): (f64, f64, f64, f64),
-        end: u32,
-    ) -> Option<()> {
-        let (pitch, line) = (self.pitch(), self.to.width as usize * self.step.pixel.size());
-        let from = PixelSize::new(self.from.width, there);
-        let to = PixelSize::new(self.to.width, end - self.made);
-        let rows = self.strip.get(..there as usize * pitch)?;
-        let target = self.samples.get_mut(self.made as usize * line..end as usize * line)?;
+    /// Scales the lines to the next rows of the result, up to `end`.
+    fn narrow(&mut self, resizer: &mut Resizer, end: usize) -> Option<()> {
+        let ((left, width), line) = (self.shown, self.to.width as usize * self.step.pixel.size());
+        let high = u32::try_from(end - self.made).ok()?;
+        let (from, to) = (PixelSize::new(self.from.width, high), PixelSize::new(self.to.width, high));
+        let target = self.samples.get_mut(self.made * line..end * line)?;
         let extra = (-left).ceil().max(0.0) as u32;
         if extra == 0 {
-            return resizer.region(self.step, (rows, from), (target, to), (left, above, width, high)).ok();
+            let region = (left, 0.0, width, high.into());
+            return resizer.region(self.step, (&self.lines, from), (target, to), region).ok();
         }
-        let padded = PixelSize::new(from.width + 2 * extra, there);
-        let mut wider = Scratch::with_columns_repeated((rows, from), padded, self.step.pixel).ok()?;
-        let region = (left + f64::from(extra), above, width, high);
+        let padded = PixelSize::new(from.width + 2 * extra, high);
+        let mut wider = Scratch::with_columns_repeated((&self.lines, from), padded, self.step.pixel).ok()?;
+        let region = (left + f64::from(extra), 0.0, width, high.into());
         resizer.region(self.step, (wider.bytes(), padded), (target, to), region).ok()
     }
 }

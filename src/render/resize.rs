@@ -235,7 +235,7 @@ impl Scratch {
 
 /// sinc(x) sinc(x / 3), where sinc(x) is sin(πx) / πx. With t = πx / 3 and sin 3t = 3 sin t - 4 sin³ t that takes one sine, and one that
 /// need not be exact to the last bit: weights have at most 16 bits. Strips would else spend more time on weights than on pixels.
-fn lanczos3(x: f64) -> f64 {
+pub(super) fn lanczos3(x: f64) -> f64 {
     let t = x.abs() * (std::f64::consts::PI / 3.0);
     if t < 1e-9 {
         return 1.0;

@@ -4,6 +4,7 @@
 //! where they are wanted.
 
 mod decode;
+mod scaled;
 #[cfg(test)]
 mod shift_tests;
 #[cfg(test)]
@@ -92,12 +93,13 @@ fn examine(bytes: &[u8], wanted: Wanted<'_>, examined: &mut Examined) -> Result<
     // Pixels are made in the pass that verifies.
     let mut made = None;
     let picture = Picture { bytes, outline: &outline, orientation: examined.orientation, target, limits };
-    let mut pull = |units: &mut dyn Units| {
+    let mut take = |units: &mut dyn Units| {
         let reduce = reduce.as_mut().map(|reduce| &mut **reduce as &mut dyn Reduce);
         made = Some(decode::decode(picture, Some(units), reduce));
     };
     let whole = target != Target::None && outline.problem.is_none() && outline.end.is_some();
-    let pull: Option<Pull<'_>> = if whole { Some(&mut pull) } else { None };
+    let heard = outline.frame.as_ref().map_or(0, |frame| decode::heard(frame, target));
+    let pull = whole.then_some(Pull { heard, take: &mut take });
     let verdict = check(bytes, &outline, pull).and_then(|()| check_sectors(bytes, &outline));
     let wanted = target != Target::None
         && verdict.as_ref().map_or_else(|flaw| flaw.error.damage().is_some(), |()| true);
@@ -149,7 +151,7 @@ fn check_structure(bytes: &[u8], outline: &Outline) -> Result<(), Flaw> {
 }
 
 /// The verdict on one picture: its marker structure and all of its scans, whose coefficients `pull` may ask for.
-fn check(bytes: &[u8], outline: &Outline, pull: Option<Pull<'_>>) -> Result<(), Flaw> {
+fn check<'a>(bytes: &[u8], outline: &'a Outline, pull: Option<Pull<'a>>) -> Result<(), Flaw> {
     let unsupported = |what: &str| Err(Flaw { error: DecodeError::unsupported(what), sound_until: None });
     if odd_four_channels(outline) {
         return unsupported("a four-channel JPEG with unusual sampling");

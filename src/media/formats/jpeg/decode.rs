@@ -1,10 +1,11 @@
-//! Pixels, by libjpeg-turbo, at the scale that the pictures need.
+//! Pixels, at the scale that the pictures need: by libjpeg-turbo, or straight from the coefficients that the walk gives.
 
-use super::turbo::{Complaint, Decompressor, Layout};
+use super::scaled::Scaled;
+use super::turbo::{Complaint, Decompressor, Header, Layout};
 use crate::media::formats::Target;
 use crate::media::structure::jpeg::{Frame, Outline};
 use crate::media::structure::jpeg_walk::Units;
-use crate::media::{ColorModel, Coming, Limits, Pixels, Reduce, Samples, Whole};
+use crate::media::{ColorModel, Coming, Limits, Pixels, Reduce, Rows, Samples, Whole};
 use crate::model::{DecodeError, Orientation, PixelSize};
 
 /// A reduced scale is taken only if it leaves this many times the wanted short side: sharper scales cost too much fidelity.
@@ -33,10 +34,8 @@ pub fn decode(
     let Picture { bytes, outline, orientation, target, limits } = picture;
     // Whatever lies behind the picture is not the decoder's business.
     let picture = bytes.get(..outline.end.unwrap_or(bytes.len())).unwrap_or(bytes);
-    let (mut decompressor, _) = Decompressor::new(picture, limits).map_err(refused)?;
-    let header = decompressor.header();
-    let side = u32::try_from(header.width.min(header.height)).unwrap_or(u32::MAX);
-    decompressor.scale_down(denominator(side, target));
+    let source = Source::new(picture, outline, target, units, limits)?;
+    let header = source.header;
     let size = |(width, height): (usize, usize)| {
         PixelSize::new(u32::try_from(width).unwrap_or(u32::MAX), u32::try_from(height).unwrap_or(u32::MAX))
     };
@@ -46,18 +45,18 @@ pub fn decode(
         Layout::Rgb => ColorModel::Rgb,
         Layout::Cmyk => ColorModel::Cmyk,
     };
-    let coming = Coming { size: size(decompressor.output()), full_size, model, orientation };
+    let coming = Coming { size: size(source.output()), full_size, model, orientation };
     // Inks that are stored the other way round are turned first.
     let reduce = reduce.filter(|_| model != ColorModel::Cmyk);
     let reduce = reduce.and_then(|reduce| reduce.begin(&coming).then_some(reduce));
     let (size, mut samples, complaint) = if let Some(reduce) = reduce {
-        let complaint = decompressor.decode(units, reduce).map_err(refused)?;
+        let complaint = source.decode(reduce)?;
         let (size, samples) = reduce.finish().ok_or_else(incomplete)?;
         (size, samples, complaint)
     } else {
-        let (columns, rows) = decompressor.output();
+        let (columns, rows) = source.output();
         let mut whole = Whole::new(columns * header.layout.channels(), rows).ok_or_else(no_memory)?;
-        let complaint = decompressor.decode(units, &mut whole).map_err(refused)?;
+        let complaint = source.decode(&mut whole)?;
         (coming.size, whole.finish().ok_or_else(incomplete)?, complaint)
     };
     if model == ColorModel::Cmyk && outline.adobe(bytes) {
@@ -67,6 +66,62 @@ pub fn decode(
     }
     let pixels = Pixels { full_size, orientation, ..Pixels::new(size, model, Samples::U8(samples)) };
     Ok((pixels, complaint))
+}
+
+/// Where rows come from.
+struct Source<'a, 'u> {
+    header: Header,
+    units: Option<&'u mut dyn Units>,
+    maker: Maker<'a>,
+}
+
+enum Maker<'a> {
+    Turbo(Decompressor<'a>),
+    Ours(Scaled),
+}
+
+impl<'a, 'u> Source<'a, 'u> {
+    fn new(
+        bytes: &'a [u8],
+        outline: &Outline,
+        target: Target,
+        units: Option<&'u mut dyn Units>,
+        limits: &Limits,
+    ) -> Result<Self, DecodeError> {
+        let (mut decompressor, _) = Decompressor::new(bytes, limits).map_err(refused)?;
+        let header = decompressor.header();
+        let side = u32::try_from(header.width.min(header.height)).unwrap_or(u32::MAX);
+        let eighths = eighths(side, target);
+        let shown = header.ycc || header.layout == Layout::Gray;
+        let frame = outline.frame.as_ref().filter(|_| shown && eighths < 8);
+        let ours = frame.zip(units.as_deref()).and_then(|(frame, units)| Scaled::new(frame, eighths, units));
+        if let Some(ours) = ours {
+            return Ok(Self { header, units, maker: Maker::Ours(ours) });
+        }
+        decompressor.scale_down(denominator(eighths));
+        // Of progressive pictures it reads all scans before the first unit.
+        let units = units.filter(|_| outline.frame.as_ref().is_some_and(|frame| !frame.progressive()));
+        Ok(Self { header, units, maker: Maker::Turbo(decompressor) })
+    }
+
+    /// Columns and rows.
+    const fn output(&self) -> (usize, usize) {
+        match &self.maker {
+            Maker::Turbo(decompressor) => decompressor.output(),
+            Maker::Ours(scaled) => scaled.size(),
+        }
+    }
+
+    fn decode(self, rows: &mut dyn Rows) -> Result<Option<Complaint>, DecodeError> {
+        match (self.maker, self.units) {
+            (Maker::Turbo(decompressor), units) => decompressor.decode(units, rows).map_err(refused),
+            (Maker::Ours(scaled), Some(units)) => {
+                scaled.decode(units, rows).ok_or_else(no_memory)?;
+                Ok(None)
+            }
+            (Maker::Ours(_), None) => Err(incomplete()),
+        }
+    }
 }
 
 fn no_memory() -> DecodeError {
@@ -88,15 +143,26 @@ fn refused(complaint: Complaint) -> DecodeError {
     DecodeError::unsupported(format!("libjpeg-turbo: {}", complaint.text))
 }
 
-/// The smallest power-of-two scale that serves the target. All scales read all of the data.
-pub fn denominator(short_side: u32, target: Target) -> usize {
+/// The smallest number of eighths of the size that serves the target. All scales read all of the data.
+pub fn eighths(short_side: u32, target: Target) -> usize {
     let wanted = match target {
-        Target::None => return 8,
-        Target::Full => return 1,
+        Target::None => return 1,
+        Target::Full => return 8,
         Target::AtLeast(side) => f64::from(side) * MARGIN,
     };
-    let fits = |denominator: &u32| f64::from(short_side.div_ceil(*denominator)) >= wanted;
-    [8, 4, 2].into_iter().find(fits).map_or(1, |denominator| denominator as usize)
+    let side = |eighths: usize| (u64::from(short_side) * eighths as u64).div_ceil(8) as f64;
+    (1..8).find(|&eighths| side(eighths) >= wanted).unwrap_or(8)
+}
+
+/// Frequencies of the coefficients of a progressive picture that make its pixels here, as a pull of the walk wants them told.
+pub fn heard(frame: &Frame, target: Target) -> usize {
+    let eighths = eighths(frame.size.short_side(), target);
+    if matches!(frame.components.len(), 1 | 3) && eighths < 8 { eighths } else { 0 }
+}
+
+/// The smallest power-of-two scale of so many eighths at least: libjpeg-turbo has vector instructions for those.
+const fn denominator(eighths: usize) -> usize {
+    8 / eighths.next_power_of_two()
 }
 
 /// Bytes that decoding holds: of files whose data comes in several scans all coefficients (2 bytes), the output or, where that can be
@@ -104,7 +170,7 @@ pub fn denominator(short_side: u32, target: Target) -> usize {
 pub fn needs(frame: &Frame, interleaved: bool, target: Target, reduced: bool) -> u64 {
     /// What a reducer holds of the rows that it was given.
     const STRIP: u64 = 8 << 20;
-    let denominator = denominator(frame.size.short_side(), target) as u64;
+    let denominator = denominator(eighths(frame.size.short_side(), target)) as u64;
     let columns = u64::from(frame.size.width).div_ceil(denominator);
     let rows = u64::from(frame.size.height).div_ceil(denominator);
     let channels = frame.components.len() as u64;

@@ -102,14 +102,16 @@ struct photofsck_jpeg *photofsck_jpeg_open(int scan_limit, long max_memory) {
 /* The first warning, or the error; empty when there was none. */
 const char *photofsck_jpeg_text(const struct photofsck_jpeg *this) { return this->text; }
 
-/* Reads the header. 0: an error. The layout is the number of channels of the natural output: 1, 3 or 4. The bytes stay where they are. */
+/* Reads the header. 0: an error. The layout is the number of channels of the natural output: 1, 3 or 4; `ycc` tells whether those are
+   stored as Y, Cb and Cr. The bytes stay where they are. */
 int photofsck_jpeg_header(struct photofsck_jpeg *this, const unsigned char *bytes, size_t length, uint32_t *width, uint32_t *height,
-                          int *channels) {
+                          int *channels, int *ycc) {
   if (setjmp(this->back)) return 0;
   jpeg_mem_src(&this->library, bytes, length);
   jpeg_read_header(&this->library, TRUE);
   *width = this->library.image_width;
   *height = this->library.image_height;
+  *ycc = this->library.jpeg_color_space == JCS_YCbCr;
   switch (this->library.jpeg_color_space) {
   case JCS_GRAYSCALE: *channels = 1; break;
   case JCS_CMYK:

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use turbojpeg_sys as ffi;
 
 use super::super::testing::{examine_bytes, noise, prefixes};
-use super::decode::denominator;
+use super::decode::eighths;
 use super::*;
 use crate::media::ColorModel;
 use crate::model::PixelSize;
@@ -101,12 +101,35 @@ fn no_prefix_is_sound() {
 
 #[test]
 fn reduced_scales_keep_a_margin() {
-    assert_eq!(denominator(3000, Target::AtLeast(1440)), 1);
-    assert_eq!(denominator(3600, Target::AtLeast(1440)), 2);
-    assert_eq!(denominator(3000, Target::AtLeast(250)), 8);
+    assert_eq!(eighths(2100, Target::AtLeast(1440)), 7);
+    assert_eq!(eighths(3000, Target::AtLeast(1440)), 5);
+    assert_eq!(eighths(3600, Target::AtLeast(1440)), 4);
+    assert_eq!(eighths(3000, Target::AtLeast(250)), 1);
+    assert_eq!(eighths(3000, Target::Full), 8);
     let bytes = encode(400, 200, &[]);
     let pixels = examine_bytes(&Jpeg, &bytes, Target::AtLeast(40)).unwrap();
     assert_eq!((pixels.size, pixels.full_size), (PixelSize::new(100, 50), PixelSize::new(400, 200)));
+}
+
+#[test]
+fn coefficients_that_come_in_many_scans_give_the_same_pixels() {
+    let progressive = (ffi::TJPARAM_TJPARAM_PROGRESSIVE, 1);
+    let restarts = (ffi::TJPARAM_TJPARAM_RESTARTBLOCKS, 3);
+    let gray = (ffi::TJPARAM_TJPARAM_SUBSAMP, ffi::TJSAMP_TJSAMP_GRAY);
+    let full_chroma = (ffi::TJPARAM_TJPARAM_SUBSAMP, ffi::TJSAMP_TJSAMP_444);
+    let wide = (ffi::TJPARAM_TJPARAM_SUBSAMP, ffi::TJSAMP_TJSAMP_422);
+    for settings in [&[][..], &[gray], &[full_chroma], &[wide], &[restarts]] {
+        let once = encode(397, 203, settings);
+        let gradual = encode(397, 203, &[settings, &[progressive]].concat());
+        for side in [20, 40, 60, 100, 120, 140] {
+            let [once, gradual] =
+                [&once, &gradual].map(|bytes| examine_bytes(&Jpeg, bytes, Target::AtLeast(side)).unwrap());
+            let reduced = PixelSize::new(once.size.width, once.size.height);
+            assert!(reduced.width < 397 && reduced.short_side() >= side, "{reduced:?}");
+            assert_eq!(once.size, gradual.size);
+            assert!(once.samples == gradual.samples, "{settings:?} at {side}");
+        }
+    }
 }
 
 #[test]

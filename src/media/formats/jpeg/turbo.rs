@@ -63,6 +63,8 @@ pub struct Header {
     pub height: usize,
     /// The natural layout of the samples.
     pub layout: Layout,
+    /// Whether the components are Y, Cb and Cr.
+    pub ycc: bool,
 }
 
 /// What is behind the pointer is C's business.
@@ -84,6 +86,7 @@ unsafe extern "C" {
         width: *mut u32,
         height: *mut u32,
         channels: *mut c_int,
+        ycc: *mut c_int,
     ) -> c_int;
     fn photofsck_jpeg_start(
         library: *mut Library,
@@ -110,9 +113,9 @@ impl<'a> Decompressor<'a> {
         // SAFETY: no preconditions; null is checked.
         let library = NonNull::new(unsafe { photofsck_jpeg_open(SCAN_LIMIT, memory) });
         let library = library.ok_or_else(|| Complaint::fatal("Insufficient memory"))?;
-        let header = Header { width: 0, height: 0, layout: Layout::Rgb };
+        let header = Header { width: 0, height: 0, layout: Layout::Rgb, ycc: false };
         let mut this = Self { library, header, scale: 1, bytes: PhantomData };
-        let (mut width, mut height, mut channels) = (0, 0, 0);
+        let (mut width, mut height, mut channels, mut ycc) = (0, 0, 0, 0);
         // SAFETY: the handle is live; the bytes outlive it, as the lifetime of `Self` says; the places are live.
         let read = unsafe {
             let (bytes, length) = (bytes.as_ptr(), bytes.len());
@@ -123,6 +126,7 @@ impl<'a> Decompressor<'a> {
                 &raw mut width,
                 &raw mut height,
                 &raw mut channels,
+                &raw mut ycc,
             )
         };
         if read == 0 {
@@ -139,6 +143,7 @@ impl<'a> Decompressor<'a> {
                 4 => Layout::Cmyk,
                 _ => Layout::Rgb,
             },
+            ycc: ycc != 0,
         };
         let complaint = this.complaint();
         Ok((this, complaint))

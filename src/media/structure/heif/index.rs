@@ -54,7 +54,7 @@ impl Index {
         let mut places = None;
         let mut data = None;
         for found in meta.children(source, 4) {
-            let found = found?;
+            let found = named(found?)?;
             match &found.kind {
                 b"iloc" => places = Some(found),
                 b"iinf" => types = read_iinf(source, &found)?,
@@ -105,15 +105,26 @@ impl Index {
 
     fn read_properties(&mut self, source: &Source<'_>, iprp: &Bmff) -> Result<(), DecodeError> {
         for found in iprp.children(source, 0) {
-            let found = found?;
+            let found = named(found?)?;
             match &found.kind {
-                b"ipco" => self.properties = found.children(source, 0).collect::<Result<_, _>>()?,
+                b"ipco" => {
+                    let properties = found.children(source, 0).map(|found| named(found?));
+                    self.properties = properties.collect::<Result<_, _>>()?;
+                }
                 b"ipma" => self.associations.extend(read_ipma(source, &found)?),
                 _ => {}
             }
         }
         Ok(())
     }
+}
+
+/// Zeros are what a disk gives back, or a copy that did not end: no box of the index has no name.
+fn named(found: Bmff) -> Result<Bmff, DecodeError> {
+    if found.kind == [0; 4] {
+        return Err(DecodeError::malformed("zeros where a box of the index should be", found.start));
+    }
+    Ok(found)
 }
 
 /// Numbers one after the other, as the item location box holds them.
@@ -277,4 +288,38 @@ fn read_ipma(source: &Source<'_>, found: &Bmff) -> Result<Vec<(u32, Vec<u16>)>, 
         associations.push((item, properties));
     }
     Ok(associations)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+    use super::*;
+
+    /// A box.
+    fn of(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(content.len() + 8).unwrap();
+        [&length.to_be_bytes(), kind.as_slice(), content].concat()
+    }
+
+    #[test]
+    fn an_index_that_ends_in_zeros_is_damaged() {
+        let hdlr = of(b"hdlr", &[0; 25]);
+        let properties = of(b"ipco", &of(b"ispe", &[0; 12]));
+        let whole = of(b"meta", &[&[0; 4], hdlr.as_slice(), &of(b"iprp", &properties)].concat());
+        let file = tempfile::tempfile().unwrap();
+        let read = |bytes: &[u8]| {
+            let source = Source::new(&file, bytes.len() as u64, Some(bytes), "heic");
+            let meta = bmff::top_level(&source).next().unwrap().unwrap();
+            Index::read(&source, &meta)
+        };
+        assert_eq!(read(&whole).unwrap().properties.len(), 1);
+        // From the box behind `hdlr` on, and from that of the property on.
+        for from in [12 + hdlr.len(), whole.len() - 20] {
+            let mut lost = whole.clone();
+            lost[from..].fill(0);
+            let error = read(&lost).err().unwrap();
+            assert!(error.damage().is_some(), "{error:?}");
+        }
+    }
 }

@@ -11,6 +11,7 @@
 mod bits;
 mod edges;
 mod geometry;
+mod kept;
 mod lossless;
 mod part;
 mod progressive;
@@ -32,7 +33,6 @@ use super::jpeg::{self, Outline};
 use crate::model::DecodeError;
 use bits::Bits;
 pub use sector::lost_sector;
-pub use walker::Pull;
 use walker::Walker;
 
 /// What the walk says.
@@ -66,13 +66,22 @@ pub fn walk(bytes: &[u8], outline: &Outline) -> Answer {
 
 /// Walks all scans of a picture, and gives the coefficients of the units to whoever makes pixels of them, in the same pass.
 ///
-/// That is done for sequential pictures of 8 bits whose data comes in one scan: `pull` is called once, and asks for one unit after
-/// another. What it does not ask for is walked all the same. Others are walked only; `pull` is not called.
-pub fn walk_and_supply(bytes: &[u8], outline: &Outline, pull: Pull<'_>) -> Answer {
+/// That is done for pictures of 8 bits, sequential ones whose data comes in one scan, and progressive ones: `pull` is called once, and
+/// asks for one unit after another. What it does not ask for is walked all the same. Others are walked only; `pull` is not called.
+pub fn walk_and_supply<'a>(bytes: &[u8], outline: &'a Outline, pull: Pull<'a>) -> Answer {
     Walker::new(outline, bytes.len()).map_or_else(Answer::NotFollowed, |mut walker| {
         walker.pull = Some(pull);
         walker.answer(bytes, outline)
     })
+}
+
+/// Who wants the coefficients of a picture.
+pub struct Pull<'a> {
+    /// Of progressive pictures, frequencies across and down of the components with the finest sampling that are looked at, of others
+    /// so many more as they are sampled more coarsely; 0 if none are. Of sequential ones all are given.
+    pub heard: usize,
+    /// Asks for one unit after another.
+    pub take: &'a mut dyn FnMut(&mut dyn Units),
 }
 
 /// Coefficients of a picture, unit by unit.
@@ -80,6 +89,9 @@ pub trait Units {
     /// Fills the blocks of the next unit, which come zeroed, with quantised coefficients in natural order (rows of eight). `false`
     /// where there are no more, or where the data is wrong.
     fn next(&mut self, blocks: &mut [[i16; 64]]) -> bool;
+
+    /// The quantisation table of a component (0 is the frame's first), in natural order; `None` where the file has none.
+    fn steps(&self, component: usize) -> Option<[u16; 64]>;
 }
 
 /// Walks one JPEG stream inside another file: a strip or tile of TIFF, DNG or another raw format, a preview.

@@ -1,22 +1,25 @@
 //! Blocks of progressive pictures (ITU-T T.81 annex G): some coefficients, or some bits of them, in each scan.
 
-use super::bits::Bits;
-use super::tables::{Huffman, Range};
+use super::bits::{Bits, magnitude};
+use super::kept::{Kept, Places};
+use super::tables::{Coefficients, Huffman, Range, saturated};
 use super::{Coding, Slip};
 
 /// One component of a scan of DC coefficients.
-pub struct DcPart<'t> {
+pub struct FirstPart<'t> {
     /// Blocks of each unit.
     pub blocks: usize,
     pub table: &'t Huffman,
     pub range: &'t Range,
     /// The DC coefficient of the block before.
     pub last: i32,
+    /// What is kept of it, and where its blocks lie.
+    pub kept: Option<(&'t mut Kept, Places)>,
 }
 
 /// A first scan of DC coefficients (G.1.2.1), which lack `shift` bits after it.
 pub struct FirstDc<'t> {
-    pub parts: Vec<DcPart<'t>>,
+    pub parts: Vec<FirstPart<'t>>,
     pub shift: u8,
 }
 
@@ -32,22 +35,36 @@ impl Coding for FirstDc<'_> {
 
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
         for part in &mut self.parts {
-            for _ in 0..part.blocks {
+            for number in 0..part.blocks {
                 bits.refill();
                 part.range.read_dc(bits, part.table, &mut part.last, self.shift)?;
+                if let Some((kept, places)) = &mut part.kept {
+                    kept.set(places.of(number), 0, saturated(part.last << self.shift));
+                }
+            }
+            if let Some((_, places)) = &mut part.kept {
+                places.go_on();
             }
         }
         Ok(())
     }
 }
 
-/// A later scan of DC coefficients: one bit for each block.
-pub struct MoreDc {
-    /// Blocks of each unit.
+/// One component of a later scan of DC coefficients.
+pub struct MorePart<'t> {
+    /// Blocks of each unit, at most 16.
     pub blocks: u32,
+    /// What is kept of it, and where its blocks lie.
+    pub kept: Option<(&'t mut Kept, Places)>,
 }
 
-impl Coding for MoreDc {
+/// A later scan of DC coefficients: one bit for each block.
+pub struct MoreDc<'t> {
+    pub parts: Vec<MorePart<'t>>,
+    pub shift: u8,
+}
+
+impl Coding for MoreDc<'_> {
     const TELLING: bool = false;
 
     fn restart(&mut self) -> Result<(), Slip> {
@@ -55,7 +72,17 @@ impl Coding for MoreDc {
     }
 
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
-        bits.pass_over(self.blocks);
+        for part in &mut self.parts {
+            bits.refill();
+            let more = bits.take(part.blocks);
+            let Some((kept, places)) = &mut part.kept else { continue };
+            for (number, bit) in (0..part.blocks).rev().enumerate() {
+                if let Some(value) = kept.at(places.of(number), 0).filter(|_| more >> bit & 1 == 1) {
+                    *value |= 1 << self.shift;
+                }
+            }
+            places.go_on();
+        }
         Ok(())
     }
 }
@@ -63,6 +90,8 @@ impl Coding for MoreDc {
 /// A scan of AC coefficients of one component, first or refining (G.1.2.2 and G.1.2.3).
 pub struct Ac<'t> {
     pub table: &'t Huffman,
+    /// The fast way through it, for first scans.
+    pub coefficients: &'t Coefficients,
     pub range: &'t Range,
     /// The band, both ends included.
     pub from: u32,
@@ -74,6 +103,7 @@ pub struct Ac<'t> {
     pub run: u32,
     /// Which coefficients of each block are not zero, in rows of `stride` blocks, `across` of them coded.
     pub nonzero: &'t mut [u64],
+    pub kept: Option<&'t mut Kept>,
     pub stride: usize,
     pub across: usize,
     /// The next block.
@@ -107,7 +137,8 @@ impl Coding for Ac<'_> {
             self.row += 1;
         }
         let nonzero = self.nonzero.get(place).copied().unwrap_or(0);
-        let found = if self.refining { self.refine(bits, nonzero) } else { self.first(bits, nonzero) }?;
+        let found =
+            if self.refining { self.refine(bits, place, nonzero) } else { self.first(bits, place, nonzero) }?;
         if let Some(nonzero) = self.nonzero.get_mut(place) {
             *nonzero = found;
         }
@@ -121,7 +152,7 @@ impl Ac<'_> {
         (1 << exponent) + bits.take(exponent.into())
     }
 
-    fn first(&mut self, bits: &mut Bits<'_>, mut nonzero: u64) -> Result<u64, Slip> {
+    fn first(&mut self, bits: &mut Bits<'_>, place: usize, mut nonzero: u64) -> Result<u64, Slip> {
         if self.run > 0 {
             self.run -= 1;
             return Ok(nonzero);
@@ -129,6 +160,22 @@ impl Ac<'_> {
         let mut index = self.from;
         while index <= self.to {
             bits.refill();
+            let next = self.coefficients.next(bits);
+            let at = index + u32::from(next.zeros);
+            if next.bits > 0 && at <= self.to {
+                bits.skip(next.bits.into());
+                // Sixteen zeros have no value.
+                nonzero |= u64::from(next.value != 0) << at;
+                if let Some(kept) = &mut self.kept {
+                    kept.set(place, at, next.value << self.shift);
+                }
+                index = at + 1;
+                continue;
+            }
+            if next.ends() {
+                bits.skip(next.bits.into());
+                break;
+            }
             let symbol = self.table.symbol(bits)?;
             let (zeros, size) = (symbol >> 4, symbol & 15);
             if size == 0 && zeros < 15 {
@@ -143,52 +190,73 @@ impl Ac<'_> {
             if index > self.to {
                 return Err(Slip::PAST_BAND);
             }
+            let value = magnitude(bits.peek(size.into()), size.into());
             self.range.read_ac(bits, index, size, self.shift)?;
+            if let Some(kept) = &mut self.kept {
+                kept.set(place, index, saturated(value << self.shift));
+            }
             nonzero |= 1 << index;
             index += 1;
         }
         Ok(nonzero)
     }
 
-    fn refine(&mut self, bits: &mut Bits<'_>, mut nonzero: u64) -> Result<u64, Slip> {
+    fn refine(&mut self, bits: &mut Bits<'_>, place: usize, mut nonzero: u64) -> Result<u64, Slip> {
+        let before = nonzero;
         let mut index = self.from;
         while self.run == 0 && index <= self.to {
             bits.refill();
             let symbol = self.table.symbol(bits)?;
-            let (mut zeros, size) = (symbol >> 4, symbol & 15);
+            let (zeros, size) = (symbol >> 4, symbol & 15);
+            let mut new = 0;
             match size {
                 0 if zeros < 15 => {
                     self.run = Self::end_of_band(bits, zeros);
                     break;
                 }
                 0 => {}
-                1 => bits.skip(1),
+                1 => new = if bits.take(1) == 1 { 1 << self.shift } else { -1 << self.shift },
                 _ => return Err(Slip::Wrong("a refinement of more than one bit")),
             }
-            // Coefficients that are there already have a bit each; the new one comes after so many zeros.
-            let mut corrections = 0;
-            while index <= self.to {
-                if nonzero >> index & 1 == 1 {
-                    corrections += 1;
-                } else if zeros == 0 {
-                    break;
-                } else {
-                    zeros -= 1;
-                }
-                index += 1;
+            // The new one comes after so many zeros.
+            let from = index;
+            let mut free = !nonzero & band(from, self.to);
+            for _ in 0..zeros {
+                free &= free.wrapping_sub(1);
             }
-            bits.pass_over(corrections);
+            index = if free == 0 { self.to + 1 } else { free.trailing_zeros() };
+            self.correct(bits, place, before & band(from, index - 1));
             if index > self.to {
                 return Err(Slip::PAST_BAND);
+            }
+            if let Some(kept) = self.kept.as_mut().filter(|_| new != 0) {
+                kept.set(place, index, new);
             }
             nonzero |= u64::from(size) << index;
             index += 1;
         }
         if self.run > 0 {
             self.run -= 1;
-            bits.pass_over((nonzero & band(index, self.to)).count_ones());
+            self.correct(bits, place, before & band(index, self.to));
         }
         Ok(nonzero)
+    }
+
+    /// Coefficients that are there already have a bit each.
+    fn correct(&mut self, bits: &mut Bits<'_>, place: usize, mut there: u64) {
+        let Some(kept) = &mut self.kept else { return bits.pass_over(there.count_ones()) };
+        while there != 0 {
+            bits.refill();
+            let count = there.count_ones().min(32);
+            let mut more = bits.take(count) << (32 - count);
+            for _ in 0..count {
+                if let Some(value) = kept.at(place, there.trailing_zeros()).filter(|_| more >> 31 == 1) {
+                    *value = value.saturating_add(value.signum() << self.shift);
+                }
+                there &= there - 1;
+                more <<= 1;
+            }
+        }
     }
 }
 

@@ -2,17 +2,28 @@
 
 use std::sync::LazyLock;
 
-/// A quantisation table, in zig-zag order.
+/// A quantisation table, in zig-zag order unless something else is said.
 pub type Steps = [u16; 64];
 
 /// Natural place of each coefficient in zig-zag order (figure A.6).
 #[rustfmt::skip]
-const ZIGZAG: [u8; 64] = [
+pub const ZIGZAG: [u8; 64] = [
      0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
     12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
     35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
     58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
+
+/// A table with its numbers in natural order.
+pub fn natural(table: &Steps) -> Steps {
+    let mut natural = [0; 64];
+    for (&value, &place) in table.iter().zip(&ZIGZAG) {
+        if let Some(cell) = natural.get_mut(usize::from(place)) {
+            *cell = value;
+        }
+    }
+    natural
+}
 
 /// Samples of one dimension for each coefficient (A.3.3).
 static COSINES: LazyLock<[[f32; 8]; 8]> = LazyLock::new(|| {

@@ -2,6 +2,8 @@
 
 use super::bits::{Bits, magnitude};
 use super::part::Part;
+use super::samples::ZIGZAG;
+use super::tables::saturated;
 use super::trail::Trail;
 use super::{Coding, Slip};
 
@@ -91,13 +93,6 @@ impl Sequential<'_> {
         result
     }
 }
-
-/// Natural places of the coefficients in zig-zag order (figure A.6).
-const NATURAL: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
-    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
-    46, 53, 60, 61, 54, 47, 55, 62, 63,
-];
 
 impl Part<'_> {
     /// Follows the codes of a block and writes its coefficients down.
@@ -255,13 +250,9 @@ struct One<'b> {
 
 #[inline]
 fn put(block: &mut [i16; 64], at: u32, value: i16) {
-    let place = NATURAL.get(at as usize).and_then(|&place| block.get_mut(usize::from(place)));
+    // The masks spare checks: `at` is below 64.
+    let place = ZIGZAG.get(at as usize % 64).and_then(|&place| block.get_mut(usize::from(place) % 64));
     if let Some(place) = place {
         *place = value;
     }
-}
-
-/// No coefficient of 8-bit samples that is in range is longer.
-fn saturated(value: i32) -> i16 {
-    i16::try_from(value).unwrap_or(if value < 0 { i16::MIN } else { i16::MAX })
 }

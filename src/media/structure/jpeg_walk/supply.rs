@@ -1,6 +1,7 @@
 //! A scan that is followed unit by unit, for whoever makes pixels of the coefficients.
 
 use super::bits::Bits;
+use super::samples::natural;
 use super::sequential::Sequential;
 use super::{Slip, Units, Way};
 
@@ -33,5 +34,9 @@ impl Units for Supply<'_, '_, '_> {
         let unit = self.coding.unit_into(&mut self.bits, blocks);
         self.wrong = self.way.step(&mut self.bits, self.coding, unit).err();
         self.wrong.is_none()
+    }
+
+    fn steps(&self, component: usize) -> Option<[u16; 64]> {
+        self.coding.parts.get(component)?.range.steps().map(natural)
     }
 }

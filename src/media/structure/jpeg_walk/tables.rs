@@ -1,5 +1,7 @@
 //! Huffman tables (ITU-T T.81 annex C) and quantisation tables as the walk needs them.
 
+use std::ops::RangeInclusive;
+
 use super::Slip;
 use super::bits::{Bits, magnitude};
 use super::samples::{self, Steps};
@@ -295,6 +297,12 @@ impl Range {
         self.quiet.get(at).is_some_and(|&quiet| size <= quiet)
     }
 
+    /// No AC coefficient of a band that has at most so many bits is outside, when so many more come behind them.
+    pub fn safe(&self, band: RangeInclusive<usize>, shift: u8) -> u8 {
+        let most = self.most.get(band).and_then(|band| band.iter().min()).map_or(0, |most| most >> shift);
+        self.ac_sizes.min((most.saturating_add(1)).ilog2().try_into().unwrap_or(0))
+    }
+
     /// Reads the value of an AC coefficient, which lacks `shift` bits; tells whether it is loud. Takes at most 16 bits.
     #[inline]
     pub fn read_ac(&self, bits: &mut Bits<'_>, index: u32, size: u8, shift: u8) -> Result<bool, Slip> {
@@ -336,6 +344,11 @@ impl Range {
         }
         Ok(())
     }
+}
+
+/// No coefficient of 8-bit samples that is in range is longer.
+pub fn saturated(value: i32) -> i16 {
+    i16::try_from(value).unwrap_or(if value < 0 { i16::MIN } else { i16::MAX })
 }
 
 #[cfg(test)]

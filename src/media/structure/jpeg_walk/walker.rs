@@ -1,10 +1,12 @@
 //! One picture: tables, scan headers, and what all scans together have to give.
 
+mod gradual;
+
 use super::bits::Bits;
 use super::geometry::{Geometry, Plane};
+use super::kept::Kept;
 use super::lossless::{self, Lossless, Picture};
 use super::part::Part;
-use super::progressive::{Ac, DcPart, FirstDc, MoreDc};
 use super::samples::Steps;
 use super::sequential::Sequential;
 use super::shift::{Levels, Shift};
@@ -12,7 +14,7 @@ use super::standard;
 use super::supply::Supply;
 use super::tables::{Coefficients, Differences, Huffman, Range, Runs};
 use super::trail::{Break, Layout, Trail};
-use super::{Answer, Coding, Flaw, Slip, Units, Way, follow};
+use super::{Answer, Coding, Flaw, Pull, Slip, Way, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
 use crate::model::DecodeError;
 
@@ -25,12 +27,13 @@ pub enum Stop {
 const NO_TABLES: Stop = Stop::NotFollowed("Huffman tables that are not in the file");
 
 /// What has been coded of one component so far.
-#[derive(Clone)]
 struct Progress {
     /// Bits that each coefficient still lacks; `None` where none was coded.
     lacking: [Option<u8>; 64],
     /// Per block, which coefficients are not zero; progressive pictures only.
     nonzero: Vec<u64>,
+    /// The coefficients that somebody wants; progressive pictures only.
+    kept: Option<Kept>,
 }
 
 /// The walk of one picture.
@@ -50,9 +53,6 @@ pub struct Walker<'a> {
     pub pull: Option<Pull<'a>>,
 }
 
-/// Asks for one unit after another.
-pub type Pull<'a> = &'a mut dyn FnMut(&mut dyn Units);
-
 /// The parameters of one scan.
 struct Plan {
     /// Plane, DC table, AC table.
@@ -65,6 +65,13 @@ struct Plan {
     shift: u8,
     /// Where the header is.
     at: u64,
+}
+
+impl Plan {
+    /// Whether the scan has all components, in their order.
+    fn holds_all(&self, frame: &Frame) -> bool {
+        self.parts.iter().map(|part| part.0).eq(0..frame.components.len())
+    }
 }
 
 impl<'a> Walker<'a> {
@@ -86,7 +93,8 @@ impl<'a> Walker<'a> {
             (height, _) => height,
         };
         let geometry = Geometry::new(frame, height);
-        let progress = geometry.planes.iter().map(|_| Progress { lacking: [None; 64], nonzero: Vec::new() });
+        let progress =
+            geometry.planes.iter().map(|_| Progress { lacking: [None; 64], nonzero: Vec::new(), kept: None });
         Ok(Self {
             frame,
             progress: progress.collect(),
@@ -139,7 +147,12 @@ impl<'a> Walker<'a> {
             }
         }
         // What is behind a problem of the outline is not missing for another reason.
-        if outline.problem.is_some() { Ok(()) } else { self.complete(outline) }
+        if outline.problem.is_some() {
+            return Ok(());
+        }
+        self.complete(outline)?;
+        self.give_kept();
+        Ok(())
     }
 
     /// Whether the scans together make a picture.
@@ -373,10 +386,10 @@ impl<'a> Walker<'a> {
         let trail = Trail::new(Layout { at: scan.data.start, units, interval: self.interval });
         let mut coding = Sequential { parts, trail };
         match pull {
-            Some(pull) if self.frame.precision == 8 && plan.parts.len() == self.frame.components.len() => {
+            Some(pull) if self.frame.precision == 8 && plan.holds_all(self.frame) => {
                 let bits = Bits::new(bytes.get(scan.data.clone()).unwrap_or_default());
                 let mut supply = Supply::new(bits, &mut coding, Way::new(units.0 * units.1, self.interval));
-                pull(&mut supply);
+                (pull.take)(&mut supply);
                 let (bits, result) = supply.finish();
                 self.conclude(bits, result, scan, plan)?;
             }
@@ -407,59 +420,6 @@ impl<'a> Walker<'a> {
             shift.unit,
             across * down
         )
-    }
-
-    fn progressive_dc(&self, bytes: &[u8], scan: &Scan, plan: &Plan, ranges: &[Range]) -> Result<(), Stop> {
-        if plan.before > 0 {
-            let blocks: usize = plan.parts.iter().map(|&(plane, ..)| self.in_unit(plan, plane)).sum();
-            return self.run(bytes, scan, plan, &mut MoreDc { blocks: u32::try_from(blocks).unwrap_or(0) });
-        }
-        let mut parts = Vec::new();
-        for (&(plane, dc, _), range) in plan.parts.iter().zip(ranges) {
-            let table = table(&self.dc, dc)?;
-            parts.push(DcPart { blocks: self.in_unit(plan, plane), table, range, last: 0 });
-        }
-        self.run(bytes, scan, plan, &mut FirstDc { parts, shift: plan.shift })
-    }
-
-    fn progressive_ac(
-        &mut self,
-        bytes: &[u8],
-        scan: &Scan,
-        plan: &Plan,
-        ranges: &[Range],
-    ) -> Result<(), Stop> {
-        let (Some(&(number, _, ac)), Some(range)) = (plan.parts.first(), ranges.first()) else {
-            return Ok(());
-        };
-        let Some(&plane) = self.geometry.planes.get(number) else { return Ok(()) };
-        let mut nonzero = self
-            .progress
-            .get_mut(number)
-            .map(|progress| std::mem::take(&mut progress.nonzero))
-            .unwrap_or_default();
-        // Each block has had a bit at least in the scan of its DC coefficient: no header alone makes this large.
-        nonzero.resize(plane.padded.0 * plane.padded.1, 0);
-        let mut coding = Ac {
-            table: table(&self.ac, ac)?,
-            range,
-            from: plan.from.into(),
-            to: plan.to.into(),
-            shift: plan.shift,
-            refining: plan.before > 0,
-            run: 0,
-            nonzero: &mut nonzero,
-            stride: plane.padded.0,
-            across: plane.alone.0,
-            column: 0,
-            row: 0,
-            starved: false,
-        };
-        let result = self.run(bytes, scan, plan, &mut coding);
-        if let Some(progress) = self.progress.get_mut(number) {
-            progress.nonzero = nonzero;
-        }
-        result
     }
 
     fn lossless(&self, bytes: &[u8], scan: &Scan, plan: &Plan) -> Result<(), Stop> {

@@ -1,0 +1,37 @@
+//! The cosines of one dimension.
+
+use std::f32::consts::{FRAC_1_SQRT_2, PI};
+
+/// Most places that eight coefficients are evaluated at.
+pub const MOST: usize = 16;
+
+/// What each coefficient of one dimension gives at each place (A.3.3, at other places than eight).
+///
+/// Places that lie opposite each other share the products: of coefficients with even numbers they have the same, of others the
+/// opposite. Only the first half is kept, the middle included.
+pub struct Waves {
+    /// How many places there are.
+    pub places: usize,
+    /// Coefficients that are looked at: more than there are places say nothing about these.
+    pub heard: usize,
+    /// By coefficient, then by place.
+    pub values: [[f32; MOST / 2]; 8],
+}
+
+impl Waves {
+    /// For so many places, 1 to [`MOST`].
+    pub fn new(places: usize) -> Option<Self> {
+        if !(1..=MOST).contains(&places) {
+            return None;
+        }
+        let mut values = [[0.0; MOST / 2]; 8];
+        for (number, values) in values.iter_mut().enumerate() {
+            let scale = if number == 0 { FRAC_1_SQRT_2 } else { 1.0 };
+            for (place, value) in values.iter_mut().enumerate() {
+                let angle = ((2 * place + 1) * number) as f32 * PI / (2 * places) as f32;
+                *value = 0.5 * scale * angle.cos();
+            }
+        }
+        Some(Self { places, heard: places.min(8), values })
+    }
+}

@@ -1,0 +1,150 @@
+//! Coefficients that are kept while the scans of a progressive picture go by, for whoever makes pixels of them afterwards.
+
+use super::Units;
+use super::geometry::{Geometry, Plane};
+use super::samples::{Steps, ZIGZAG, natural};
+
+/// What is kept of one component.
+pub struct Kept {
+    /// Per coefficient in zig-zag order, its place among the kept ones of its block.
+    slots: [Option<u8>; 64],
+    /// The places of those in natural order.
+    places: Vec<u8>,
+    /// Block by block, in rows with padding.
+    values: Vec<i16>,
+    /// In natural order.
+    steps: Steps,
+}
+
+impl Kept {
+    /// For the coefficients of so many frequencies across and down; `None` where there is no memory.
+    pub fn new(plane: &Plane, heard: (usize, usize), steps: &Steps) -> Option<Self> {
+        let mut slots = [None; 64];
+        let mut places = Vec::new();
+        for (slot, &place) in slots.iter_mut().zip(&ZIGZAG) {
+            if usize::from(place % 8) < heard.0 && usize::from(place / 8) < heard.1 {
+                *slot = u8::try_from(places.len()).ok();
+                places.push(place);
+            }
+        }
+        let count = plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(places.len())?;
+        let mut values = Vec::new();
+        values.try_reserve_exact(count).ok()?;
+        values.resize(count, 0);
+        Some(Self { slots, places, values, steps: natural(steps) })
+    }
+
+    /// A coefficient of a block, if it is kept.
+    #[inline]
+    pub fn at(&mut self, block: usize, index: u32) -> Option<&mut i16> {
+        let slot = self.slots.get(index as usize).copied().flatten()?;
+        self.values.get_mut(block * self.places.len() + usize::from(slot))
+    }
+
+    /// Sets a coefficient, if it is kept.
+    #[inline]
+    pub fn set(&mut self, block: usize, index: u32, value: i16) {
+        if let Some(place) = self.at(block, index) {
+            *place = value;
+        }
+    }
+
+    fn write(&self, block: usize, to: &mut [i16; 64]) {
+        let from = block * self.places.len();
+        let values = self.values.get(from..from + self.places.len()).unwrap_or_default();
+        for (&value, &place) in values.iter().zip(&self.places) {
+            if let Some(cell) = to.get_mut(usize::from(place)) {
+                *cell = value;
+            }
+        }
+    }
+}
+
+/// Where the blocks of a scan lie in rows with padding, unit by unit.
+#[derive(Clone)]
+pub struct Places {
+    /// Units in a row of the scan.
+    across: usize,
+    /// From one unit to the next, and from the end of a row of units to the next row, in blocks.
+    step: usize,
+    turn: usize,
+    /// Of each block of a unit, from the first one.
+    offsets: Vec<usize>,
+    /// The next unit: its first block, and its column.
+    first: usize,
+    column: usize,
+}
+
+impl Places {
+    /// Of a component in a scan that has so many units in a row and this many of its blocks in each; `None` if that is nothing.
+    pub fn new(plane: &Plane, across: usize, unit: (usize, usize)) -> Option<Self> {
+        let stride = plane.padded.0;
+        let turn = (stride * unit.1).checked_sub(across * unit.0)?;
+        let offsets = (0..unit.0 * unit.1).map(|block| block / unit.0 * stride + block % unit.0).collect();
+        Some(Self { across, step: unit.0, turn, offsets, first: 0, column: 0 })
+    }
+
+    /// The place of a block of the unit.
+    #[inline]
+    pub fn of(&self, block: usize) -> usize {
+        self.first + self.offsets.get(block).copied().unwrap_or(0)
+    }
+
+    /// Goes to the next unit.
+    #[inline]
+    pub const fn go_on(&mut self) {
+        self.first += self.step;
+        self.column += 1;
+        if self.column == self.across {
+            self.column = 0;
+            self.first += self.turn;
+        }
+    }
+}
+
+/// Gives kept coefficients away, unit by unit.
+pub struct Store<'k> {
+    parts: Vec<(&'k Kept, Places)>,
+    /// Units that are left.
+    left: usize,
+}
+
+impl<'k> Store<'k> {
+    /// Of all components of a picture.
+    pub fn new(geometry: &Geometry, kept: &'k [Kept]) -> Option<Self> {
+        // The only component of a picture is not interleaved: its units are single blocks (A.2.2).
+        let alone = kept.len() == 1;
+        let mut units = geometry.units;
+        let mut parts = Vec::new();
+        for (plane, kept) in geometry.planes.iter().zip(kept) {
+            let (h, v) = (usize::from(plane.component.h), usize::from(plane.component.v));
+            if alone {
+                units = plane.alone;
+            }
+            parts.push((kept, Places::new(plane, units.0, if alone { (1, 1) } else { (h, v) })?));
+        }
+        Some(Self { parts, left: units.0 * units.1 })
+    }
+}
+
+impl Units for Store<'_> {
+    fn next(&mut self, blocks: &mut [[i16; 64]]) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        let mut blocks = blocks.iter_mut();
+        for (kept, places) in &mut self.parts {
+            for number in 0..places.offsets.len() {
+                let Some(block) = blocks.next() else { return false };
+                kept.write(places.of(number), block);
+            }
+            places.go_on();
+        }
+        true
+    }
+
+    fn steps(&self, component: usize) -> Option<[u16; 64]> {
+        self.parts.get(component).map(|(kept, _)| kept.steps)
+    }
+}

@@ -1,0 +1,144 @@
+//! The scans of progressive pictures, and what is kept of them for whoever makes pixels.
+
+use super::super::kept::{Kept, Places, Store};
+use super::super::progressive::{Ac, FirstDc, FirstPart, MoreDc, MorePart};
+use super::super::tables::{Coefficients, Range};
+use super::{Plan, Stop, Walker, table};
+use crate::media::structure::jpeg::{Component, Scan};
+
+impl Walker<'_> {
+    /// Gives away what was kept of a progressive picture.
+    pub(super) fn give_kept(&mut self) {
+        let Some(pull) = self.pull.take() else { return };
+        let kept = self.progress.iter_mut().map(|progress| progress.kept.take());
+        let Some(kept) = kept.collect::<Option<Vec<_>>>() else { return };
+        if let Some(mut store) = Store::new(&self.geometry, &kept) {
+            (pull.take)(&mut store);
+        }
+    }
+
+    pub(super) fn progressive_dc(
+        &mut self,
+        bytes: &[u8],
+        scan: &Scan,
+        plan: &Plan,
+        ranges: &[Range],
+    ) -> Result<(), Stop> {
+        let mut kept: Vec<_> = plan.parts.iter().map(|&(plane, ..)| self.take_kept(plane)).collect();
+        if plan.before == 0 {
+            // Each block has a bit at least: no header alone makes this large.
+            let there = scan.data.len().saturating_mul(8);
+            for ((kept, &(plane, ..)), range) in kept.iter_mut().zip(&plan.parts).zip(ranges) {
+                *kept = self.keep(plane, range, there);
+            }
+        }
+        let result = self.dc_scan(bytes, scan, plan, (ranges, &mut kept));
+        for (kept, &(plane, ..)) in kept.into_iter().zip(&plan.parts) {
+            self.put_back(plane, kept);
+        }
+        result
+    }
+
+    fn dc_scan(
+        &self,
+        bytes: &[u8],
+        scan: &Scan,
+        plan: &Plan,
+        (ranges, kept): (&[Range], &mut [Option<Kept>]),
+    ) -> Result<(), Stop> {
+        let parts = plan.parts.iter().zip(kept).map(|(part, kept)| {
+            (part, self.in_unit(plan, part.0), kept.as_mut().zip(self.places(plan, part.0)))
+        });
+        if plan.before > 0 {
+            let count = |blocks| u32::try_from(blocks).unwrap_or(0);
+            let parts = parts.map(|(_, blocks, kept)| MorePart { blocks: count(blocks), kept });
+            let mut coding = MoreDc { parts: parts.collect(), shift: plan.shift };
+            return self.run(bytes, scan, plan, &mut coding);
+        }
+        let mut first = FirstDc { parts: Vec::new(), shift: plan.shift };
+        for ((&(_, dc, _), blocks, kept), range) in parts.zip(ranges) {
+            first.parts.push(FirstPart { blocks, table: table(&self.dc, dc)?, range, last: 0, kept });
+        }
+        self.run(bytes, scan, plan, &mut first)
+    }
+
+    /// Where the blocks of a component lie in a scan.
+    fn places(&self, plan: &Plan, plane: usize) -> Option<Places> {
+        let across = self.units(plan).0;
+        let columns = self.columns_in_unit(plan, plane);
+        let rows = self.in_unit(plan, plane).checked_div(columns)?;
+        self.geometry.planes.get(plane).and_then(|plane| Places::new(plane, across, (columns, rows)))
+    }
+
+    /// Gets ready to keep what somebody wants of a component that has at most so many blocks.
+    fn keep(&self, plane: usize, range: &Range, most: usize) -> Option<Kept> {
+        let heard = self.pull.as_ref()?.heard;
+        let plane = self.geometry.planes.get(plane)?;
+        if heard == 0 || plane.padded.0.checked_mul(plane.padded.1)? > most {
+            return None;
+        }
+        let finest = |factor: fn(&Component) -> u8| {
+            self.frame.components.iter().map(factor).max().map_or(1, usize::from)
+        };
+        let across = finest(|c| c.h).checked_div(plane.component.h.into())?;
+        let down = finest(|c| c.v).checked_div(plane.component.v.into())?;
+        Kept::new(plane, (heard * across, heard * down), range.steps()?)
+    }
+
+    fn take_kept(&mut self, plane: usize) -> Option<Kept> {
+        self.progress.get_mut(plane)?.kept.take()
+    }
+
+    fn put_back(&mut self, plane: usize, kept: Option<Kept>) {
+        if let Some(progress) = self.progress.get_mut(plane) {
+            progress.kept = kept;
+        }
+    }
+
+    pub(super) fn progressive_ac(
+        &mut self,
+        bytes: &[u8],
+        scan: &Scan,
+        plan: &Plan,
+        ranges: &[Range],
+    ) -> Result<(), Stop> {
+        let (Some(&(number, _, ac)), Some(range)) = (plan.parts.first(), ranges.first()) else {
+            return Ok(());
+        };
+        let Some(&plane) = self.geometry.planes.get(number) else { return Ok(()) };
+        let mut nonzero = self
+            .progress
+            .get_mut(number)
+            .map(|progress| std::mem::take(&mut progress.nonzero))
+            .unwrap_or_default();
+        // Each block has had a bit at least in the scan of its DC coefficient: no header alone makes this large.
+        nonzero.resize(plane.padded.0 * plane.padded.1, 0);
+        let table = table(&self.ac, ac)?;
+        let safe = range.safe(plan.from.into()..=plan.to.into(), plan.shift);
+        let coefficients = Coefficients::new(table, safe);
+        let mut kept = self.progress.get_mut(number).and_then(|progress| progress.kept.take());
+        let mut coding = Ac {
+            table,
+            coefficients: &coefficients,
+            range,
+            from: plan.from.into(),
+            to: plan.to.into(),
+            shift: plan.shift,
+            refining: plan.before > 0,
+            run: 0,
+            nonzero: &mut nonzero,
+            kept: kept.as_mut(),
+            stride: plane.padded.0,
+            across: plane.alone.0,
+            column: 0,
+            row: 0,
+            starved: false,
+        };
+        let result = self.run(bytes, scan, plan, &mut coding);
+        if let Some(progress) = self.progress.get_mut(number) {
+            progress.nonzero = nonzero;
+            progress.kept = kept;
+        }
+        result
+    }
+}
