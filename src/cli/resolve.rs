@@ -268,6 +268,7 @@ fn library(
     options.metrics.clone_from(&reports.metrics);
     options.html.clone_from(&reports.html);
     options.scope.quick = config.quick;
+    options.state = unusual(&config.state, environment);
     options.scope.originals = config.only.contains(Role::Original);
     options.policy.clone_from(&config.policy);
     let ping = reports.ping.as_deref().map(PingUrl::parse).transpose()?;
@@ -347,6 +348,7 @@ fn report(args: ReportArgs, environment: &Environment) -> Result<ReportAction, S
         );
     }
     let state = state_folder(args.state, environment)?;
+    let options = Options { state: unusual(&state, environment), ..options };
     Ok(ReportAction { run: args.run, since: args.since, state, csv, html, options })
 }
 
@@ -417,8 +419,18 @@ fn state_folder(given: Option<PathBuf>, environment: &Environment) -> Result<Pat
     let variable = |name: &str| environment.get(name).map(OsStr::to_owned);
     given
         .or_else(|| variable("STATE_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute()))
-        .or_else(|| catalog::default_state_dir(variable, environment.root))
+        .or_else(|| usual_state(environment))
         .ok_or_else(|| "there is no home folder to keep the catalog in: expected --state DIR".to_owned())
+}
+
+/// Where the catalog is looked for on a terminal, if nobody says where it is.
+fn usual_state(environment: &Environment) -> Option<PathBuf> {
+    catalog::default_state_dir(|name| environment.get(name).map(OsStr::to_owned), environment.root)
+}
+
+/// The folder, if it is not that one.
+fn unusual(state: &Path, environment: &Environment) -> Option<PathBuf> {
+    (usual_state(environment).as_deref() != Some(state)).then(|| state.to_owned())
 }
 
 fn policy(args: &ReportsArgs) -> Result<Policy, String> {
