@@ -38,7 +38,7 @@ pub enum Action {
     /// Say why pictures do not show.
     Doctor(Box<DoctorAction>),
     /// Show an earlier run.
-    Report(ReportAction),
+    Report(Box<ReportAction>),
     /// Look after the catalog.
     State(StateAction),
     /// Print completions.
@@ -128,7 +128,7 @@ pub fn resolve(cli: Cli, environment: &Environment) -> Result<Action, String> {
         Command::Repair(args) => run(repair(args, environment)?),
         Command::Verify(args) => run(verify(args)?),
         Command::Render(args) => run(render(args)?),
-        Command::Report(args) => Action::Report(report(args, environment)?),
+        Command::Report(args) => Action::Report(Box::new(report(args, environment)?)),
         Command::State(args) => Action::State(state(args.command, environment)?),
         Command::Completions { shell } => Action::Completions(shell),
         Command::Man { command } => Action::Man(command),
@@ -428,9 +428,10 @@ fn usual_state(environment: &Environment) -> Option<PathBuf> {
     catalog::default_state_dir(|name| environment.get(name).map(OsStr::to_owned), environment.root)
 }
 
-/// The folder, if it is not that one.
+/// The folder, as it is called from everywhere, if it is not that one.
 fn unusual(state: &Path, environment: &Environment) -> Option<PathBuf> {
-    (usual_state(environment).as_deref() != Some(state)).then(|| state.to_owned())
+    let whole = || std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+    (usual_state(environment).as_deref() != Some(state)).then(whole)
 }
 
 fn policy(args: &ReportsArgs) -> Result<Policy, String> {

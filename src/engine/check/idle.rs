@@ -31,7 +31,7 @@ impl Run<'_> {
             // What no record names is known from the looks before, if they were at all of it.
             let known = held.due == 0
                 && held.bytes > 0
-                && runs.iter().filter(of_this).find(looked).is_some_and(was_whole);
+                && runs.iter().filter(of_this).find(|run| looked(run)).is_some_and(was_whole);
             let said = || format!("{}; {NO_RECORDS}", said(&last.start.started_at));
             return Ok(known.then(|| (said(), held.bytes)));
         }
@@ -68,7 +68,7 @@ fn is_of(run: &RunRecord, media: &Path) -> bool {
 }
 
 /// Whether a run looked at the library: one that found nothing due did not.
-fn looked(run: &&RunRecord) -> bool {
+fn looked(run: &RunRecord) -> bool {
     let header: serde_json::Value = serde_json::from_str(&run.start.header).unwrap_or_default();
     header.get("idle").and_then(serde_json::Value::as_bool) != Some(true)
 }
