@@ -72,7 +72,9 @@ impl Move {
         let manifest = self.at("manifest.ndjson");
         let options = ["check", "--media", home.to_str().unwrap(), "--against", manifest.to_str().unwrap()];
         let (output, lines) = self.run(&options, "after");
-        let text = String::from_utf8(output.stdout).unwrap();
+        // As wide as it is, the text is broken into lines.
+        let text: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().split_whitespace().collect();
+        let text = text.join(" ");
         let comparison = lines.last().unwrap()["comparison"].clone();
         let findings = lines.into_iter().filter(|line| line["type"] == "finding").collect();
         (text, output.status.code().unwrap(), comparison, findings)
@@ -102,7 +104,10 @@ fn a_faithful_copy_is_complete_and_identical() {
     let moved = Move::new();
     let (text, exit, comparison, findings) = moved.check();
     assert_eq!((exit, findings.len()), (0, 0), "{text}");
-    assert!(text.contains("complete and identical") && !text.contains("NOT complete"), "{text}");
+    assert!(
+        text.contains("Complete and identical with the manifest of") && !text.contains("NOT complete"),
+        "{text}"
+    );
     assert_eq!(comparison["files"], comparison["identical"]);
     assert!(comparison["files"].as_u64().unwrap() >= ASSETS * 3, "{comparison}");
     // What Immich takes in afterwards does not matter.
@@ -110,7 +115,7 @@ fn a_faithful_copy_is_complete_and_identical() {
     fs::copy(first, first.with_file_name("new.jpg")).unwrap();
     let (text, _, comparison, _) = moved.check();
     assert_eq!((&comparison["added"], &comparison["lost"]), (&Value::from(1), &Value::from(0)));
-    assert!(text.contains("complete and identical") && text.contains("1 file added since"), "{text}");
+    assert!(text.contains("Complete and identical") && text.contains("1 file added since"), "{text}");
 }
 
 #[test]
@@ -160,6 +165,23 @@ fn every_difference_is_told() {
     assert!(rights["now"].as_str().unwrap().starts_with("0600 "), "{rights}");
     let link = &about(linked, "original.differs")["evidence"]["now"];
     assert!(link.as_str().unwrap().starts_with("a symbolic link to "), "{link}");
+}
+
+#[test]
+fn names_that_became_one_are_told() {
+    let moved = Move::new();
+    // What a file system does that does not tell upper and lower case apart: another name leads to the same file.
+    symlink("thumbs", moved.at("new home/THUMBS")).unwrap();
+    let manifest = fs::read_to_string(moved.at("manifest.ndjson")).unwrap();
+    let line = manifest.lines().find(|line| line.contains("/thumbs/")).unwrap();
+    let other = line.replace("/thumbs/", "/THUMBS/");
+    fs::write(moved.at("manifest.ndjson"), format!("{manifest}{other}\n")).unwrap();
+    let (text, exit, comparison, findings) = moved.check();
+    assert_eq!((&comparison["collided"], &comparison["changed"]), (&1.into(), &0.into()), "{text}");
+    assert_eq!(comparison["identical"].as_u64().unwrap() + 1, comparison["files"].as_u64().unwrap());
+    assert!(exit & 4 == 4 && text.contains("1 that share a file with another name"), "{text}");
+    let name = &findings[0]["evidence"]["name"];
+    assert_eq!(name, "leads to the same file as another name of the manifest", "{findings:#?}");
 }
 
 #[test]

@@ -285,3 +285,24 @@ fn when_nothing_is_due_the_library_sleeps() {
         assert_eq!(only_due(&library, refused).0.status.code(), Some(16));
     }
 }
+
+#[test]
+fn without_records_new_files_wait_for_a_known_one_that_is_due() {
+    let mut library = Library::new();
+    library.dump = PathBuf::from("none");
+    let walked = |library: &Library, options: &[&str]| library.run(options).1["walked"].clone();
+    library.run(&["--only", "previews"]);
+    assert_eq!(walked(&library, &["--only-due"]), 3 * ASSETS, "a part of it is not all of it");
+    let (output, idle) = library.run(&["--only-due"]);
+    assert_eq!(idle["walked"], 0);
+    // As wide as it is, the text is broken into lines.
+    let said: Vec<_> = std::str::from_utf8(&output.stderr).unwrap().split_whitespace().collect();
+    let said = said.join(" ");
+    assert!(said.contains("without records nothing tells of files that are new"), "{said}");
+    let known = walkdir::WalkDir::new(library.media.join("upload")).into_iter().flatten();
+    let known = known.map(walkdir::DirEntry::into_path).find(|path| path.is_file()).unwrap();
+    fs::copy(&known, known.with_file_name("new.jpg")).unwrap();
+    assert_eq!(walked(&library, &["--only-due"]), 0);
+    // An idle run stands in between.
+    assert_eq!(walked(&library, &["--only-due", "--max-age", "0"]), 3 * ASSETS + 1);
+}

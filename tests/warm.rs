@@ -15,6 +15,7 @@ use std::process::Command;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use serde_json::Value;
+use sqlx::{Connection as _, SqliteConnection};
 
 #[path = "../benches/library/mod.rs"]
 mod library;
@@ -74,6 +75,18 @@ impl Library {
         let findings = lines.into_iter().filter(|line| line["type"] == "finding").collect();
         let workers = fs::read_to_string(starts).map_or(0, |text| text.lines().count());
         Told { summary, findings, workers }
+    }
+
+    /// Makes the catalog believe that this decoder's verdicts were given by another version of it.
+    fn as_if_upgraded(&self, decoder: &str) {
+        let catalog = format!("sqlite://{}", self.at("state/catalog.sqlite").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut catalog = SqliteConnection::connect(&catalog).await.unwrap();
+            let older = sqlx::query("UPDATE decoder SET version = 'older' WHERE name = ?").bind(decoder);
+            assert_eq!(older.execute(&mut catalog).await.unwrap().rows_affected(), 1, "{decoder}");
+            catalog.close().await.unwrap();
+        });
     }
 
     /// The first file below a folder of the media location.
@@ -189,6 +202,22 @@ fn what_changed_is_looked_at_and_nothing_else() {
     let told = library.run(&["check", "--only", "thumbnails"]);
     assert_eq!(told.codes(), ["thumbnail.missing"]);
     assert_eq!(told.summary["checked"], 0, "{}", told.summary);
+}
+
+#[test]
+fn another_version_of_a_decoder_opens_its_own_verdicts_again_and_no_others() {
+    let library = Library::new();
+    library.run(&["check"]);
+    library.as_if_upgraded("libwebp");
+    let watch = Watch::on(&library.media);
+    let told = library.run(&["check"]);
+    assert_eq!(told.counts(), (ASSETS, 2 * ASSETS), "{}", told.summary);
+    let opened = watch.opened();
+    assert!(opened.iter().all(|name| name.ends_with("_thumbnail.webp")), "{opened:?}");
+    library.as_if_upgraded("libjpeg-turbo");
+    let told = library.run(&["check"]);
+    assert_eq!(told.counts(), (2 * ASSETS, ASSETS), "originals and previews: {}", told.summary);
+    assert_eq!(library.run(&["check"]).counts(), (0, 3 * ASSETS), "what the present ones say stands");
 }
 
 #[test]

@@ -44,17 +44,21 @@ pub enum Command {
     #[command(after_long_help = help::after_command(help::BENCH))]
     Bench(BenchArgs),
     /// Show a finished run again
+    #[command(after_long_help = help::examples(help::REPORT))]
     Report(ReportArgs),
     /// Look after the catalog of what was verified when
     State(StateArgs),
     /// Put back what a quarantine folder holds
+    #[command(after_long_help = help::after_command(help::UNDO))]
     Undo(UndoArgs),
     /// Print shell completions
+    #[command(after_long_help = help::examples(help::COMPLETIONS))]
     Completions {
         /// The shell
         shell: Shell,
     },
     /// Print the man page
+    #[command(after_long_help = help::examples(help::MAN))]
     Man {
         /// A command with a page of its own, for example check
         command: Option<String>,
@@ -194,7 +198,9 @@ pub struct ScopeArgs {
     /// Check only: when nothing is due, look at nothing, not even at the folders, and let disks sleep
     ///
     /// Nothing is due when the last run found nothing wrong and each file that the records name was verified within
-    /// --max-age. Whether files were changed or removed since is then not known before the next one is due.
+    /// --max-age. Whether files were changed or removed since is then not known before the next one is due. Files that
+    /// are new are due at once if the records name them; without records (--db none) nothing tells of them, and they wait
+    /// until a known file is due.
     #[arg(long)]
     pub only_due: bool,
     /// Stop orderly after this long; the next run goes on with the oldest
@@ -461,8 +467,10 @@ pub struct StateArgs {
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// Say what is in the catalog
+    #[command(after_long_help = help::examples(help::SHOW))]
     Show(CatalogArgs),
     /// Write a manifest of all verified files, to compare with after a move
+    #[command(after_long_help = help::examples(help::EXPORT))]
     Export {
         /// The manifest; - is standard output
         file: PathBuf,
@@ -472,7 +480,8 @@ pub enum StateCommand {
     },
     /// Forget files that are gone and runs that are old
     Prune(CatalogArgs),
-    /// Tell the catalog that files have moved
+    /// Tell the catalog that files have moved, so that what is known of them proves the copy
+    #[command(after_long_help = help::examples(help::REBASE))]
     Rebase {
         /// Folder before and after
         #[arg(value_name = "OLD=NEW")]

@@ -38,7 +38,7 @@ pub enum Action {
     /// Say why pictures do not show.
     Doctor(Box<DoctorAction>),
     /// Show an earlier run.
-    Report(ReportAction),
+    Report(Box<ReportAction>),
     /// Look after the catalog.
     State(StateAction),
     /// Print completions.
@@ -128,7 +128,7 @@ pub fn resolve(cli: Cli, environment: &Environment) -> Result<Action, String> {
         Command::Repair(args) => run(repair(args, environment)?),
         Command::Verify(args) => run(verify(args)?),
         Command::Render(args) => run(render(args)?),
-        Command::Report(args) => Action::Report(report(args, environment)?),
+        Command::Report(args) => Action::Report(Box::new(report(args, environment)?)),
         Command::State(args) => Action::State(state(args.command, environment)?),
         Command::Completions { shell } => Action::Completions(shell),
         Command::Man { command } => Action::Man(command),
@@ -268,6 +268,7 @@ fn library(
     options.metrics.clone_from(&reports.metrics);
     options.html.clone_from(&reports.html);
     options.scope.quick = config.quick;
+    options.state = unusual(&config.state, environment);
     options.scope.originals = config.only.contains(Role::Original);
     options.policy.clone_from(&config.policy);
     let ping = reports.ping.as_deref().map(PingUrl::parse).transpose()?;
@@ -347,6 +348,7 @@ fn report(args: ReportArgs, environment: &Environment) -> Result<ReportAction, S
         );
     }
     let state = state_folder(args.state, environment)?;
+    let options = Options { state: unusual(&state, environment), ..options };
     Ok(ReportAction { run: args.run, since: args.since, state, csv, html, options })
 }
 
@@ -417,8 +419,19 @@ fn state_folder(given: Option<PathBuf>, environment: &Environment) -> Result<Pat
     let variable = |name: &str| environment.get(name).map(OsStr::to_owned);
     given
         .or_else(|| variable("STATE_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute()))
-        .or_else(|| catalog::default_state_dir(variable, environment.root))
+        .or_else(|| usual_state(environment))
         .ok_or_else(|| "there is no home folder to keep the catalog in: expected --state DIR".to_owned())
+}
+
+/// Where the catalog is looked for on a terminal, if nobody says where it is.
+fn usual_state(environment: &Environment) -> Option<PathBuf> {
+    catalog::default_state_dir(|name| environment.get(name).map(OsStr::to_owned), environment.root)
+}
+
+/// The folder, as it is called from everywhere, if it is not that one.
+fn unusual(state: &Path, environment: &Environment) -> Option<PathBuf> {
+    let whole = || std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+    (usual_state(environment).as_deref() != Some(state)).then(whole)
 }
 
 fn policy(args: &ReportsArgs) -> Result<Policy, String> {

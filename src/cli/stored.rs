@@ -12,7 +12,7 @@ use super::resolve::{ReportAction, StateAction, StateWhat};
 use crate::catalog::{Catalog, CatalogError, LineKind, Overview, RETAINED_RUNS, RunLine, RunRecord};
 use crate::model::{Code, Finding, display_path};
 use crate::report::html::{History, PastRun};
-use crate::report::{Baseline, ExitStatus, Replay, Target, Verbosity, print, words};
+use crate::report::{Baseline, ExitStatus, Replay, Target, Verbosity, csv, print, words};
 
 /// Files that no run has looked at for so long are forgotten by `state prune`.
 const FORGET_AFTER_DAYS: i64 = 365;
@@ -32,66 +32,137 @@ fn try_report(action: &ReportAction) -> Result<ExitStatus, String> {
         Some(word) if word.eq_ignore_ascii_case("last") => Some(one_before(&catalog, &run)?),
         id => id.map(|id| find(&catalog, Some(id))).transpose()?,
     };
-    let before = since.as_ref().map(|run| findings(&catalog, run)).transpose()?;
+    let mut stored = Stored { catalog: &catalog, run: &run, page: false };
     if let Some(target) = &action.options.json {
-        let lines = lines(&catalog, &run)?;
-        to_target(target, "--json", |out| lines.iter().try_for_each(|line| writeln!(out, "{line}")))?;
-    }
-    let mut replay = Replay::new(action.options.verbosity, before.as_ref().map(Baseline::of));
-    let mut found = Vec::new();
-    let kept = if action.html.is_some() { every_line(&catalog, &run)? } else { lines(&catalog, &run)? };
-    for line in kept {
-        if let Some(finding) = replay.line(&line)? {
-            found.push(finding);
-        }
-    }
-    replay.close();
-    if let Some(target) = &action.html {
-        let page = replay.sheet(&history(&catalog, Some(&run))?);
-        to_target(target, "--html", |out| out.write_all(page.as_bytes()))?;
+        to_target(target, "--json", |out| stored.each(&mut |line| writeln!(out, "{line}")))?;
     }
     if let Some(target) = &action.csv {
-        to_target(target, "--csv", |out| crate::report::csv::write(out, &found))?;
+        to_target(target, "--csv", |out| {
+            csv::head(out)?;
+            stored.each_finding(&mut |finding| csv::row(out, finding))
+        })?;
+    }
+    let verbosity = action.options.verbosity;
+    let comparison =
+        since.as_ref().map(|since| Change::between(&catalog, since, &run, verbosity)).transpose();
+    let comparison = comparison.map_err(|error| error.to_string())?;
+    let (known, compared) = comparison.unzip();
+    stored.page = action.html.is_some();
+    let mut replay = Replay::new(verbosity, known);
+    stored
+        .each(&mut |line| replay.line(line).map(drop).map_err(io::Error::other))
+        .map_err(|error| error.to_string())?;
+    replay.close();
+    if let Some(target) = &action.html {
+        let page = replay.sheet(&history(&catalog, Some(&run))?, action.options.state.as_deref());
+        to_target(target, "--html", |out| out.write_all(page.as_bytes()))?;
     }
     let to_stdout = [action.options.json.as_ref(), action.csv.as_ref(), action.html.as_ref()];
-    if to_stdout.contains(&Some(&Target::Stdout)) {
-        return Ok(ExitStatus::CLEAN);
+    if !to_stdout.contains(&Some(&Target::Stdout)) {
+        print(&(compared.unwrap_or_default() + &replay.page()), action.options.color, false);
     }
-    let mut page = String::new();
-    if let (Some(since), Some(before)) = (&since, &before) {
-        page.push_str(&comparison(since, before, &found, action.options.verbosity));
-    }
-    page.push_str(&replay.page());
-    print(&page, action.options.color, false);
     Ok(ExitStatus::CLEAN)
 }
 
-/// What is new, gone and standing since an earlier run.
-fn comparison(since: &RunRecord, before: &[Finding], now: &[Finding], verbosity: Verbosity) -> String {
-    let (old, current) = (Baseline::of(before), Baseline::of(now));
-    let new: Vec<&Finding> = now.iter().filter(|finding| !old.knows(finding)).collect();
-    let gone: Vec<&Finding> = before.iter().filter(|finding| !current.knows(finding)).collect();
-    let mut text = format!(
-        "Since run {} of {}: {} new, {} gone, {} standing.\n",
-        since.run_id,
-        since.started_at,
-        words::counted(new.len() as u64, "finding", "findings"),
-        words::count(gone.len() as u64),
-        words::count((now.len() - new.len()) as u64),
-    );
-    let listed = if verbosity == Verbosity::Verbose { usize::MAX } else { 20 };
-    for (word, findings) in [("new ", &new), ("gone", &gone)] {
-        for finding in findings.iter().take(listed) {
-            let path = finding.path.as_deref().or(finding.record_path.as_deref());
-            let code: Code = finding.code;
-            let _ = writeln!(text, "  {word} {code} {}", path.map(display_path).unwrap_or_default());
-        }
-        if findings.len() > listed {
-            let _ = writeln!(text, "  {word} and {} more; -v lists every one", findings.len() - listed);
-        }
+/// The lines of a run in the catalog. They are read anew for each purpose: of a library that lost everything there are millions.
+struct Stored<'a> {
+    catalog: &'a Catalog,
+    run: &'a RunRecord,
+    /// With what only a page shows.
+    page: bool,
+}
+
+impl Stored<'_> {
+    /// The run's NDJSON: its first line, findings and repairs, its last line where it came to an end.
+    fn each(&self, take: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> {
+        take(&self.run.header)?;
+        let mut done = Ok(());
+        let each = |line: RunLine| {
+            if done.is_ok() && (self.page || matches!(line.kind, LineKind::Finding | LineKind::Repair)) {
+                done = take(&line.text);
+            }
+        };
+        self.catalog.run_lines(&self.run.run_id, each).map_err(|error| io::Error::other(told(error)))?;
+        done?;
+        self.run.end.as_ref().map_or(Ok(()), |end| take(&end.summary))
     }
-    text.push('\n');
-    text
+
+    fn each_finding(&self, take: &mut dyn FnMut(&Finding) -> io::Result<()>) -> io::Result<()> {
+        let mut replay = Replay::new(Verbosity::Normal, None);
+        self.each(&mut |line| match replay.line(line).map_err(io::Error::other)? {
+            Some(finding) => take(&finding),
+            None => Ok(()),
+        })
+    }
+
+    /// The findings as a baseline.
+    fn known(&self) -> io::Result<Baseline> {
+        let mut known = Baseline::default();
+        self.each_finding(&mut |finding| {
+            known.add(finding);
+            Ok(())
+        })?;
+        Ok(known)
+    }
+}
+
+/// Findings that one run has and another has not: how many, and the first of them by name.
+#[derive(Default)]
+struct Change {
+    number: u64,
+    first: Vec<String>,
+}
+
+impl Change {
+    /// The findings of the earlier run, and in words what is new, gone and standing since.
+    fn between(
+        catalog: &Catalog,
+        since: &RunRecord,
+        run: &RunRecord,
+        verbosity: Verbosity,
+    ) -> io::Result<(Baseline, String)> {
+        let (before, now) =
+            (Stored { catalog, run: since, page: false }, Stored { catalog, run, page: false });
+        let most = if verbosity == Verbosity::Verbose { usize::MAX } else { 20 };
+        let (old, current) = (before.known()?, now.known()?);
+        let (new, all) = Self::of(&now, &old, most)?;
+        let (gone, _) = Self::of(&before, &current, most)?;
+        let mut text = format!(
+            "Since run {} of {}: {} new, {} gone, {} standing.\n",
+            since.run_id,
+            since.started_at,
+            words::counted(new.number, "finding", "findings"),
+            words::count(gone.number),
+            words::count(all - new.number),
+        );
+        for (word, change) in [("new ", &new), ("gone", &gone)] {
+            change.first.iter().for_each(|line| text.extend(["  ", word, " ", line, "\n"]));
+            let more = change.number - change.first.len() as u64;
+            if more > 0 {
+                let _ = writeln!(text, "  {word} and {more} more; -v lists every one");
+            }
+        }
+        text.push('\n');
+        Ok((old, text))
+    }
+
+    /// Of the findings of a run those that are not known, and how many there are in all.
+    fn of(run: &Stored<'_>, known: &Baseline, most: usize) -> io::Result<(Self, u64)> {
+        let (mut change, mut all) = (Self::default(), 0);
+        run.each_finding(&mut |finding| {
+            all += 1;
+            if !known.knows(finding) {
+                change.number += 1;
+                if change.first.len() < most {
+                    let path = finding.path.as_deref().or(finding.record_path.as_deref());
+                    let code: Code = finding.code;
+                    change.first.push(format!("{code} {}", path.map(display_path).unwrap_or_default()));
+                }
+            }
+            Ok(())
+        })?;
+        Ok((change, all))
+    }
 }
 
 fn open(state: &Path) -> Result<Catalog, String> {
@@ -130,28 +201,6 @@ fn one_before(catalog: &Catalog, run: &RunRecord) -> Result<RunRecord, String> {
     older.ok_or_else(|| format!("--since last: no run before {} is on record", run.run_id))
 }
 
-/// The run's NDJSON: its first line, findings and repairs, its last line where it came to an end.
-fn lines(catalog: &Catalog, run: &RunRecord) -> Result<Vec<String>, String> {
-    chosen(catalog, run, |kind| matches!(kind, LineKind::Finding | LineKind::Repair))
-}
-
-/// The same with what only a page shows.
-fn every_line(catalog: &Catalog, run: &RunRecord) -> Result<Vec<String>, String> {
-    chosen(catalog, run, |_| true)
-}
-
-fn chosen(
-    catalog: &Catalog,
-    run: &RunRecord,
-    choice: impl Fn(LineKind) -> bool,
-) -> Result<Vec<String>, String> {
-    let mut lines = vec![run.header.clone()];
-    let each = |line: RunLine| lines.extend(choice(line.kind).then_some(line.text));
-    catalog.run_lines(&run.run_id, each).map_err(told)?;
-    lines.extend(run.end.as_ref().map(|end| end.summary.clone()));
-    Ok(lines)
-}
-
 /// What the catalog adds to a page: when files were verified last, as it is now, and the runs up to this one.
 pub fn history(catalog: &Catalog, run: Option<&RunRecord>) -> Result<History, String> {
     let days = catalog.coverage().map_err(told)?;
@@ -173,15 +222,6 @@ pub fn history(catalog: &Catalog, run: Option<&RunRecord>) -> Result<History, St
     let mut runs: Vec<PastRun> = until.map(past).collect();
     runs.reverse();
     Ok(History { days, runs })
-}
-
-fn findings(catalog: &Catalog, run: &RunRecord) -> Result<Vec<Finding>, String> {
-    let mut replay = Replay::new(Verbosity::Normal, None);
-    let mut found = Vec::new();
-    for line in lines(catalog, run)? {
-        found.extend(replay.line(&line)?);
-    }
-    Ok(found)
 }
 
 /// Writes to a file or standard output. Who closed standard output has read enough.

@@ -4,9 +4,11 @@
 //! libraries are found by the path that the records have for them.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use unicode_normalization::UnicodeNormalization as _;
@@ -59,7 +61,7 @@ impl Against<'_> {
         let mut manifest = Manifest::open(self.file).map_err(unreadable)?;
         let rules = self.rules(&manifest);
         let mut told = Comparison { made_at: manifest.origin.made_at.clone(), ..Comparison::default() };
-        let (mut seen, mut lost) = (HashSet::new(), Vec::new());
+        let (mut seen, mut lost, mut inodes) = (HashSet::new(), Vec::new(), HashSet::new());
         while let Some(entry) = manifest.next_entry().map_err(unreadable)? {
             if self.cancel.is_requested() {
                 self.sink
@@ -71,6 +73,9 @@ impl Against<'_> {
             let expected = moved(&rules, &entry.path);
             seen.insert(key(&expected));
             match self.there(&expected)? {
+                Some(metadata) if is_taken(&metadata, &mut inodes) => {
+                    self.tell_collision(&entry, &expected, &mut told);
+                }
                 Some(metadata) => self.compare(&entry, &expected, &metadata, &mut told)?,
                 None => lost.push(Lost { entry, expected, found: None }),
             }
@@ -103,7 +108,7 @@ impl Against<'_> {
     }
 
     /// What is at a place.
-    fn there(&self, path: &Path) -> Result<Option<std::fs::Metadata>, RunError> {
+    fn there(&self, path: &Path) -> Result<Option<Metadata>, RunError> {
         let own = path.to_owned();
         let there = self.ground.ask(path, move |_| std::fs::symlink_metadata(own).ok());
         there.map_err(|stuck| RunError::guard(format!("not all files were compared: {stuck}")))
@@ -118,7 +123,7 @@ impl Against<'_> {
         &self,
         entry: &ManifestEntry,
         path: &Path,
-        metadata: &std::fs::Metadata,
+        metadata: &Metadata,
         told: &mut Comparison,
     ) -> Result<(), RunError> {
         if metadata.is_symlink() {
@@ -155,7 +160,7 @@ impl Against<'_> {
             }
             let mut evidence =
                 self.evidence(entry).with("bytes_then", entry.size).with("bytes_now", now.size);
-            let stored = std::os::unix::fs::MetadataExt::blocks(metadata).saturating_mul(512);
+            let stored = metadata.blocks().saturating_mul(512);
             if stored < now.size {
                 evidence = evidence.with("bytes_stored", stored);
             }
@@ -237,6 +242,16 @@ impl Against<'_> {
         found.ok().flatten()
     }
 
+    /// Two names of the manifest are one file here, which has the bytes of one of them.
+    fn tell_collision(&self, entry: &ManifestEntry, path: &Path, told: &mut Comparison) {
+        told.collided += 1;
+        let evidence =
+            self.evidence(entry).with("name", "leads to the same file as another name of the manifest");
+        let advice = "the file system takes names for one that differ in upper and lower case or in Unicode normalisation \
+                      only: copy to one that tells them apart, such as ext4 or xfs";
+        self.tell(What::Differs, path, evidence, advice);
+    }
+
     fn tell_lost(&self, lost: &Lost, told: &mut Comparison) {
         let evidence = self.evidence(&lost.entry).with("bytes_then", lost.entry.size);
         let Some(found) = &lost.found else {
@@ -303,6 +318,13 @@ impl Against<'_> {
 fn moved(rules: &[(PathBuf, PathBuf)], path: &Path) -> PathBuf {
     let found = rules.iter().find_map(|(then, now)| Some(now.join(path.strip_prefix(then).ok()?)));
     found.unwrap_or_else(|| path.to_owned())
+}
+
+/// Whether a file that has one name is there under another one already.
+fn is_taken(metadata: &Metadata, inodes: &mut HashSet<u64>) -> bool {
+    let mut hasher = DefaultHasher::new();
+    (metadata.dev(), metadata.ino()).hash(&mut hasher);
+    metadata.is_file() && metadata.nlink() == 1 && !inodes.insert(hasher.finish())
 }
 
 fn key(path: &Path) -> u64 {

@@ -313,7 +313,8 @@ impl Run<'_> {
                 "where is the library? Give --media DIR, or --compose DIR with Immich's compose file",
             )
         })?;
-        std::path::absolute(&media).map_err(|error| RunError::usage(format!("--media: {error}")))
+        let media = std::path::absolute(&media);
+        media.map(setup::without_detours).map_err(|error| RunError::usage(format!("--media: {error}")))
     }
 
     fn look_at_library(
@@ -344,7 +345,7 @@ impl Run<'_> {
             self.finding(finding);
         }
         let choice = Choice { only: self.config.only.clone(), shard: self.config.shard };
-        let reconciler = Reconciler::new(&holdings, map, &choice);
+        let reconciler = Reconciler::new(&holdings, map, &choice, library.ground);
         for (reason, count) in reconciler.left_out() {
             self.sink.send(Event::Skipped { reason, count });
         }
@@ -362,8 +363,8 @@ impl Run<'_> {
         let Some(store) = store.as_deref() else {
             return self.work_on_units(library, (&reconciler, &whereabouts), None, (station, ledger));
         };
-        self.clear(store, &library.beside, &temporaries);
-        self.tell_low_space(media, records, &holdings, map);
+        self.clear(store, library, temporaries);
+        self.tell_low_space(library, &holdings);
         let (quarantine, salvage) = aside(library)?;
         let relink = self.repair.is_some_and(|repair| repair.relink);
         let rescue = Rescue::new(relink, quarantine.as_ref(), salvage.as_ref());
@@ -466,8 +467,13 @@ impl Run<'_> {
     /// The store that repairs go through; `None` for a check.
     fn store(&self, library: &Library<'_>) -> Result<Option<Box<dyn FileStore>>, RunError> {
         let Some(repair) = self.repair else { return Ok(None) };
-        let Library { media, records, map, beside, .. } = library;
+        let Library { media, records, map, beside, ground, .. } = library;
+        // The walk may have taken hours.
+        self.beside_answers(repair, ground)?;
         let folder = thumbs_folder(media, records, map);
+        if ground.hangs(&folder) {
+            return Err(self.stop(&ground.silent()));
+        }
         let thumbs = match folder.strip_prefix(media) {
             Ok(below) if !folder.is_dir() => Area::new(media, below),
             // There already: a link to another disk is the admin's own arrangement.
@@ -490,7 +496,8 @@ impl Run<'_> {
 
     /// `space.low`: what is known to be missing needs more room than there is. The store says so again when it is
     /// really full; nothing half written stays either way.
-    fn tell_low_space(&self, media: &Path, records: &Records, holdings: &Holdings<'_>, map: &PathMap) {
+    fn tell_low_space(&self, library: &Library<'_>, holdings: &Holdings<'_>) {
+        let Library { media, records, map, ground, .. } = library;
         let index = &records.index;
         let needed = index
             .files()
@@ -502,16 +509,18 @@ impl Run<'_> {
             })
             .fold(0, u64::saturating_add);
         let folder = thumbs_folder(media, records, map);
-        if let Ok(Some(finding)) = space::low(&folder, needed) {
+        let own = folder.clone();
+        if let Ok(Ok(Some(finding))) = ground.ask(&folder, move |_| space::low(&own, needed)) {
             self.finding(finding);
         }
     }
 
     /// Removes what a killed run of ours left behind.
-    fn clear(&self, store: &dyn FileStore, beside: &Beside, temporaries: &[PathBuf]) {
-        let mut temporaries = temporaries.to_vec();
-        temporaries
-            .extend(beside.quarantine.iter().chain(&beside.salvage).flat_map(|folder| leftovers(folder)));
+    fn clear(&self, store: &dyn FileStore, library: &Library<'_>, mut temporaries: Vec<PathBuf>) {
+        for folder in library.beside.quarantine.iter().chain(&library.beside.salvage) {
+            let own = folder.clone();
+            temporaries.extend(library.ground.ask(folder, move |_| leftovers(&own)).unwrap_or_default());
+        }
         for event in store.clear_temporaries(&temporaries) {
             self.sink.send(Event::Repair(event));
         }

@@ -5,11 +5,12 @@
 //! that is not there any more, ends the run. A share that hangs costs the files on it, and the run goes on elsewhere.
 
 pub mod deadline;
+mod handle;
 pub mod mounted;
 mod patient;
 mod shares;
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::immich::mounts::GuardError;
 use crate::model::FileIdentity;
 use crate::repair::store::{Content, content_of};
 use deadline::Pulse;
+pub use handle::Handle;
 use mounted::Mount;
 pub use patient::Patient;
 use shares::Shares;
@@ -52,7 +54,7 @@ pub struct Ground {
 
 impl Default for Ground {
     fn default() -> Self {
-        Self::new(|path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())))
+        Self::new(|path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())))
     }
 }
 
@@ -65,7 +67,7 @@ impl Ground {
 
     /// That of this machine. A share that lets a call wait for longer than `patience` hangs.
     pub fn here(patience: Duration, cancel: &Cancel) -> Self {
-        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         Self::on(mounted::table(&table), patience, cancel)
     }
 
@@ -97,6 +99,13 @@ impl Ground {
         opened.unwrap_or_else(|stuck| Err(OpenError::Hangs(stuck.to_string())))
     }
 
+    /// What the system says of a path; a link is followed only with `links`. A share that hangs gives an error without a number.
+    pub fn stat(&self, path: &Path, links: bool) -> io::Result<Metadata> {
+        let own = path.to_path_buf();
+        let told = self.ask(path, move |_| if links { fs::metadata(own) } else { fs::symlink_metadata(own) });
+        told.unwrap_or_else(|stuck| Err(io::Error::other(stuck.to_string())))
+    }
+
     /// Size and SHA-1 of an open file; its path tells what it is on.
     pub fn content(&self, path: &Path, file: &File) -> Result<Content, OpenError> {
         let file = file.try_clone()?;
@@ -113,7 +122,7 @@ impl Ground {
         }
         let own = folder.clone();
         self.ask(folder, move |pulse| {
-            let entries = std::fs::read_dir(own);
+            let entries = fs::read_dir(own);
             pulse.beat();
             // Whatever comes is an answer.
             let _ = entries.map(|mut entries| entries.next());

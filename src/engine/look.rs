@@ -47,7 +47,7 @@ impl Way {
 }
 
 use super::cancel::Cancel;
-use super::ground::{Ground, Stuck};
+use super::ground::{Ground, Handle, Stuck};
 use super::judge::{self, Expectation, Judgement};
 use super::open::{self, OpenError};
 use super::pace::Governor;
@@ -177,7 +177,7 @@ pub struct Means<'a> {
 
 /// A file that is open.
 struct Opened {
-    file: File,
+    file: Handle,
     identity: FileIdentity,
     /// Of a giant that is nearly all hole: how much of it is stored.
     hollow: Option<u64>,
@@ -186,8 +186,9 @@ struct Opened {
 }
 
 impl Opened {
-    fn at(path: &Path) -> Result<Self, OpenError> {
+    fn at(path: &Path, shared: bool) -> Result<Self, OpenError> {
         let (file, identity) = open::open_read(path)?;
+        let file = Handle::new(file, shared);
         let hollow = open::hollow(&file, identity.size);
         let cold = open::is_cached(&file, identity.size) == Some(false);
         Ok(Self { file, identity, hollow, cold })
@@ -203,7 +204,7 @@ impl Opened {
 
 /// What a worker said of a small file before it was this file's turn.
 struct Ahead {
-    file: File,
+    file: Handle,
     identity: FileIdentity,
     job: Job,
     report: MediaReport,
@@ -232,11 +233,11 @@ impl<'a> Examiner<'a> {
         }
         for part in opened.chunks(wire::MAX_FILES).filter(|part| part.len() > 1) {
             self.governor.before(part.iter().map(|(_, file, _)| file.identity.size).sum(), self.cancel);
-            let batch: Vec<_> = part.iter().map(|(_, opened, job)| (&opened.file, job.clone())).collect();
+            let batch: Vec<_> = part.iter().map(|(_, opened, job)| (&*opened.file, job.clone())).collect();
             let reports = self.worker.examine_batch(&batch, self.memory, &self.cancel.flag())?;
             for ((expected, opened, job), report) in part.iter().zip(reports) {
                 opened.done();
-                if let (Some(report), Ok(file)) = (report, opened.file.try_clone()) {
+                if let (Some(report), Ok(file)) = (report, opened.file.again()) {
                     let ahead = Ahead { file, identity: opened.identity, job: job.clone(), report };
                     self.ahead.insert(expected.path.clone(), ahead);
                 }
@@ -316,7 +317,8 @@ impl<'a> Examiner<'a> {
             && let Ok(Some(direct)) =
                 self.ground.ask(&expected.path, move |_| open::open_direct(&own, &identity))
         {
-            let opened = (&direct, identity);
+            let direct = Handle::new(direct, self.ground.may_hang(&expected.path));
+            let opened = (&*direct, identity);
             let look = self.look_at(expected, render, opened, Some(Way::Direct), start)?;
             if look.report.as_ref().is_some_and(|report| report.direct) {
                 return Ok((look, Way::Direct));
@@ -327,7 +329,7 @@ impl<'a> Examiner<'a> {
             Some(false) => Way::Dropped,
             None => Way::Asked,
         };
-        Ok((self.look_at(expected, render, (&file, identity), Some(way), start)?, way))
+        Ok((self.look_at(expected, render, (&*file, identity), Some(way), start)?, way))
     }
 
     /// A small picture of a file as far as it decodes, whatever is wrong with it; `None` when nothing can be shown of it.
@@ -374,7 +376,7 @@ impl<'a> Examiner<'a> {
             let job = self.job(expected, render, None);
             if (Job { id: job.id, ..ahead.job }) == job {
                 let elapsed = Duration::from_micros(ahead.report.micros);
-                return Ok(told(expected, (&ahead.file, ahead.identity), ahead.report, elapsed));
+                return Ok(told(expected, (&*ahead.file, ahead.identity), ahead.report, elapsed));
             }
         }
         match self.open(&expected.path)? {
@@ -382,7 +384,7 @@ impl<'a> Examiner<'a> {
                 Ok(hollow(expected, identity, stored, start))
             }
             Ok(opened) => {
-                let file = (&opened.file, opened.identity);
+                let file = (&*opened.file, opened.identity);
                 let look = self.look_at(expected, render, file, None, start);
                 opened.done();
                 look
@@ -393,8 +395,8 @@ impl<'a> Examiner<'a> {
 
     /// Opens a file. One on a share that is known to hang is left for another time.
     fn open(&self, path: &Path) -> Result<Result<Opened, OpenError>, WorkerFailure> {
-        let own = path.to_path_buf();
-        match self.ground.ask(path, move |_| Opened::at(&own)) {
+        let (own, shared) = (path.to_path_buf(), self.ground.may_hang(path));
+        match self.ground.ask(path, move |_| Opened::at(&own, shared)) {
             Ok(opened) => Ok(opened),
             Err(Stuck::Hangs { words, asked: true }) => Ok(Err(OpenError::Hangs(words))),
             Err(Stuck::Hangs { .. } | Stuck::Cancelled) => Err(WorkerFailure::Cancelled),

@@ -14,8 +14,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::choice::Choice;
-use super::inventory::{Holdings, Presence, gets_pictures, has_row};
+use super::ground::Ground;
+use super::inventory::{Holdings, Presence, gets_pictures, has_row, is_absent};
 use super::loose::{Loose, LooseIdx};
 use super::scan::{errno_evidence, unreadable_advice};
 use super::views;
@@ -35,11 +38,11 @@ pub struct Single {
 }
 
 /// Makes units and findings.
-#[derive(Debug)]
 pub struct Reconciler<'a> {
     holdings: &'a Holdings<'a>,
     map: &'a PathMap,
     choice: &'a Choice,
+    ground: &'a Ground,
     claimed: HashMap<LooseIdx, AssetIdx>,
     /// Moves of originals that Immich did not finish: both paths, by asset.
     moves: HashMap<AssetId, [PathBuf; 2]>,
@@ -47,11 +50,11 @@ pub struct Reconciler<'a> {
 
 impl<'a> Reconciler<'a> {
     /// For what a walk has found.
-    pub fn new(holdings: &'a Holdings<'a>, map: &'a PathMap, choice: &'a Choice) -> Self {
+    pub fn new(holdings: &'a Holdings<'a>, map: &'a PathMap, choice: &'a Choice, ground: &'a Ground) -> Self {
         let moves = holdings.records.moves.iter().filter(|entry| entry.path_type == "original");
         let moves =
             moves.map(|entry| (entry.entity, [entry.old_path.clone(), entry.new_path.clone()])).collect();
-        Self { holdings, map, choice, claimed: holdings.claimed(), moves }
+        Self { holdings, map, choice, ground, claimed: holdings.claimed(), moves }
     }
 
     /// All assets that the choice takes, in the order of the index.
@@ -282,7 +285,7 @@ impl<'a> Reconciler<'a> {
         let records = self.holdings.records;
         for file in unit.files.iter().filter(|file| file.selected) {
             let left = views::shown(&records.index, &view, file, &records.image).err();
-            findings.extend(file_finding(&view, file, source, left));
+            findings.extend(self.file_finding(&view, file, source, left));
         }
         for person in unit.unpictured.iter().filter(|_| self.choice.only.contains(Role::Person)) {
             let mut finding = Finding::new(Code::File(Role::Person, What::Missing));
@@ -298,7 +301,7 @@ impl<'a> Reconciler<'a> {
 
     fn original_finding(&self, view: &AssetView<'_>, file: &UnitFile) -> Option<Finding> {
         if file.presence != Presence::Missing {
-            return unreadable(view.id, file);
+            return self.refused(Some(view.id), file);
         }
         let mut finding = about(Some(view.id), file, What::Missing);
         let mut evidence = Evidence::new().with("name", String::from_utf8_lossy(view.name));
@@ -334,13 +337,14 @@ impl<'a> Reconciler<'a> {
             );
             evidence = evidence.with("found_at", found.to_string_lossy());
         }
-        finding.evidence = evidence.with("at_path", what_is_there(file));
+        finding.evidence = evidence.with("at_path", self.what_is_there(file));
         Some(finding)
     }
 
     /// The other path of an interrupted move, if the file is there.
     fn moved(&self, asset: AssetId, file: &UnitFile) -> Option<PathBuf> {
-        self.other_places(asset).filter(|host| Some(host) != file.path.as_ref()).find(|host| host.is_file())
+        let is_file = |host: &PathBuf| self.ground.stat(host, true).is_ok_and(|there| there.is_file());
+        self.other_places(asset).filter(|host| Some(host) != file.path.as_ref()).find(is_file)
     }
 
     /// Both places of an interrupted move of an original, but those at which a record names some file.
@@ -362,12 +366,12 @@ impl<'a> Reconciler<'a> {
         }
         let file = &single.file;
         if file.presence != Presence::Missing {
-            return refused(None, file);
+            return self.refused(None, file);
         }
         let mut finding = about(None, file, What::Missing);
         let owner = if file.role == Role::Person { "person" } else { "user" };
         finding.evidence =
-            Evidence::new().with(owner, single.id.to_string()).with("at_path", what_is_there(file));
+            Evidence::new().with(owner, single.id.to_string()).with("at_path", self.what_is_there(file));
         let advice = match file.role {
             Role::Person => FACELESS_ADVICE,
             _ => "let the user choose a profile picture again, or restore it from a backup",
@@ -375,50 +379,73 @@ impl<'a> Reconciler<'a> {
         advice.clone_into(&mut finding.advice);
         Some(finding)
     }
+
+    /// About a recorded file that is not an original: missing or unreadable.
+    ///
+    /// `left` says why only Immich can make it again.
+    fn file_finding(
+        &self,
+        view: &AssetView<'_>,
+        file: &UnitFile,
+        source: bool,
+        left: Option<&'static str>,
+    ) -> Option<Finding> {
+        let mut finding = match file.presence {
+            Presence::Missing => about(Some(view.id), file, What::Missing),
+            _ => self.refused(Some(view.id), file)?,
+        };
+        if file.presence == Presence::Missing {
+            finding.evidence = set_evidence(Evidence::new().with("registered", true), file.edited)
+                .with("at_path", self.what_is_there(file));
+            if let Some(portrait) = file.portrait {
+                finding.evidence =
+                    std::mem::take(&mut finding.evidence).with("person", portrait.person.to_string());
+            }
+            let advice = match file.role {
+                Role::Sidecar => "restore it from a backup: it holds what was written about the picture",
+                Role::Video => "let Immich transcode it again: jobs, transcode videos, missing",
+                Role::Person if view.kind == AssetKind::Video => {
+                    "run photofsck repair: it is made again from the preview of the video"
+                }
+                _ if left.is_some() => left.unwrap_or_default(),
+                _ if source => "run photofsck repair: it is made again from its original",
+                _ => "its original is not there either: restore that first",
+            };
+            advice.clone_into(&mut finding.advice);
+        }
+        if file.role.is_generated() && file.role != Role::Person && is_lowered(view) {
+            finding.severity = Severity::Info;
+        }
+        Some(finding)
+    }
+
+    /// `unreadable`, with what the system says now, for a file that nobody has told of yet.
+    fn refused(&self, asset: Option<AssetId>, file: &UnitFile) -> Option<Finding> {
+        if file.presence != (Presence::Unreadable { told: false }) {
+            return None;
+        }
+        let error = self.ground.stat(file.path.as_deref()?, true).err()?;
+        let errno = Errno::from_io_error(&error)?;
+        let finding = about(asset, file, What::Unreadable);
+        Some(finding.seen(errno_evidence(errno)).advise(unreadable_advice(errno)))
+    }
+
+    /// What is at the path of a missing file: mostly nothing.
+    fn what_is_there(&self, file: &UnitFile) -> &'static str {
+        match file.path.as_ref().map(|path| self.ground.stat(path, false)) {
+            Some(Ok(there)) if there.is_dir() => "a folder",
+            Some(Ok(there)) if there.is_symlink() => "a link that leads to no file",
+            Some(Ok(_)) => "no regular file",
+            Some(Err(error)) if !is_absent(&error) => "unknown",
+            None | Some(Err(_)) => "nothing",
+        }
+    }
 }
 
 /// Whether nobody misses the generated files of an asset. Hidden motion parts need none; where old servers made
 /// some, nobody sees them.
 fn is_lowered(view: &AssetView<'_>) -> bool {
     view.trashed || view.offline || view.hidden
-}
-
-/// About a recorded file that is not an original: missing or unreadable.
-///
-/// `left` says why only Immich can make it again.
-fn file_finding(
-    view: &AssetView<'_>,
-    file: &UnitFile,
-    source: bool,
-    left: Option<&'static str>,
-) -> Option<Finding> {
-    let mut finding = match file.presence {
-        Presence::Missing => about(Some(view.id), file, What::Missing),
-        _ => unreadable(view.id, file)?,
-    };
-    if file.presence == Presence::Missing {
-        finding.evidence = set_evidence(Evidence::new().with("registered", true), file.edited)
-            .with("at_path", what_is_there(file));
-        if let Some(portrait) = file.portrait {
-            finding.evidence =
-                std::mem::take(&mut finding.evidence).with("person", portrait.person.to_string());
-        }
-        let advice = match file.role {
-            Role::Sidecar => "restore it from a backup: it holds what was written about the picture",
-            Role::Video => "let Immich transcode it again: jobs, transcode videos, missing",
-            Role::Person if view.kind == AssetKind::Video => {
-                "run photofsck repair: it is made again from the preview of the video"
-            }
-            _ if left.is_some() => left.unwrap_or_default(),
-            _ if source => "run photofsck repair: it is made again from its original",
-            _ => "its original is not there either: restore that first",
-        };
-        advice.clone_into(&mut finding.advice);
-    }
-    if file.role.is_generated() && file.role != Role::Person && is_lowered(view) {
-        finding.severity = Severity::Info;
-    }
-    Some(finding)
 }
 
 /// What to do about a person's thumbnail while the records hold no face for it.
@@ -479,28 +506,4 @@ fn about(asset: Option<AssetId>, file: &UnitFile, what: What) -> Finding {
 
 fn set_evidence(evidence: Evidence, edited: bool) -> Evidence {
     if edited { evidence.with("edited", true) } else { evidence }
-}
-
-fn unreadable(asset: AssetId, file: &UnitFile) -> Option<Finding> {
-    refused(Some(asset), file)
-}
-
-/// `unreadable`, with what the system says now, for a file that nobody has told of yet.
-fn refused(asset: Option<AssetId>, file: &UnitFile) -> Option<Finding> {
-    if file.presence != (Presence::Unreadable { told: false }) {
-        return None;
-    }
-    let errno = rustix::fs::stat(file.path.as_deref()?).err()?;
-    let finding = about(asset, file, What::Unreadable);
-    Some(finding.seen(errno_evidence(errno)).advise(unreadable_advice(errno)))
-}
-
-/// What is at the path of a missing file: mostly nothing.
-fn what_is_there(file: &UnitFile) -> &'static str {
-    match file.path.as_ref().and_then(|path| std::fs::symlink_metadata(path).ok()) {
-        None => "nothing",
-        Some(there) if there.is_dir() => "a folder",
-        Some(there) if there.is_symlink() => "a link that leads to no file",
-        Some(_) => "no regular file",
-    }
 }

@@ -1,5 +1,6 @@
 //! What every run needs before it looks at the first file: workers, memory, a name and a time.
 
+use std::path::{Component, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -108,6 +109,15 @@ pub fn now() -> String {
     moment(Timestamp::now())
 }
 
+/// The same path without `..`: the catalog knows a folder by one name, wherever it is called from.
+pub fn without_detours(path: PathBuf) -> PathBuf {
+    let parts: Vec<_> = path.components().collect();
+    let Some(last) = parts.iter().rposition(|part| *part == Component::ParentDir) else { return path };
+    let (detour, rest) = parts.split_at(last + 1);
+    let detour = std::fs::canonicalize(detour.iter().collect::<PathBuf>());
+    detour.map_or(path.clone(), |real| rest.iter().fold(real, |path, part| path.join(part)))
+}
+
 /// RFC 3339, UTC, whole seconds.
 pub fn moment(moment: Timestamp) -> String {
     format!("{moment:.0}")
@@ -146,4 +156,28 @@ pub fn random() -> u64 {
     #[allow(clippy::cast_possible_truncation, reason = "the lower half changes fastest")]
     let clock = clock as u64;
     clock.rotate_left(20) ^ u64::from(std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_name_wherever_it_is_called_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::create_dir_all(root.join("disk/media")).unwrap();
+        std::os::unix::fs::symlink("disk/media", root.join("media")).unwrap();
+        assert_eq!(
+            without_detours(root.join("a/b/../../media")),
+            root.join("media"),
+            "a link keeps its name"
+        );
+        assert_eq!(without_detours(root.join("a/b/..")).into_os_string(), root.join("a"));
+        assert_eq!(without_detours(root.join("media")), root.join("media"));
+        assert_eq!(without_detours("/nowhere/../x".into()), PathBuf::from("/nowhere/../x"));
+    }
 }

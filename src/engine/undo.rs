@@ -101,9 +101,7 @@ fn notes(manifest: &Manifest, path: &Path) -> Vec<String> {
 
 /// Opens a regular file, following no link.
 fn open(ground: &Ground, path: &Path) -> Result<Option<(File, FileIdentity)>, String> {
-    let own = path.to_owned();
-    let there = ground.ask(path, move |_| fs::symlink_metadata(own));
-    match there.unwrap_or_else(|stuck| Err(io::Error::other(stuck.to_string()))) {
+    match ground.stat(path, false) {
         Ok(there) if there.is_file() => {}
         Ok(_) => return Err(format!("{} is a link or no regular file", display_path(path))),
         Err(error) if super::inventory::is_absent(&error) => return Ok(None),

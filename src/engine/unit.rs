@@ -1,5 +1,6 @@
 //! The work on one unit: its generated files, its original, and what can be made again.
 
+mod alone;
 mod known;
 mod mend;
 mod portray;
@@ -28,7 +29,7 @@ use super::ledger::{Earlier, Ledger};
 use super::look::{Examiner, Look};
 use super::loose::Loose;
 use super::reconcile::units::{AssetUnit, UnitFile};
-use super::reconcile::{FACELESS_ADVICE, Reconciler, Single, unregistered_finding};
+use super::reconcile::{Reconciler, Single, unregistered_finding};
 use super::views;
 use super::whereabouts::Whereabouts;
 pub use portray::Exhibition;
@@ -488,56 +489,6 @@ impl Desk<'_> {
                 state
             }
         })
-    }
-
-    fn single(&self, turn: &mut Turn<'_, '_>, single: &Single) -> Result<(), Halt> {
-        if let Some(finding) = self.reconciler.single_finding(single) {
-            self.finding(finding);
-        }
-        let file = &single.file;
-        let mut wrong = (file.presence == Presence::Missing).then_some(What::Missing);
-        if let (true, Some(path)) = (file.is_present(), &file.path) {
-            turn.obstacle = (file.role == Role::Person).then_some(FACELESS_ADVICE);
-            wrong = match self.look_due(turn, &self.lone(path, file), file)? {
-                Outcome::Looked(look) => wrong_with(&look),
-                Outcome::Trusted { .. } => None,
-                Outcome::Gone => Some(What::Missing),
-            };
-        }
-        self.faceless(single, wrong);
-        Ok(())
-    }
-
-    fn loose(&self, turn: &mut Turn<'_, '_>, loose: &Loose) -> Result<(), Halt> {
-        if self.whereabouts.is_claimed(&loose.path) && !loose.path.exists() {
-            let mut item = ItemReport::new(loose.path.clone(), loose.role);
-            "moved to where the records name it".clone_into(&mut item.reason);
-            self.checked(turn, item);
-            return Ok(());
-        }
-        let untracked = self.reconciler.loose_finding(loose);
-        if loose.role == Role::Unknown {
-            let mut item = ItemReport::new(loose.path.clone(), loose.role);
-            item.bytes = loose.size;
-            item.verdict = Some(Verdict::Unverifiable);
-            "its path tells no role; only its presence was noted".clone_into(&mut item.reason);
-            item.codes.extend(untracked.iter().map(|finding| finding.code));
-            self.checked(turn, item);
-        } else if loose.fresh {
-            self.verified_before(turn, true);
-        } else {
-            let mut expected = Expectation::unrecorded(&loose.path, loose.role, self.depth);
-            // Nobody is shown a generated file that no record names.
-            expected.lowered = untracked.is_some();
-            turn.obstacle = untracked.is_some().then_some("no record names it, so nobody is shown it");
-            let looked = self.look(turn, &expected, true, true);
-            self.release(turn);
-            looked?;
-        }
-        if let Some(finding) = untracked {
-            self.finding(finding);
-        }
-        Ok(())
     }
 
     fn expectation(&self, unit: &AssetUnit, file: &UnitFile, gallery: &Gallery<'_>) -> Expectation {

@@ -134,9 +134,7 @@ impl Untracked<'_> {
         if let Some(why) = self.stays(loose, now) {
             return skipped(why);
         }
-        let own = loose.path.clone();
-        let there = self.ground.ask(&loose.path, move |_| fs::symlink_metadata(own));
-        let there = match there.unwrap_or_else(|stuck| Err(std::io::Error::other(stuck.to_string()))) {
+        let there = match self.ground.stat(&loose.path, false) {
             Ok(there) if there.is_file() => there,
             Ok(_) => return skipped("a link, or no regular file"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return skipped("already gone"),

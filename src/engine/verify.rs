@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::catalog::Catalog;
 use crate::immich::layout::{MediaClass, class_of};
@@ -26,7 +26,7 @@ use super::cancel::Cancel;
 use super::config::{RenderConfig, VerifyConfig};
 use super::crew::{Crew, Halt};
 use super::end::{RunEnd, RunError};
-use super::ground::{Ground, PATIENCE};
+use super::ground::{Ground, PATIENCE, Stuck};
 use super::judge::{self, Expectation};
 use super::ledger::{Earlier, Ledger, unusable};
 use super::look::{self, Examiner, Look};
@@ -54,7 +54,7 @@ pub fn verify(
     });
     let ledger = ledger.transpose()?;
     sink.send(Event::Stage { stage: Stage::Verify, items: None, bytes: None });
-    let feed = entries(&config.paths, sink);
+    let feed = entries(&config.paths, &ground, sink);
     let work = |examiner: &mut Examiner<'_>, path: &PathBuf| -> Result<(), Halt> {
         let mut expected = Expectation::unrecorded(path, Role::Unknown, depth);
         // The catalog knows files by their absolute path, the person by the one that was named.
@@ -166,10 +166,16 @@ fn gone(path: &Path) -> ItemReport {
 }
 
 /// Every file below the named paths; what is met and is no file is told to `sink` at once.
-fn entries<'a>(paths: &'a [PathBuf], sink: &'a dyn EventSink) -> impl Iterator<Item = PathBuf> + Send + 'a {
+fn entries<'a>(
+    paths: &'a [PathBuf],
+    ground: &'a Ground,
+    sink: &'a dyn EventSink,
+) -> impl Iterator<Item = PathBuf> + Send + 'a {
     paths.iter().flat_map(move |path| {
-        let found: Box<dyn Iterator<Item = PathBuf> + Send> = match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => Box::new(below(path, sink)),
+        let answers = ground.try_out(path).map_err(|stuck| std::io::Error::other(stuck.to_string()));
+        let there = answers.and_then(|()| ground.stat(path, true));
+        let found: Box<dyn Iterator<Item = PathBuf> + Send> = match there {
+            Ok(metadata) if metadata.is_dir() => Box::new(below(path, ground, sink)),
             // Whatever else was named is answered by an item, be it a FIFO.
             Ok(metadata) if metadata.is_file() => {
                 sink.send(Event::Walked(1));
@@ -180,7 +186,7 @@ fn entries<'a>(paths: &'a [PathBuf], sink: &'a dyn EventSink) -> impl Iterator<I
                 Box::new(std::iter::empty())
             }
             Err(error) => {
-                named_but_unreadable(path, &error, sink);
+                named_but_unreadable(path, &error, ground, sink);
                 Box::new(std::iter::empty())
             }
         };
@@ -188,14 +194,17 @@ fn entries<'a>(paths: &'a [PathBuf], sink: &'a dyn EventSink) -> impl Iterator<I
     })
 }
 
-fn below<'a>(root: &'a Path, sink: &'a dyn EventSink) -> impl Iterator<Item = PathBuf> + Send + 'a {
-    // The root itself may be a link; links below are not followed into folders, so there are no loops.
-    WalkDir::new(root).follow_root_links(true).sort_by_file_name().into_iter().filter_map(move |entry| {
+fn below<'a>(
+    root: &'a Path,
+    ground: &'a Ground,
+    sink: &'a dyn EventSink,
+) -> impl Iterator<Item = PathBuf> + Send + 'a {
+    walked(root, ground).filter_map(move |entry| {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) => {
+            Err(finding) => {
                 sink.send(Event::Walked(1));
-                sink.send(Event::EntryError(Box::new(walk_error(root, &error))));
+                sink.send(Event::EntryError(finding));
                 return None;
             }
         };
@@ -205,12 +214,36 @@ fn below<'a>(root: &'a Path, sink: &'a dyn EventSink) -> impl Iterator<Item = Pa
         sink.send(Event::Walked(1));
         let regular = entry.file_type().is_file()
             || (entry.file_type().is_symlink()
-                && fs::metadata(entry.path()).is_ok_and(|target| target.is_file()));
+                && ground.stat(entry.path(), true).is_ok_and(|target| target.is_file()));
         if !regular {
             sink.send(Event::Skipped { reason: SkipReason::NotAFile, count: 1 });
             return None;
         }
         Some(entry.into_path())
+    })
+}
+
+/// What a walk meets, or why it cannot: a share that hangs ends it.
+fn walked<'a>(
+    root: &'a Path,
+    ground: &'a Ground,
+) -> impl Iterator<Item = Result<DirEntry, Box<Finding>>> + Send + 'a {
+    // The root itself may be a link; links below are not followed into folders, so there are no loops.
+    let mut walk = Some(WalkDir::new(root).follow_root_links(true).sort_by_file_name().into_iter());
+    std::iter::from_fn(move || {
+        let mut steps = walk.take()?;
+        match ground.ask(root, move |_| (steps.next(), steps)) {
+            Ok((entry, steps)) => {
+                walk = Some(steps);
+                Some(entry?.map_err(|error| Box::new(walk_error(root, &error))))
+            }
+            Err(Stuck::Cancelled) => None,
+            Err(stuck) => {
+                let finding = Finding::new(Code::File(Role::Unknown, What::Unreadable)).at(root);
+                let evidence = Evidence::new().with("seen", stuck.to_string());
+                Some(Err(Box::new(finding.seen(evidence).advise("look after the share, then verify again"))))
+            }
+        }
     })
 }
 
@@ -225,10 +258,10 @@ fn named_but_no_file(path: &Path, kind: &str, sink: &dyn EventSink) {
     send_item(sink, item, told.findings);
 }
 
-fn named_but_unreadable(path: &Path, error: &std::io::Error, sink: &dyn EventSink) {
+fn named_but_unreadable(path: &Path, error: &std::io::Error, ground: &Ground, sink: &dyn EventSink) {
     sink.send(Event::Walked(1));
     let expected = Expectation::unrecorded(path, Role::Unknown, Depth::Structure);
-    let broken_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    let broken_link = ground.stat(path, false).is_ok_and(|metadata| metadata.is_symlink());
     let problem = if broken_link && error.kind() == std::io::ErrorKind::NotFound {
         DecodeError::unsupported("a symbolic link that leads nowhere")
     } else {

@@ -22,6 +22,8 @@ pub struct Comparison {
     pub renamed: u64,
     /// With the same bytes, and another owner, other permissions, or as a symbolic link.
     pub differs: u64,
+    /// Under a name that leads to the same file as another one.
+    pub collided: u64,
     /// At their place, but neither run nor manifest tells a hash of them.
     pub uncompared: u64,
     /// Files of the library that are not in the manifest.

@@ -67,14 +67,7 @@ impl Salvage {
         let content = store.content(survivor.file, survivor.path)?;
         let name = copy_name(survivor);
         let to = self.folder.join(&name);
-        let there = match std::fs::symlink_metadata(&to) {
-            Ok(metadata) if metadata.is_file() => {
-                let file = File::open(&to).map_err(|error| StoreError::unreadable(&to, error))?;
-                Some(store.content(&file, &to)?)
-            }
-            _ => None,
-        };
-        let committed = match there {
+        let committed = match store.there(&to)? {
             Some(there) if there == content => None,
             // What is there of another time is not ours to replace: the copy gets a name with its hash.
             Some(_) => return self.copy(store, survivor, content, &with_hash(&name, content)),

@@ -56,9 +56,17 @@ impl Baseline {
         Ok(Self(known))
     }
 
-    /// The same from findings at hand.
+    /// Findings at hand.
+    #[cfg(test)]
     pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
-        Self(findings.into_iter().map(finding_key).collect())
+        let mut known = Self::default();
+        findings.into_iter().for_each(|finding| known.add(finding));
+        known
+    }
+
+    /// Knows a finding from now on.
+    pub fn add(&mut self, finding: &Finding) {
+        self.0.insert(finding_key(finding));
     }
 
     /// Whether the finding was there already.

@@ -78,9 +78,14 @@ pub fn write(path: &Path, summary: &Summary, oldest: Option<i64>) -> Result<(), 
     name.push(format!(".{}.tmp", std::process::id()));
     let beside = path.with_file_name(name);
     let text = render(summary, oldest, Timestamp::now());
-    let result = std::fs::File::create(&beside)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| std::fs::rename(&beside, path));
+    let put = || {
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        // The collector is another user, and a service's umask keeps others out.
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        std::fs::rename(&beside, path)
+    };
+    let result = put();
     result.map_err(|error| {
         let _ = std::fs::remove_file(&beside);
         format!("--metrics {}: {error}", display_path(path))
@@ -105,5 +110,16 @@ mod tests {
         summary.close(Outcome::Complete, 1.5);
         let text = render(&summary, Some(1_772_366_400), "2026-03-02T12:00:00Z".parse().expect("a moment"));
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn whoever_collects_may_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("photofsck.prom");
+        write(&path, &Summary::new(Policy::default(), Scope::default()), None).expect("it is written");
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 }

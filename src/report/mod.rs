@@ -68,6 +68,8 @@ pub struct Options {
     pub html: Option<PathBuf>,
     /// Where the Prometheus text goes.
     pub metrics: Option<PathBuf>,
+    /// The catalog, if it is not where it is looked for without `--state`.
+    pub state: Option<PathBuf>,
     /// How much people are told.
     pub verbosity: Verbosity,
     /// Whether colours are used.
@@ -89,6 +91,7 @@ impl Options {
             items: matches!(command, "verify" | "render"),
             html: None,
             metrics: None,
+            state: None,
             verbosity: Verbosity::Normal,
             color: When::Auto,
             progress: When::Auto,

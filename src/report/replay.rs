@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use serde::de::DeserializeOwned;
@@ -107,20 +107,20 @@ impl Replay {
     /// Ends the reading.
     pub fn close(&mut self) {
         if !self.ended {
-            self.summary.outcome = Outcome::Cancelled;
-            self.collected.notes.push("the run was killed, or it is still going on".to_owned());
+            self.summary.outcome = Outcome::Open;
             self.ended = true;
         }
     }
 
-    /// The page, as at the end of the run.
-    pub fn sheet(&self, history: &History) -> String {
+    /// The page, as at the end of the run. `state`: the catalog, if it is not at its usual place.
+    pub fn sheet(&self, history: &History, state: Option<&Path>) -> String {
         Sheet {
             summary: &self.summary,
             collected: &self.collected,
             gathered: &self.gathered,
             history,
             command: &self.collected.run.command,
+            state,
             now: jiff::Timestamp::now(),
         }
         .render()
@@ -134,6 +134,7 @@ impl Replay {
             command: &self.collected.run.command,
             verbosity: self.verbosity,
             files: Vec::new(),
+            again: None,
             width: width(),
             now: jiff::Timestamp::now(),
         };

@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::summary::{Outcome, Summary};
 use super::text::{self, Page};
 use super::{ExitStatus, Options, Verbosity, When, metrics};
-use crate::model::{Event, EventSink, RunInfo, Stage, display_path};
+use crate::model::{Event, EventSink, RunInfo, Stage, display_path, shell_word};
 
 /// A run that is over and told.
 #[derive(Debug)]
@@ -292,6 +292,7 @@ impl State {
             gathered: self.gathered.as_ref().unwrap_or(&Gathered::default()),
             history: &self.history,
             command: self.options.command,
+            state: self.options.state.as_deref(),
             now: jiff::Timestamp::now(),
         }
         .render()
@@ -304,6 +305,7 @@ impl State {
             command: self.options.command,
             verbosity: self.options.verbosity,
             files: written(&self.options),
+            again: Some(again(&self.options)),
             width: width(),
             now: jiff::Timestamp::now(),
         }
@@ -312,6 +314,12 @@ impl State {
 }
 
 /// The files that hold more than the text.
+/// The command that shows runs again.
+fn again(options: &Options) -> String {
+    let state = options.state.as_ref().map(|state| format!(" --state {}", shell_word(state)));
+    format!("photofsck report{}", state.unwrap_or_default())
+}
+
 fn written(options: &Options) -> Vec<(&'static str, String)> {
     let mut files = Vec::new();
     if let Some(Target::File(path)) = &options.json {

@@ -59,6 +59,8 @@ pub enum Outcome {
     ByteLimit,
     /// A signal came first.
     Cancelled,
+    /// No end of it is on record: it was killed, or is still going on.
+    Open,
     /// It could not be done or finished.
     Failed(String),
     /// It was asked for something impossible.
@@ -73,6 +75,7 @@ impl Outcome {
             Self::TimeLimit => "time-limit",
             Self::ByteLimit => "byte-limit",
             Self::Cancelled => "cancelled",
+            Self::Open => "open",
             Self::Failed(_) => "failed",
             Self::Refused(_) => "refused",
         }
@@ -328,7 +331,7 @@ impl Summary {
         let complete = match self.outcome {
             Outcome::Complete => true,
             Outcome::TimeLimit | Outcome::ByteLimit => false,
-            Outcome::Cancelled | Outcome::Failed(_) | Outcome::Refused(_) => return None,
+            Outcome::Cancelled | Outcome::Open | Outcome::Failed(_) | Outcome::Refused(_) => return None,
         };
         self.coverage?.days(complete, self.tally.bytes_read)
     }
@@ -427,7 +430,7 @@ impl Summary {
         }
         status |= match self.outcome {
             Outcome::Complete | Outcome::TimeLimit | Outcome::ByteLimit => ExitStatus::CLEAN,
-            Outcome::Cancelled => ExitStatus::CANCELLED,
+            Outcome::Cancelled | Outcome::Open => ExitStatus::CANCELLED,
             Outcome::Failed(_) => ExitStatus::FAILED,
             Outcome::Refused(_) => ExitStatus::USAGE,
         };

@@ -132,6 +132,7 @@ fn told(command: &'static str, verbosity: Verbosity, outcome: Outcome, events: &
         command,
         verbosity,
         files: vec![("Full report", "report.ndjson".into())],
+        again: Some("photofsck report --state /srv/state".into()),
         width: 100,
         now: "2026-03-02T12:00:00Z".parse().unwrap(),
     };
@@ -255,6 +256,24 @@ fn a_stored_run_reads_as_it_did() {
     assert_eq!(verdict(&again), verdict(&before));
     let accounting = |text: &str| text.lines().find(|line| line.starts_with("Accounting")).map(str::to_owned);
     assert_eq!(accounting(&again), accounting(&before));
+}
+
+#[test]
+fn a_run_without_an_end_is_not_called_empty() {
+    let mut replay = Replay::new(Verbosity::Normal, None);
+    for event in &events("check") {
+        if let Event::Run(run) = event {
+            replay.line(&to_text(&RunLine(run))).unwrap();
+        }
+    }
+    replay.line(&to_text(&FindingLine(&damaged()))).unwrap();
+    replay.close();
+    let page = anstream::adapter::strip_str(&replay.page()).to_string();
+    assert!(
+        page.starts_with("The check has no end on record: it was killed, or is still going on."),
+        "{page}"
+    );
+    assert!(!page.contains("nothing here") && !page.contains("signal"), "{page}");
 }
 
 /// Fails after so many bytes, as a full disk does.

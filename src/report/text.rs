@@ -12,9 +12,7 @@ use super::summary::Summary;
 use super::verdict::{Headline, Mood, headline};
 use super::words::{age, bytes, count, counted, counted_files, duration, wrap};
 use super::{Verbosity, advice};
-use crate::model::{
-    Code, Comparison, Finding, RepairAction, RepairStatus, Severity, SkipReason, display_path,
-};
+use crate::model::{Code, Finding, RepairAction, RepairStatus, Severity, SkipReason, display_path};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -28,29 +26,6 @@ const TELLING: [&str; 5] = ["as_recorded", "by", "damaged_part", "errno", "offse
 /// Column where the values of the last block begin.
 const LABEL: usize = 13;
 
-/// How the library differs from a manifest, in a sentence.
-fn compared(told: &Comparison) -> String {
-    let of = format!("{} ({}) of {}", counted(told.files, "file", "files"), bytes(told.bytes), told.made_at);
-    let mut text = if told.is_identical() {
-        format!("complete and identical: {of}")
-    } else {
-        let parts = [
-            (told.lost, "lost"),
-            (told.changed, "changed"),
-            (told.renamed, "under another name"),
-            (told.differs, "with another owner, other permissions or as links"),
-            (told.uncompared, "not compared: no hash of them is known"),
-        ];
-        let parts = parts.iter().filter(|(number, _)| *number > 0);
-        let parts: Vec<_> = parts.map(|(number, what)| format!("{} {what}", count(*number))).collect();
-        format!("NOT complete and identical: {of}: {} identical, {}", count(told.identical), parts.join(", "))
-    };
-    if told.added > 0 {
-        let _ = write!(text, "; {} since", counted(told.added, "file added", "files added"));
-    }
-    text
-}
-
 /// Everything the text is made from.
 pub struct Page<'a> {
     /// The counts.
@@ -63,6 +38,8 @@ pub struct Page<'a> {
     pub verbosity: Verbosity,
     /// Files that hold more, with what they are.
     pub files: Vec<(&'static str, String)>,
+    /// The command that shows runs again, where that is worth telling.
+    pub again: Option<String>,
     /// Columns of the terminal.
     pub width: usize,
     /// The moment from which ages are told.
@@ -214,9 +191,6 @@ impl Page<'_> {
                 count(tally.errors)
             ),
         );
-        if let Some(comparison) = &self.summary.comparison {
-            self.label(out, "Manifest", &compared(comparison));
-        }
         if let Some(days) = self.summary.coverage_days {
             let within = counted(days, "day", "days");
             self.label(out, "Coverage", &format!("every byte is read again within {within} at this pace"));
@@ -281,7 +255,7 @@ impl Page<'_> {
             && !run.is_empty()
             && !self.summary.tally.findings.is_empty()
         {
-            lines.push(("Look again", format!("photofsck report {run}")));
+            lines.extend(self.again.iter().map(|again| ("Look again", format!("{again} {run}"))));
         }
         lines
     }

@@ -1,8 +1,12 @@
 //! The first line of a summary: what a worried person wants to know before anything else.
 
+use std::fmt::Write as _;
+
 use super::summary::{Outcome, Summary};
-use super::words::{count, counted, counted_files, list, sentence};
-use crate::model::{Code, RepairAction, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What};
+use super::words::{bytes, count, counted, counted_files, list, sentence};
+use crate::model::{
+    Code, Comparison, RepairAction, RepairStatus, Role, RunInfo, Severity, SkipReason, Verdict, What,
+};
 
 /// How the first line is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,10 @@ pub fn headline(summary: &Summary, run: &RunInfo, command: &str) -> Headline {
         "undo" => put_back(summary),
         _ => library(summary, run, command),
     };
+    if let Some((manifest, sentence)) = summary.comparison.as_ref().map(compared) {
+        rest.insert(0, sentence);
+        mood = worse(mood, manifest);
+    }
     match &summary.outcome {
         Outcome::Complete => {}
         Outcome::TimeLimit | Outcome::ByteLimit => {
@@ -50,6 +58,11 @@ pub fn headline(summary: &Summary, run: &RunInfo, command: &str) -> Headline {
                 not_reached(summary)
             ));
             first = format!("So far: {first}");
+            mood = worse(mood, Mood::Uneasy);
+        }
+        Outcome::Open => {
+            first = format!("The {command} has no end on record: it was killed, or is still going on.");
+            rest = vec!["What it had found until then is told below.".to_owned()];
             mood = worse(mood, Mood::Uneasy);
         }
         Outcome::Failed(message) | Outcome::Refused(message) => {
@@ -77,6 +90,32 @@ pub fn headline(summary: &Summary, run: &RunInfo, command: &str) -> Headline {
         ));
     }
     Headline { mood, first, rest }
+}
+
+/// How the library differs from a manifest, in a sentence.
+fn compared(told: &Comparison) -> (Mood, String) {
+    let of = format!("the manifest of {}", told.made_at);
+    let files = format!("{} ({})", counted(told.files, "file", "files"), bytes(told.bytes));
+    let (mood, mut text) = if told.is_identical() {
+        (Mood::Good, format!("Complete and identical with {of}: {files}"))
+    } else {
+        let parts = [
+            (told.lost, "lost"),
+            (told.changed, "changed"),
+            (told.renamed, "under another name"),
+            (told.differs, "with another owner, other permissions or as links"),
+            (told.collided, "that share a file with another name"),
+            (told.uncompared, "not compared: no hash of them is known"),
+        ];
+        let parts = parts.iter().filter(|(number, _)| *number > 0);
+        let parts: Vec<_> = parts.map(|(number, what)| format!("{} {what}", count(*number))).collect();
+        let (same, parts) = (count(told.identical), parts.join(", "));
+        (Mood::Uneasy, format!("NOT complete and identical with {of}: of {files} {same} identical, {parts}"))
+    };
+    if told.added > 0 {
+        let _ = write!(text, "; {} since", counted(told.added, "file added", "files added"));
+    }
+    (mood, format!("{text}."))
 }
 
 fn worse(one: Mood, other: Mood) -> Mood {
@@ -218,7 +257,7 @@ fn originals(summary: &Summary, run: &RunInfo) -> (Mood, String) {
         "" if summary.tally.walked == 0 => {
             (Mood::Uneasy, "There is nothing here: not one file was found.".to_owned())
         }
-        "" => (Mood::Good, "Nothing wrong was found; no original was looked at.".to_owned()),
+        "" => (Mood::Good, "No original was looked at.".to_owned()),
         how => (Mood::Good, format!("Your originals are fine: {how}.")),
     }
 }

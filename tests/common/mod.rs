@@ -199,7 +199,7 @@ impl TestLibrary {
         let (holdings, census) = inventory.settle(&ground);
         let guard = census.guard(false);
 
-        let reconciler = Reconciler::new(&holdings, &map, &choice);
+        let reconciler = Reconciler::new(&holdings, &map, &choice, &ground);
         let mut findings = told.into_inner().unwrap();
         findings.extend(unmapped_findings(&census.unmapped));
         findings.extend(holdings.stale());

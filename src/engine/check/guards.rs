@@ -26,6 +26,10 @@ impl Run<'_> {
         folders.extend(Folder::ALL.map(|folder| mounts::folder_on_host(folder, media, map, location)));
         let hangs = |folder: &Path| ground.hangs(folder);
         let any_hangs = folders.iter().filter(|folder| hangs(folder)).count() > 0;
+        if hangs(media) {
+            // One of its folders was the first to hang: there is nothing to go on with.
+            return Err(self.stop(&ground.silent()));
+        }
         let mut violations = mounts::check_mounts(media, map, location, &records.mount_flags, &hangs);
         if !self.config.allow_mass_missing {
             violations.extend(inventory::check_imports(records, map, &hangs));

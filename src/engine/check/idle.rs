@@ -10,7 +10,7 @@ use crate::catalog::RunRecord;
 use crate::engine::end::RunError;
 use crate::engine::ledger::Ledger;
 use crate::immich::records::{Home, Records};
-use crate::model::{Code, Severity};
+use crate::model::{Code, Severity, SkipReason};
 
 impl Run<'_> {
     /// Why nothing has to be looked at, and the bytes of all files; `None` if something has to. The index must be resolved.
@@ -22,13 +22,18 @@ impl Run<'_> {
     ) -> Result<Option<(String, u64)>, RunError> {
         let Some(ledger) = ledger.filter(|_| self.config.only_due) else { return Ok(None) };
         let runs = self.catalog.runs().unwrap_or_default();
-        let Some(last) = runs.iter().find(|run| is_of(run, media)).filter(|run| was_clean(run)) else {
+        let of_this = |run: &&RunRecord| is_of(run, media);
+        let Some(last) = runs.iter().find(of_this).filter(|run| was_clean(run)) else {
             return Ok(None);
         };
         let held = ledger.held()?;
         if records.home == Home::None {
-            let known = held.due == 0 && held.bytes > 0;
-            return Ok(known.then(|| (said(&last.start.started_at), held.bytes)));
+            // What no record names is known from the looks before, if they were at all of it.
+            let known = held.due == 0
+                && held.bytes > 0
+                && runs.iter().filter(of_this).find(|run| looked(run)).is_some_and(was_whole);
+            let said = || format!("{}; {NO_RECORDS}", said(&last.start.started_at));
+            return Ok(known.then(|| (said(), held.bytes)));
         }
         let index = &records.index;
         let due = index.files().any(|file| {
@@ -45,6 +50,9 @@ impl Run<'_> {
     }
 }
 
+/// What that means where nothing but the catalog tells which files there are.
+const NO_RECORDS: &str = "without records nothing tells of files that are new since then: they are looked at when one that is known is due";
+
 fn said(last: &str) -> String {
     format!(
         "nothing is due, so nothing was looked at, no folder either (--only-due); the last look was on {last}, and found nothing \
@@ -57,6 +65,22 @@ fn is_of(run: &RunRecord, media: &Path) -> bool {
     let header: serde_json::Value = serde_json::from_str(&run.start.header).unwrap_or_default();
     matches!(run.start.command.as_str(), "check" | "repair")
         && header.get("media").and_then(serde_json::Value::as_str) == media.to_str()
+}
+
+/// Whether a run looked at the library: one that found nothing due did not.
+fn looked(run: &RunRecord) -> bool {
+    let header: serde_json::Value = serde_json::from_str(&run.start.header).unwrap_or_default();
+    header.get("idle").and_then(serde_json::Value::as_bool) != Some(true)
+}
+
+/// Whether a run looked at every kind of file, and at no shard alone.
+fn was_whole(run: &RunRecord) -> bool {
+    let summary = run.end.as_ref().and_then(|end| serde_json::from_str(&end.summary).ok());
+    let summary: serde_json::Value = summary.unwrap_or_default();
+    let skipped = summary.get("skipped_reasons").and_then(serde_json::Value::as_object);
+    let parts = [SkipReason::NotSelected, SkipReason::OtherShard];
+    let none = |count: Option<&serde_json::Value>| count.is_none_or(|count| *count == 0);
+    skipped.is_some_and(|reasons| parts.iter().all(|part| none(reasons.get(part.as_str()))))
 }
 
 /// Whether a run came to its end and found nothing that should be told again.

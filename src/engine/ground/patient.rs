@@ -109,6 +109,11 @@ impl FileStore for Patient {
         let content = self.shares.ask(path, move |pulse| content_of(&file, || pulse.beat()));
         content.map_err(|stuck| silent(path, &stuck))?.map_err(unreadable)
     }
+
+    fn there(&self, path: &Path) -> Result<Option<Content>, StoreError> {
+        let own = path.to_owned();
+        self.ask(path, move |store| store.there(&own))
+    }
 }
 
 /// A file that is being written where a call may hang. A call that does so takes it along.
@@ -265,6 +270,11 @@ mod tests {
             self.pass("append");
             self.store.append(file, line)
         }
+
+        fn there(&self, path: &Path) -> Result<Option<Content>, StoreError> {
+            self.pass("there");
+            self.store.there(path)
+        }
     }
 
     struct Lab {
@@ -338,6 +348,20 @@ mod tests {
             };
             assert_eq!(there.as_deref(), (call == "commit").then_some(&b"a picture"[..]), "{call}");
         }
+    }
+
+    #[test]
+    fn whether_something_is_there_is_not_waited_for_for_ever() {
+        let lab = lab("there");
+        let copy = lab.at("aside/picture.jpeg");
+        std::fs::write(&copy, b"of an earlier run").unwrap();
+        let told = lab.patient.there(&copy);
+        assert!(matches!(&told, Err(error @ StoreError::Silent { .. }) if error.stops_repair()), "{told:?}");
+        let lab = self::lab("nothing");
+        std::fs::write(lab.at("aside/picture.jpeg"), b"of an earlier run").unwrap();
+        assert_eq!(lab.patient.there(&lab.at("aside/picture.jpeg")).unwrap().unwrap().size, 17);
+        assert_eq!(lab.patient.there(&lab.at("aside")).unwrap(), None, "a folder is no copy");
+        assert_eq!(lab.patient.there(&lab.at("aside/other.jpeg")).unwrap(), None);
     }
 
     #[test]

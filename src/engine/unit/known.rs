@@ -1,6 +1,5 @@
 //! Making the files of a unit known to Immich: which rows it gets, or what is asked for.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +61,17 @@ impl Desk<'_> {
         self.known().map_or(Way::None, |known| known.way)
     }
 
+    /// Whether a file is a JPEG that comes in passes.
+    fn is_progressive(&self, path: &Path) -> bool {
+        let Ok((file, _)) = self.ground.open(path, true) else { return false };
+        let bytes = self.ground.ask(path, move |_| {
+            let mut bytes = Vec::new();
+            file.take(MAX_PICTURE).read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let bytes = bytes.ok().and_then(Result::ok).unwrap_or_default();
+        jpeg::walk(&bytes).frame.is_some_and(|frame| frame.progressive())
+    }
+
     /// Sends off what the plan asks of Immich, and rows for the files that are in place now.
     pub(super) fn make_known(
         &self,
@@ -108,7 +118,8 @@ impl Desk<'_> {
         let new = made.iter().filter(|repair| !repair.named);
         let new = new.map(|repair| (repair.spec.role, repair.path.as_path(), self.made_progressive(repair)));
         let as_they_are = plan.rows.iter();
-        let as_they_are = as_they_are.map(|row| (row.role, row.path.as_path(), is_progressive(&row.path)));
+        let as_they_are =
+            as_they_are.map(|row| (row.role, row.path.as_path(), self.is_progressive(&row.path)));
         for (role, path, progressive) in new.chain(as_they_are) {
             let event = event(unit.id, role, path);
             match self.recordable(repairs, unit.owner, path) {
@@ -237,12 +248,6 @@ fn may_be_transparent(name: &[u8]) -> bool {
         [b"avif", b"bmp", b"heic", b"heif", b"hif", b"jxl", b"png", b"svg", b"tif", b"tiff", b"webp"];
     let extension = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default().to_ascii_lowercase();
     NAMES.contains(&extension.as_slice())
-}
-
-fn is_progressive(path: &Path) -> bool {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_PICTURE).read_to_end(&mut bytes));
-    read.is_ok() && jpeg::walk(&bytes).frame.is_some_and(|frame| frame.progressive())
 }
 
 fn event(asset: AssetId, role: Role, path: &Path) -> RepairEvent {

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::folder::{self, HeldArea, Made};
 use super::gate::{Gate, Open, Step};
 use super::journals::Journals;
-use super::{Area, Committed, Copying, FileStore, Holds, Moving, Refusal, StagedFile, StoreError};
+use super::{Area, Committed, Content, Copying, FileStore, Holds, Moving, Refusal, StagedFile, StoreError};
 use crate::model::{FileIdentity, RepairEvent, RepairStatus, is_own_temporary, own_temporary_name};
 
 /// Tells whether a path is an original.
@@ -182,6 +182,10 @@ impl FileStore for DiskStore {
 
     fn append(&self, file: &Path, line: &[u8]) -> Result<(), StoreError> {
         self.do_append(file, line)
+    }
+
+    fn there(&self, path: &Path) -> Result<Option<Content>, StoreError> {
+        self.content_at(path).map_err(|error| StoreError::unreadable(path, error))
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::fs::MemfdFlags;
 
 use super::disk::DiskStore;
 use super::gate::Step;
-use super::{Committed, Copying, FileStore, Moving, StagedFile, StoreError};
+use super::{Committed, Content, Copying, FileStore, Moving, StagedFile, StoreError};
 use crate::model::{FileIdentity, RepairEvent, RepairStatus};
 
 /// Refuses what the store behind it refuses, and keeps what would be written in memory only.
@@ -56,6 +56,10 @@ impl FileStore for DryRunStore {
 
     fn append(&self, file: &Path, _line: &[u8]) -> Result<(), StoreError> {
         self.behind.check_append(file)
+    }
+
+    fn there(&self, path: &Path) -> Result<Option<Content>, StoreError> {
+        self.behind.there(path)
     }
 }
 

@@ -144,6 +144,9 @@ pub trait FileStore: Send + Sync {
     fn content(&self, file: &File, path: &Path) -> Result<Content, StoreError> {
         content_of(file, || ()).map_err(|error| StoreError::unreadable(path, error))
     }
+
+    /// Size and SHA-1 of the regular file at a path; `None` if nothing is there, or something else.
+    fn there(&self, path: &Path) -> Result<Option<Content>, StoreError>;
 }
 
 /// A file that is being written beside its target. Dropping it leaves nothing behind.

@@ -286,6 +286,23 @@ fn same(copying: &Copying<'_>, came: Content, when: &'static str) -> Result<(), 
     Err(StoreError::OtherBytes { path, content: copying.content, when, found })
 }
 
+impl DiskStore {
+    /// Size and SHA-1 of the regular file at a path; `None` if nothing is there, or something else.
+    pub(super) fn content_at(&self, path: &Path) -> io::Result<Option<Content>> {
+        self.gate.pass(Step::Look)?;
+        match std::fs::symlink_metadata(path) {
+            Ok(there) if there.is_file() => {
+                self.gate.pass(Step::Read)?;
+                // Each piece that is read is a sign that the file system still answers.
+                content_of(&File::open(path)?, || drop(self.gate.pass(Step::Read))).map(Some)
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Size and SHA-1 of an open file. `beat` is called before each piece is read.
 pub fn content_of(file: &File, beat: impl Fn()) -> io::Result<Content> {
     let mut hash = Sha1::new();

@@ -13,8 +13,8 @@ use crate::report::words::{count, list};
 /// What a file may be found to be, with its class and its words.
 const KINDS: [(Option<Verdict>, &str, &str); 5] = [
     (Some(Verdict::Verified), "verified", "as recorded"),
-    (Some(Verdict::Decodable), "decodable", "decodes"),
-    (None, "present", "is there"),
+    (Some(Verdict::Decodable), "decodable", "decodable"),
+    (None, "present", "present"),
     (Some(Verdict::Unverifiable), "unverifiable", "cannot be told"),
     (Some(Verdict::Damaged), "damaged", "damaged"),
 ];

@@ -46,6 +46,8 @@ pub struct Sheet<'a> {
     pub history: &'a History,
     /// `check` or `repair`.
     pub command: &'a str,
+    /// The catalog, if it is not where it is looked for without `--state`.
+    pub state: Option<&'a Path>,
     /// The moment from which ages are told.
     pub now: Timestamp,
 }
@@ -77,7 +79,7 @@ impl Sheet<'_> {
                     main {
                         (self.steps())
                         (figures::figures(self.summary))
-                        (timeline::timeline(self.history, self.now))
+                        (timeline::timeline(self.history, self.summary.coverage_days, self.now))
                         (rows::rows(self.gathered, self.summary))
                         (self.about())
                     }
@@ -107,7 +109,7 @@ impl Sheet<'_> {
                 div.inner {
                     p.run { "photofsck " (self.command) " · " (moment(&run.started_at)) }
                     h1 { span.sign aria-hidden="true" { (sign) } (head.first) }
-                    @for line in &head.rest { p { (line) } }
+                    @for line in &head.rest { p { (with_code(line)) } }
                     nav aria-label="Parts of this page" {
                         ul.ways {
                             li { a href="#steps" { "What to do next" } }
@@ -122,7 +124,7 @@ impl Sheet<'_> {
     }
 
     fn steps(&self) -> Markup {
-        let steps = next::steps(self.summary, &self.collected.run, self.gathered, self.command);
+        let steps = next::steps(self.summary, (&self.collected.run, self.state), self.gathered, self.command);
         html! {
             section.card aria-labelledby="steps" {
                 h2 #steps { "What to do next" }
@@ -131,7 +133,7 @@ impl Sheet<'_> {
                         li {
                             p { (step.what) }
                             @if let Some(command) = step.command {
-                                div.command { pre { code { (command) } } button.copy type="button" { "Copy" } }
+                                div.command { pre { code { (words(&command)) } } button.copy type="button" { "Copy" } }
                             }
                         }
                     }
@@ -187,6 +189,25 @@ impl Sheet<'_> {
                 h2 #about { "About this run" }
                 dl.about { @for (label, words) in lines { div { dt { (label) } dd { (words) } } } }
             }
+        }
+    }
+}
+
+/// A sentence in which names of commands stand between backticks.
+fn with_code(text: &str) -> Markup {
+    html! {
+        @for (number, part) in text.split('`').enumerate() {
+            @if number % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+/// A command that is broken between its words, not at the hyphens in them.
+fn words(command: &str) -> Markup {
+    html! {
+        @for (number, word) in command.split(' ').enumerate() {
+            @if number > 0 { " " }
+            span { (word) }
         }
     }
 }

@@ -38,11 +38,17 @@ const LOST: [What; 6] =
 const EIO: u64 = 5;
 
 /// What to do next; never nothing.
-pub fn steps(summary: &Summary, run: &RunInfo, gathered: &Gathered, command: &str) -> Vec<Step> {
-    let plan = Plan { summary, gathered, command, options: options(run) };
+pub fn steps(
+    summary: &Summary,
+    (run, state): (&RunInfo, Option<&Path>),
+    gathered: &Gathered,
+    command: &str,
+) -> Vec<Step> {
+    let plan = Plan { summary, gathered, command, options: options(run, state) };
     let parts = [
         plan.the_run(),
         plan.disk(),
+        plan.the_move(),
         plan.originals(),
         plan.pictures(),
         plan.rows(),
@@ -54,7 +60,7 @@ pub fn steps(summary: &Summary, run: &RunInfo, gathered: &Gathered, command: &st
 }
 
 /// The options by which the same library is found again.
-fn options(run: &RunInfo) -> String {
+fn options(run: &RunInfo, state: Option<&Path>) -> String {
     let mut words = Vec::new();
     if let Some(media) = &run.media {
         words.extend(["--media".to_owned(), shell_word(media)]);
@@ -71,6 +77,7 @@ fn options(run: &RunInfo) -> String {
         rule.push(&entry.host);
         words.extend(["--map".to_owned(), shell_word(Path::new(&rule))]);
     }
+    words.extend(state.into_iter().flat_map(|state| ["--state".to_owned(), shell_word(state)]));
     words.join(" ")
 }
 
@@ -148,6 +155,24 @@ impl Plan<'_> {
             ));
         }
         steps
+    }
+
+    /// What was not copied as it was: the old place may be gone tomorrow.
+    fn the_move(&self) -> Vec<Step> {
+        let comparison = self.summary.comparison.as_ref().filter(|told| !told.is_identical());
+        let Some(told) = comparison else { return Vec::new() };
+        let copied = [told.lost, told.changed, told.renamed, told.differs, told.collided];
+        let number: u64 = copied.iter().sum();
+        if number == 0 {
+            return Vec::new();
+        }
+        vec![
+            Step::new(format!(
+                "Keep the old place, and copy again what did not arrive as it was: {}, each row says how it differs. Then check once more.",
+                counted(number, "file", "files")
+            ))
+            .by(self.run(self.command, "--against /PATH/TO/MANIFEST")),
+        ]
     }
 
     fn originals(&self) -> Vec<Step> {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::model::{
-    AssetFacts, AssetId, Code, CoveredDay, Event, Evidence, Finding, ItemReport, MediaFormat, PixelSize,
-    RecordsInfo, RepairAction, RepairEvent, RepairStatus, Role, RunCode, RunInfo, Severity, Shows,
+    AssetFacts, AssetId, Code, Comparison, CoveredDay, Event, Evidence, Finding, ItemReport, MediaFormat,
+    PixelSize, RecordsInfo, RepairAction, RepairEvent, RepairStatus, Role, RunCode, RunInfo, Severity, Shows,
     SmallPicture, Verdict, What,
 };
 use crate::report::{Policy, Scope};
@@ -90,13 +90,19 @@ impl Told {
             gathered: &self.gathered,
             history: &self.history,
             command: self.command,
+            state: None,
             now: "2026-03-02T12:30:00Z".parse().unwrap(),
         }
         .render()
     }
 
     fn steps(&self) -> Vec<next::Step> {
-        next::steps(&self.summary, &self.collected.run, &self.gathered, self.command)
+        next::steps(
+            &self.summary,
+            (&self.collected.run, Some(Path::new("/srv/my state"))),
+            &self.gathered,
+            self.command,
+        )
     }
 }
 
@@ -251,12 +257,41 @@ fn steps_come_in_the_order_of_what_gets_worse_by_waiting() {
     let words: Vec<&str> = steps.iter().map(|step| step.what.split([' ', ':']).next().unwrap()).collect();
     assert_eq!(words, ["Not", "A", "Bring", "Where", "Make", "No"], "{steps:?}");
     let commands: Vec<&str> = steps.iter().filter_map(|step| step.command.as_deref()).collect();
-    let base = "photofsck repair --media '/srv/my photos' --db /backups/immich.sql";
+    let base = "photofsck repair --media '/srv/my photos' --db /backups/immich.sql --state '/srv/my state'";
     assert_eq!(
         commands[1],
         format!("{base} --originals-from /PATH/TO/BACKUP --quarantine /PATH/FOR/DAMAGED")
     );
     assert_eq!(commands[3], base);
+}
+
+#[test]
+fn after_a_move_the_page_says_whether_all_of_it_arrived() {
+    let all = Comparison { made_at: "2026-03-01".into(), files: 7, identical: 7, ..Comparison::default() };
+    let mut told = Told::new("check", vec![Event::Compared(all.clone())]);
+    told.summary.coverage_days = Some(31);
+    let page = told.page();
+    assert!(
+        page.contains("<p>Complete and identical with the manifest of 2026-03-01: 7 files (0 B).</p>"),
+        "{page}"
+    );
+    assert!(told.steps()[0].what.starts_with("Nothing has to be done"));
+    let some = Comparison { identical: 4, lost: 2, collided: 1, added: 5, ..all };
+    let told = Told::new("check", vec![Event::Compared(some)]);
+    let page = told.page();
+    let words = "4 identical, 2 lost, 1 that share a file with another name; 5 files added since.";
+    assert!(page.contains("NOT complete and identical") && page.contains(words), "{page}");
+    let step = &told.steps()[0];
+    assert!(step.what.starts_with("Keep the old place") && step.what.contains("3 files"), "{step:?}");
+    assert!(step.command.as_deref().unwrap().ends_with("--against /PATH/TO/MANIFEST"), "{step:?}");
+}
+
+#[test]
+fn the_promise_stands_beside_the_time_line() {
+    let mut told = Told::new("check", vec![]);
+    told.history.days = vec![CoveredDay { day: 20_514, files: 3, bytes: 4096 }];
+    told.summary.coverage_days = Some(31);
+    assert!(told.page().contains("Every byte is read again within 31 days at this pace."));
 }
 
 #[test]

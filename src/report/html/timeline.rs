@@ -51,13 +51,16 @@ impl PastRun {
     }
 }
 
-/// The time line; nothing where there is no catalog.
-pub fn timeline(history: &History, now: Timestamp) -> Markup {
+/// The time line; `promise`: days within which every byte is read again. Nothing where there is no catalog.
+pub fn timeline(history: &History, promise: Option<u64>, now: Timestamp) -> Markup {
     let files: u64 = history.days.iter().map(|day| day.files).sum();
     html! {
         @if files > 0 || history.runs.len() > 1 {
             section.card aria-labelledby="coverage" {
                 h2 #coverage { "Coverage over time" }
+                @if let Some(days) = promise {
+                    p { "Every byte is read again within " (counted(days, "day", "days")) " at this pace." }
+                }
                 @if files > 0 { (covered(&history.days, files, now)) }
                 @if history.runs.len() > 1 { (runs(&history.runs)) }
             }
