@@ -91,6 +91,14 @@ impl Ground {
         self.shares.ask(path, work)
     }
 
+    /// Makes calls that may end on any file system of this machine, and gives signs between them. The error says that one hangs.
+    pub fn anywhere<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Pulse) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        self.shares.anywhere(work).map_err(|late| late.to_string())
+    }
+
     /// Opens a regular file; a link is followed only with `links`.
     pub fn open(&self, path: &Path, links: bool) -> Result<(File, FileIdentity), OpenError> {
         let own = path.to_path_buf();

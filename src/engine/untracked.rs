@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, makedev, statx};
 
 use crate::immich::layout::{Meaning, meaning, original_extensions};
 use crate::immich::paths::PathMap;
@@ -83,7 +84,7 @@ impl Untracked<'_> {
     /// Moves what may be moved, and tells of everything that no record names what became of it.
     pub fn run(&self) -> Result<(), RunError> {
         let mut now: Option<Now<'_>> = None;
-        let mut in_use = HashSet::new();
+        let mut in_use = Ok(HashSet::new());
         let strays = self.reconciler.loose().filter(|loose| self.reconciler.loose_finding(loose).is_some());
         for (number, loose) in strays.enumerate() {
             if self.cancel.is_requested() {
@@ -98,7 +99,7 @@ impl Untracked<'_> {
                 now = Some(self.at_this_moment()?);
             }
             if number % BATCH == 0 {
-                in_use = open_files();
+                in_use = self.ground.anywhere(|pulse| open_files(|| pulse.beat()));
             }
             let Some(now) = &now else { return Ok(()) };
             let (event, stop) = self.one(&loose, now.records(), &in_use);
@@ -120,7 +121,7 @@ impl Untracked<'_> {
         }
     }
 
-    fn one(&self, loose: &Loose, now: &Records, in_use: &HashSet<(u64, u64)>) -> (RepairEvent, bool) {
+    fn one(&self, loose: &Loose, now: &Records, in_use: &InUse) -> (RepairEvent, bool) {
         let event = |status, reason, bytes| RepairEvent {
             action: RepairAction::Quarantine,
             role: loose.role,
@@ -144,8 +145,16 @@ impl Untracked<'_> {
         if self.is_newer(&state) {
             return skipped("newer than the records, which therefore cannot know it; use the live database");
         }
-        if in_use.contains(&(there.dev(), there.ino())) {
-            return skipped("open in another program");
+        match in_use {
+            Ok(in_use) if in_use.contains(&(there.dev(), there.ino())) => {
+                return skipped("open in another program");
+            }
+            Ok(_) => {}
+            Err(late) => {
+                return skipped(&format!(
+                    "which files other programs have open cannot be told: one of them is on a file system that hangs ({late})"
+                ));
+            }
         }
         let content = match self.ground.open(&loose.path, false) {
             Ok((file, opened)) if opened == state => self.ground.content(&loose.path, &file),
@@ -277,8 +286,12 @@ fn has_original(records: &Records, sidecar: &Path) -> bool {
     )
 }
 
-/// Device and inode of every file that another process of this machine has open, as far as we may see.
-fn open_files() -> HashSet<(u64, u64)> {
+/// Device and inode of files that other programs have open, or why that is not known.
+type InUse = Result<HashSet<(u64, u64)>, String>;
+
+/// Device and inode of every file that another process of this machine has open, as far as we may see. What the system knows of them
+/// is enough: no server of a share is asked. `beat` is called for each of them.
+fn open_files(beat: impl Fn()) -> HashSet<(u64, u64)> {
     let own = std::process::id().to_string();
     let processes = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     let processes = processes.filter(|entry| {
@@ -289,9 +302,12 @@ fn open_files() -> HashSet<(u64, u64)> {
         .filter_map(|entry| fs::read_dir(entry.path().join("fd")).ok())
         .flatten()
         .filter_map(Result::ok)
-        .filter_map(|link| fs::metadata(link.path()).ok())
-        .filter(fs::Metadata::is_file)
-        .map(|file| (file.dev(), file.ino()))
+        .filter_map(|link| {
+            beat();
+            statx(CWD, link.path(), AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS).ok()
+        })
+        .filter(|file| FileType::from_raw_mode(file.stx_mode.into()).is_file())
+        .map(|file| (makedev(file.stx_dev_major, file.stx_dev_minor), file.stx_ino))
         .collect()
 }
 
@@ -315,10 +331,10 @@ mod tests {
         fs::write(&path, b"x").unwrap();
         let there = fs::metadata(&path).unwrap();
         let key = (there.dev(), there.ino());
-        assert!(!open_files().contains(&key));
+        assert!(!open_files(|| ()).contains(&key));
         let file = fs::File::open(&path).unwrap();
         let mut child = std::process::Command::new("sleep").arg("60").stdin(file).spawn().unwrap();
-        let seen = open_files().contains(&key);
+        let seen = open_files(|| ()).contains(&key);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(seen);

@@ -153,6 +153,14 @@ impl Shares {
         }
     }
 
+    /// Makes calls of which nobody knows what they are on, and waits for each as long as for a share.
+    pub(super) fn anywhere<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Pulse) -> T + Send + 'static,
+    ) -> Result<T, Late> {
+        deadline::step_by_step(self.patience, &self.cancel, work)
+    }
+
     pub(super) fn has_hung(&self) -> bool {
         self.states.iter().any(|state| state.hung.load(Ordering::SeqCst))
     }
