@@ -2,7 +2,7 @@
 //!
 //! A block of 8 x 8 coefficients is evaluated at n x n places instead of 8 x 8 (Independent JPEG Group, "scaled inverse DCT"). Chroma
 //! that is sampled more coarsely is evaluated at as many more: its planes have not to be enlarged, and are not smoothed, afterwards.
-//! libjpeg-turbo does the same, with vector instructions only where n is a power of two; here eight units side by side are
+//! libjpeg-turbo does the same, with vector instructions only where n is a power of two; here sixteen units side by side are
 //! worked on at once, whatever n is.
 
 mod batch;
@@ -33,7 +33,7 @@ pub struct Plane {
     /// Its blocks in a unit across and down.
     pub blocks: (usize, usize),
     /// What each coefficient is multiplied with, in natural order.
-    pub steps: [f32; 64],
+    pub steps: [i16; 64],
     /// Places in a block across and down.
     pub across: Waves,
     pub down: Waves,
@@ -65,7 +65,7 @@ impl Scaled {
             if h == 0 || v == 0 || !most.0.is_multiple_of(h) || !most.1.is_multiple_of(v) {
                 return None;
             }
-            let steps = units.steps(number)?.map(f32::from);
+            let steps = fixed(units.steps(number)?)?;
             let (across, down) = (Waves::new(eighths * most.0 / h)?, Waves::new(eighths * most.1 / v)?);
             planes.push(Plane { blocks, steps, across, down });
         }
@@ -109,6 +109,13 @@ impl Scaled {
         outlet.flush();
         Some(())
     }
+}
+
+/// Quantisation steps with the bits behind the point that the arithmetic has; `None` where they are so coarse that sums would not fit.
+fn fixed(steps: [u16; 64]) -> Option<[i16; 64]> {
+    const COARSEST: u16 = 255;
+    let step = |step: u16| i16::try_from(step).unwrap_or(0) << batch::FRACTION;
+    steps.iter().all(|step| *step <= COARSEST).then(|| steps.map(step))
 }
 
 /// Hands rows over, as many at once as there is room for.

@@ -76,11 +76,11 @@ fn sample(made: &Made, block: usize, (x, y): (usize, usize), (across, down): (us
 
 #[test]
 fn every_scale_and_sampling_follows_the_formula() {
-    let mut compared = 0;
+    let (mut compared, mut sum) = (0, 0.0);
     for factors in [&[(1, 1)][..], &[(1, 1); 3], &[(2, 1), (1, 1), (1, 1)], &[(2, 2), (1, 1), (1, 1)]] {
         let (h_max, v_max) = factors[0];
-        // Eleven units across: a whole batch, and a part of one.
-        let (across, down) = (11, 2);
+        // Nineteen units across: a whole batch, and a part of one.
+        let (across, down) = (19, 2);
         let per_unit: usize = factors.iter().map(|(h, v)| h * v).sum();
         let components = factors.iter().map(|&(h, v)| Component { id: 1, h: h as u8, v: v as u8, table: 0 });
         let size = PixelSize::new((across * h_max * 8 - 3) as u32, (down * v_max * 8 - 2) as u32);
@@ -116,7 +116,9 @@ fn every_scale_and_sampling_follows_the_formula() {
                     let at = (y * width + x) * channels;
                     for (expected, &found) in expected.iter().zip(&pixels[at..]) {
                         let expected = (expected + 128.0).clamp(0.0, 255.0);
-                        assert!((expected - f64::from(found)).abs() < 0.51, "{expected} {found} at {x}, {y}");
+                        let off = (expected - f64::from(found)).abs();
+                        assert!(off < 1.2, "{expected} {found} at {x}, {y}");
+                        sum += off;
                         compared += 1;
                     }
                 }
@@ -124,6 +126,8 @@ fn every_scale_and_sampling_follows_the_formula() {
         }
     }
     assert!(compared > 100_000, "{compared}");
+    // Rounding alone is a quarter of a level off.
+    assert!(sum / f64::from(compared) < 0.27, "{}", sum / f64::from(compared));
 }
 
 #[test]

@@ -14,22 +14,24 @@ pub struct Waves {
     pub places: usize,
     /// Coefficients that are looked at: more than there are places say nothing about these.
     pub heard: usize,
-    /// By coefficient, then by place.
-    pub values: [[f32; MOST / 2]; 8],
+    /// By coefficient, then by place, in units of 1/65536.
+    pub values: [[i16; MOST / 2]; 8],
 }
 
 impl Waves {
     /// For so many places, 1 to [`MOST`].
+    #[allow(clippy::cast_possible_truncation, reason = "limited to the type")]
     pub fn new(places: usize) -> Option<Self> {
         if !(1..=MOST).contains(&places) {
             return None;
         }
-        let mut values = [[0.0; MOST / 2]; 8];
+        let mut values = [[0; MOST / 2]; 8];
         for (number, values) in values.iter_mut().enumerate() {
             let scale = if number == 0 { FRAC_1_SQRT_2 } else { 1.0 };
             for (place, value) in values.iter_mut().enumerate() {
                 let angle = ((2 * place + 1) * number) as f32 * PI / (2 * places) as f32;
-                *value = 0.5 * scale * angle.cos();
+                // Half of one does not fit.
+                *value = (32_768.0 * scale * angle.cos()).round().min(32_767.0) as i16;
             }
         }
         Some(Self { places, heard: places.min(8), values })
