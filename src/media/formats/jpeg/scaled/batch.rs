@@ -114,8 +114,7 @@ fn evaluate(
     out: &mut [Lanes],
     pitch: usize,
 ) {
-    let (columns, rows) = extent(blocks);
-    let (columns, rows) = (columns.min(plane.across.heard), rows.min(plane.down.heard));
+    let (columns, rows) = extent(blocks, (plane.across.heard, plane.down.heard));
     let [given, half] = scratch;
     // Eight blocks at a time: more addresses than registers cost more than the second pass.
     for (half, eight) in blocks.as_chunks::<8>().0.iter().enumerate() {
@@ -146,9 +145,9 @@ fn side_by_side(values: [i16; 8]) -> [i16; 8] {
     std::array::from_fn(|unit| i16::from_le_bytes([bytes[2 * unit], bytes[2 * unit + 1]]))
 }
 
-/// How many columns and rows of coefficients are not all zero, at least one.
+/// How many columns and rows of coefficients are not all zero, at least one, of those that are heard.
 #[inline(always)]
-fn extent(blocks: [&[i16; 64]; UNITS]) -> (usize, usize) {
+fn extent(blocks: [&[i16; 64]; UNITS], heard: (usize, usize)) -> (usize, usize) {
     let mut any = NOTHING;
     for block in blocks {
         for (any, value) in any.iter_mut().zip(block) {
@@ -158,9 +157,9 @@ fn extent(blocks: [&[i16; 64]; UNITS]) -> (usize, usize) {
     let (rows, _) = any.as_chunks::<8>();
     let mut across = [0; 8];
     let mut high = 1;
-    for (number, row) in rows.iter().enumerate() {
+    for (number, row) in rows.iter().enumerate().take(heard.1) {
         let mut all = 0;
-        for (across, value) in across.iter_mut().zip(row) {
+        for (across, value) in across.iter_mut().zip(row).take(heard.0) {
             *across |= value;
             all |= value;
         }
