@@ -1,7 +1,6 @@
 //! Sixteen units at once: the same arithmetic for each, in numbers of 16 bits that lie side by side.
 //!
-//! Four of the bits are behind the point. Products lose what is below that, half a bit on average, which sums begin with: samples are off
-//! by less than a tenth of a level.
+//! Four of the bits are behind the point. Products are rounded to that: samples are off by a tenth of a level.
 #![allow(
     unsafe_code,
     reason = "the macro calls the version for vector instructions that it found the processor to have"
@@ -222,9 +221,7 @@ fn sums<const GROUP: usize>(
     at: usize,
     from: usize,
 ) -> ([Lanes; GROUP], [Lanes; GROUP]) {
-    // What the products lose.
-    let lost = i16::try_from(given.len().div_ceil(2)).unwrap_or(0);
-    let (mut even, mut odd) = ([[lost; UNITS]; GROUP], [[0; UNITS]; GROUP]);
+    let (mut even, mut odd) = ([[0; UNITS]; GROUP], [[0; UNITS]; GROUP]);
     let (pairs, last) = given.as_chunks::<2>();
     let (factors, _) = waves.values.as_chunks::<2>();
     for ([first, second], [a, b]) in pairs.iter().zip(factors) {
@@ -245,15 +242,15 @@ fn sums<const GROUP: usize>(
 #[inline(always)]
 fn add_product(sum: &mut Lanes, factor: i16, value: &Lanes) {
     for unit in 0..UNITS {
-        sum[unit] = sum[unit].saturating_add(upper(factor, value[unit]));
+        sum[unit] = sum[unit].saturating_add(product(factor, value[unit]));
     }
 }
 
-/// The upper half of a product.
+/// The product with a factor that counts in 1/32768, rounded: written as processors do it.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "the upper half of 32 bits")]
-fn upper(factor: i16, value: i16) -> i16 {
-    ((i32::from(factor) * i32::from(value)) >> 16) as i16
+#[allow(clippy::cast_possible_truncation, reason = "no factor is as large as one")]
+fn product(factor: i16, value: i16) -> i16 {
+    ((((i32::from(factor) * i32::from(value)) >> 14) + 1) >> 1) as i16
 }
 
 /// Makes red, green and blue of a row (ITU-T T.871, 7), four pixels in each three words, the first byte lowest.
@@ -267,11 +264,13 @@ fn coloured(luma: &[Lanes], blue: &[Lanes], red: &[Lanes], row: &mut [[u32; UNIT
             for unit in 0..UNITS {
                 let (y, cb, cr) = (luma[unit], blue[unit], red[unit]);
                 // 1.402 cr, 0.344136 cb + 0.714136 cr, 1.772 cb: what is above a half is added as a whole.
-                r[unit] = level(y.saturating_add(cr).saturating_add(upper(26_345, cr)));
+                r[unit] = level(y.saturating_add(cr).saturating_add(product(13_173, cr)));
                 g[unit] = level(
-                    y.saturating_sub(cr).saturating_add(upper(-22_553, cb)).saturating_add(upper(18_734, cr)),
+                    y.saturating_sub(cr)
+                        .saturating_add(product(-11_277, cb))
+                        .saturating_add(product(9_367, cr)),
                 );
-                b[unit] = level(y.saturating_add(cb).saturating_add(cb).saturating_sub(upper(14_942, cb)));
+                b[unit] = level(y.saturating_add(cb).saturating_add(cb).saturating_sub(product(7_471, cb)));
             }
         }
         let (quarters, _) = levels.as_chunks::<4>();

@@ -14,7 +14,7 @@ pub struct Waves {
     pub places: usize,
     /// Coefficients that are looked at: more than there are places say nothing about these.
     pub heard: usize,
-    /// By coefficient, then by place, in units of 1/65536.
+    /// By coefficient, then by place, in units of 1/32768.
     pub values: [[i16; MOST / 2]; 8],
 }
 
@@ -30,8 +30,7 @@ impl Waves {
             let scale = if number == 0 { FRAC_1_SQRT_2 } else { 1.0 };
             for (place, value) in values.iter_mut().enumerate() {
                 let angle = ((2 * place + 1) * number) as f32 * PI / (2 * places) as f32;
-                // Half of one does not fit.
-                *value = (32_768.0 * scale * angle.cos()).round().min(32_767.0) as i16;
+                *value = (16_384.0 * scale * angle.cos()).round() as i16;
             }
         }
         Some(Self { places, heard: places.min(8), values })
