@@ -146,7 +146,7 @@ mod tests {
             [(300, (0.0, 300.0), 229), (300, (0.0, 300.0), 40), (97, (2.5, 92.0), 91), (50, (0.0, 50.0), 1)]
         {
             let vertical = Vertical::new(from, shown, to);
-            let sample = |row: usize, at: usize| ((row * 7919 + at * 104_729) * 2_654_435_761 >> 13) as u8;
+            let sample = |row: usize, at: usize| (((row * 7919 + at * 104_729) * 2_654_435_761) >> 13) as u8;
             let source: Vec<u8> = (0..from * width).map(|at| sample(at / width, at % width)).collect();
             let mut worst: f64 = 0.0;
             for row in 0..to {

@@ -297,16 +297,16 @@ mod tests {
     use super::*;
 
     /// A box.
-    fn of(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    fn of(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
         let length = u32::try_from(content.len() + 8).unwrap();
-        [&length.to_be_bytes(), kind.as_slice(), content].concat()
+        [length.to_be_bytes().as_slice(), &kind, content].concat()
     }
 
     #[test]
     fn an_index_that_ends_in_zeros_is_damaged() {
-        let hdlr = of(b"hdlr", &[0; 25]);
-        let properties = of(b"ipco", &of(b"ispe", &[0; 12]));
-        let whole = of(b"meta", &[&[0; 4], hdlr.as_slice(), &of(b"iprp", &properties)].concat());
+        let hdlr = of(*b"hdlr", &[0; 25]);
+        let properties = of(*b"ipco", &of(*b"ispe", &[0; 12]));
+        let whole = of(*b"meta", &[&[0; 4], hdlr.as_slice(), &of(*b"iprp", &properties)].concat());
         let file = tempfile::tempfile().unwrap();
         let read = |bytes: &[u8]| {
             let source = Source::new(&file, bytes.len() as u64, Some(bytes), "heic");

@@ -130,12 +130,13 @@ fn evaluate(
     }
     let given = given.get(..rows).unwrap_or_default();
     let half = half.get_mut(..columns).unwrap_or_default();
-    along(&plane.down, given, half.iter_mut().map(|line| line.as_mut_slice()));
+    along(&plane.down, given, half.iter_mut().map(Line::as_mut_slice));
     along(&plane.across, half, out.chunks_mut(pitch).take(plane.down.places));
 }
 
 /// Eight numbers in one vector: else each of them is multiplied alone.
 #[inline(always)]
+#[allow(clippy::many_single_char_names, reason = "eight numbers")]
 fn side_by_side(values: [i16; 8]) -> [i16; 8] {
     let [a, b, c, d, e, f, g, h] = values.map(|value| u128::from(value.cast_unsigned()));
     let low = a | b << 16 | c << 32 | d << 48;
