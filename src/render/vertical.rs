@@ -1,7 +1,7 @@
 //! The vertical half of reducing 8-bit samples: rows of the result as weighted sums of rows of the source.
 //!
-//! The weights are those that `fast_image_resize` computes. Products keep sixteen bits, seven of them behind the point: with eight
-//! to fifty rows in a sum that is off by less than a tenth of a level, and takes half of what sums of 32 bits do.
+//! The weights are those that `fast_image_resize` computes. Products keep sixteen bits, seven of them behind the
+//! point, so that twice as many samples fit into a vector as sums of 32 bits would leave.
 #![allow(
     unsafe_code,
     reason = "the macro calls the version for vector instructions that it found the processor to have"

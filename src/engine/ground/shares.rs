@@ -104,7 +104,8 @@ impl Shares {
         if self.mounts.is_empty() {
             return None;
         }
-        let path = &*std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let whole = path.is_relative().then(|| std::path::absolute(path).ok()).flatten();
+        let path = whole.as_deref().unwrap_or(path);
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         let way = links.iter().filter_map(|(from, to)| Some((from, to.join(path.strip_prefix(from).ok()?))));
         let real = way.max_by_key(|(from, _)| from.components().count()).map(|(_, real)| real);

@@ -95,7 +95,7 @@ fn examine(bytes: &[u8], wanted: Wanted<'_>, examined: &mut Examined) -> Result<
     let picture = Picture { bytes, outline: &outline, orientation: examined.orientation, target, limits };
     let mut take = |units: &mut dyn Units| {
         let reduce = reduce.as_mut().map(|reduce| &mut **reduce as &mut dyn Reduce);
-        made = Some(decode::decode(picture, Some(units), reduce));
+        made = decode::decode(picture, Some(units), reduce).ok();
     };
     let whole = target != Target::None && outline.problem.is_none() && outline.end.is_some();
     let heard = outline.frame.as_ref().map_or(0, |frame| decode::heard(frame, target));
@@ -105,7 +105,7 @@ fn examine(bytes: &[u8], wanted: Wanted<'_>, examined: &mut Examined) -> Result<
         && verdict.as_ref().map_or_else(|flaw| flaw.error.damage().is_some(), |()| true);
     if wanted {
         let made = made.filter(|_| verdict.is_ok());
-        match made.unwrap_or_else(|| decode::decode(picture, None, reduce)) {
+        match made.map_or_else(|| decode::decode(picture, None, reduce), Ok) {
             Ok((pixels, complaint)) => {
                 // The walk has followed every code to the end of every scan: what the library dislikes is around them.
                 if let Some(complaint) = complaint {

@@ -53,10 +53,17 @@ impl Frame {
         matches!(self.marker, 0xC3 | 0xC7 | 0xCB | 0xCF)
     }
 
+    /// The largest sampling factors, horizontal and vertical; at least 1.
+    pub fn finest(&self) -> (u8, u8) {
+        let largest =
+            |factor: fn(&Component) -> u8| self.components.iter().map(factor).max().unwrap_or(1).max(1);
+        (largest(|c| c.h), largest(|c| c.v))
+    }
+
     /// Samples over all components, padded to whole MCUs.
     pub fn samples(&self) -> u64 {
-        let h_max = self.components.iter().map(|c| u64::from(c.h)).max().unwrap_or(1).max(1);
-        let v_max = self.components.iter().map(|c| u64::from(c.v)).max().unwrap_or(1).max(1);
+        let (h_max, v_max) = self.finest();
+        let (h_max, v_max) = (u64::from(h_max), u64::from(v_max));
         let columns = u64::from(self.size.width).div_ceil(8 * h_max);
         let rows = u64::from(self.size.height).div_ceil(8 * v_max);
         let blocks: u64 = self.components.iter().map(|c| u64::from(c.h) * u64::from(c.v)).sum();

@@ -25,7 +25,7 @@ pub struct Picture<'a> {
 
 /// Decodes it. A complaint means that the library found something odd, and went on.
 ///
-/// With `units` the walk supplies the coefficients. With `reduce` the pixels may be what that made of them.
+/// With `units` the walk supplies the coefficients, as long as it lasts: an error then says nothing of the picture. With `reduce` the pixels may be what that made of them.
 pub fn decode(
     picture: Picture<'_>,
     units: Option<&mut dyn Units>,
@@ -98,9 +98,11 @@ impl<'a, 'u> Source<'a, 'u> {
         if let Some(ours) = ours {
             return Ok(Self { header, units, maker: Maker::Ours(ours) });
         }
+        // Of progressive pictures the library reads all scans before the first unit.
+        if units.is_some() && outline.frame.as_ref().is_some_and(Frame::progressive) {
+            return Err(DecodeError::unsupported("a progressive JPEG out of coefficients"));
+        }
         decompressor.scale_down(denominator(eighths));
-        // Of progressive pictures it reads all scans before the first unit.
-        let units = units.filter(|_| outline.frame.as_ref().is_some_and(|frame| !frame.progressive()));
         Ok(Self { header, units, maker: Maker::Turbo(decompressor) })
     }
 

@@ -54,20 +54,19 @@ impl Scaled {
         if !matches!(frame.components.len(), 1 | 3) || !(1..=8).contains(&eighths) {
             return None;
         }
-        let alone = frame.components.len() == 1;
         // The only component of a picture is not interleaved: its units are single blocks (A.2.2).
-        let factors = |h: u8, v: u8| if alone { (1, 1) } else { (usize::from(h), usize::from(v)) };
-        let each = || frame.components.iter().map(|component| factors(component.h, component.v));
-        let most = (each().map(|(h, _)| h).max()?, each().map(|(_, v)| v).max()?);
+        let alone = frame.components.len() == 1;
+        let factors = |(h, v): (u8, u8)| if alone { (1, 1) } else { (usize::from(h), usize::from(v)) };
+        let most = factors(frame.finest());
         let mut planes = Vec::new();
-        for (number, blocks) in each().enumerate() {
-            let (h, v) = blocks;
+        for (number, component) in frame.components.iter().enumerate() {
+            let (h, v) = factors((component.h, component.v));
             if h == 0 || v == 0 || !most.0.is_multiple_of(h) || !most.1.is_multiple_of(v) {
                 return None;
             }
             let steps = fixed(units.steps(number)?)?;
             let (across, down) = (Waves::new(eighths * most.0 / h)?, Waves::new(eighths * most.1 / v)?);
-            planes.push(Plane { blocks, steps, across, down });
+            planes.push(Plane { blocks: (h, v), steps, across, down });
         }
         let (width, height) = (frame.size.width as usize, frame.size.height as usize);
         let scaled = |length: usize| (length * eighths).div_ceil(8);
@@ -84,7 +83,7 @@ impl Scaled {
         self.size
     }
 
-    /// Makes the rows; ends early where the units do.
+    /// Makes the rows; ends early where the units do. `None` if a row of units is more than can be counted.
     pub fn decode(&self, units: &mut dyn Units, rows: &mut dyn Rows) -> Option<()> {
         let channels = self.planes.len();
         // Rows are written a few bytes too far.

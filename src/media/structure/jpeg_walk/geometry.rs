@@ -22,10 +22,8 @@ pub struct Geometry {
 impl Geometry {
     pub fn new(frame: &Frame, height: u32) -> Self {
         let side = if frame.lossless() { 1 } else { 8 };
-        let largest = |factor: fn(&Component) -> u8| {
-            frame.components.iter().map(factor).max().unwrap_or(1).max(1).into()
-        };
-        let (h_max, v_max): (usize, usize) = (largest(|c| c.h), largest(|c| c.v));
+        let (h_max, v_max) = frame.finest();
+        let (h_max, v_max) = (usize::from(h_max), usize::from(v_max));
         let (width, height) = (frame.size.width as usize, height as usize);
         let units = (width.div_ceil(side * h_max), height.div_ceil(side * v_max));
         let planes = frame.components.iter().map(|&component| {

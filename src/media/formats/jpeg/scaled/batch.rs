@@ -1,6 +1,6 @@
 //! Sixteen units at once: the same arithmetic for each, in numbers of 16 bits that lie side by side.
 //!
-//! Four of the bits are behind the point. Products are rounded to that: samples are off by a tenth of a level.
+//! Four of the bits are behind the point, to which products are rounded.
 #![allow(
     unsafe_code,
     reason = "the macro calls the version for vector instructions that it found the processor to have"

@@ -4,7 +4,7 @@ use super::super::kept::{Kept, Places, Store};
 use super::super::progressive::{Ac, FirstDc, FirstPart, MoreDc, MorePart};
 use super::super::tables::{Coefficients, Range};
 use super::{Plan, Stop, Walker, table};
-use crate::media::structure::jpeg::{Component, Scan};
+use crate::media::structure::jpeg::Scan;
 
 impl Walker<'_> {
     /// Gives away what was kept of a progressive picture.
@@ -77,11 +77,9 @@ impl Walker<'_> {
         if heard == 0 || plane.padded.0.checked_mul(plane.padded.1)? > most {
             return None;
         }
-        let finest = |factor: fn(&Component) -> u8| {
-            self.frame.components.iter().map(factor).max().map_or(1, usize::from)
-        };
-        let across = finest(|c| c.h).checked_div(plane.component.h.into())?;
-        let down = finest(|c| c.v).checked_div(plane.component.v.into())?;
+        let (h, v) = self.frame.finest();
+        let across = usize::from(h.checked_div(plane.component.h)?);
+        let down = usize::from(v.checked_div(plane.component.v)?);
         Kept::new(plane, (heard * across, heard * down), range.steps()?)
     }
 
@@ -113,10 +111,10 @@ impl Walker<'_> {
             .unwrap_or_default();
         // Each block has had a bit at least in the scan of its DC coefficient: no header alone makes this large.
         nonzero.resize(plane.padded.0 * plane.padded.1, 0);
+        let mut kept = self.take_kept(number);
         let table = table(&self.ac, ac)?;
         let safe = range.safe(plan.from.into()..=plan.to.into(), plan.shift);
         let coefficients = Coefficients::new(table, safe);
-        let mut kept = self.progress.get_mut(number).and_then(|progress| progress.kept.take());
         let mut coding = Ac {
             table,
             coefficients: &coefficients,
