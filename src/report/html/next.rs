@@ -44,7 +44,10 @@ pub fn steps(
     gathered: &Gathered,
     command: &str,
 ) -> Vec<Step> {
-    let plan = Plan { summary, gathered, command, options: options(run, state) };
+    let source = source(run);
+    let live = source.filter(|source| source.starts_with("postgres://")).unwrap_or(SOME_DATABASE);
+    let (options, live_options) = (options(run, state, source), options(run, state, Some(live)));
+    let plan = Plan { summary, gathered, command, options, live_options };
     let parts = [
         plan.the_run(),
         plan.disk(),
@@ -59,17 +62,24 @@ pub fn steps(
     if steps.is_empty() { vec![plan.nothing()] } else { steps }
 }
 
-/// The options by which the same library is found again.
-fn options(run: &RunInfo, state: Option<&Path>) -> String {
-    let mut words = Vec::new();
-    if let Some(media) = &run.media {
-        words.extend(["--media".to_owned(), shell_word(media)]);
-    }
+/// For a reader to fill in: a dump takes no rows.
+const SOME_DATABASE: &str = "postgres://USER:PASSWORD@HOST/immich";
+
+/// What `--db` has to say for the same records; `None` if the program finds them by itself.
+fn source(run: &RunInfo) -> Option<&str> {
     let source = run.records.as_ref().map(|records| records.source.as_str()).unwrap_or_default();
     let chosen = run.notes.iter().any(|note| note.starts_with("took the newest complete dump"));
     let live = source == "none" || source.starts_with("postgres://");
     let dump = source.strip_prefix("dump ").filter(|path| !chosen && *path != "on standard input");
-    let db = dump.or_else(|| live.then_some(source));
+    dump.or_else(|| live.then_some(source))
+}
+
+/// The options by which the same library is found again.
+fn options(run: &RunInfo, state: Option<&Path>, db: Option<&str>) -> String {
+    let mut words = Vec::new();
+    if let Some(media) = &run.media {
+        words.extend(["--media".to_owned(), shell_word(media)]);
+    }
     words.extend(db.into_iter().flat_map(|db| ["--db".to_owned(), shell_word(Path::new(db))]));
     for entry in run.map.iter().filter(|entry| !entry.guessed) {
         let mut rule = entry.container.clone().into_os_string();
@@ -86,6 +96,8 @@ struct Plan<'a> {
     gathered: &'a Gathered,
     command: &'a str,
     options: String,
+    /// The same with a running database.
+    live_options: String,
 }
 
 impl Plan<'_> {
@@ -242,7 +254,7 @@ impl Plan<'_> {
                 "Immich does not know of {}: make it known with the live database, or let Immich's nightly job make it again.",
                 counted(unknown, "sound file", "sound files")
             ))
-            .by(self.run("repair", "--register sql --dry-run")),
+            .by(format!("photofsck repair {} --register sql --dry-run", self.live_options)),
         ]
     }
 

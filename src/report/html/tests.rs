@@ -266,6 +266,18 @@ fn steps_come_in_the_order_of_what_gets_worse_by_waiting() {
 }
 
 #[test]
+fn rows_are_asked_of_a_database_and_not_of_the_dump() {
+    let unknown = finding(Role::Preview, What::Unregistered, "/p", Some(id(1)));
+    let step = Told::new("check", vec![found(unknown)]).steps().into_iter().find_map(|step| step.command);
+    assert_eq!(
+        step.as_deref(),
+        Some(
+            "photofsck repair --media '/srv/my photos' --db postgres://USER:PASSWORD@HOST/immich --state '/srv/my state' --register sql --dry-run"
+        )
+    );
+}
+
+#[test]
 fn after_a_move_the_page_says_whether_all_of_it_arrived() {
     let all = Comparison { made_at: "2026-03-01".into(), files: 7, identical: 7, ..Comparison::default() };
     let mut told = Told::new("check", vec![Event::Compared(all.clone())]);
