@@ -272,7 +272,7 @@ fn rows_are_asked_of_a_database_and_not_of_the_dump() {
     assert_eq!(
         step.as_deref(),
         Some(
-            "photofsck repair --media '/srv/my photos' --db postgres://USER:PASSWORD@HOST/immich --state '/srv/my state' --register sql --dry-run"
+            "photofsck repair --media '/srv/my photos' --db 'postgres://USER:PASSWORD@HOST/immich' --state '/srv/my state' --register sql --dry-run"
         )
     );
 }
