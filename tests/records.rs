@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use photofsck::immich::records::{
-    AssetIdx, AssetKind, AssetView, DumpSource, Edit, FileOwner, PostgresSource, RecordError, RecordSource,
-    Records, details_from_database, details_from_dump, read_dump,
+    AssetIdx, AssetKind, AssetView, Direct, DumpSource, Edit, FileOwner, PostgresSource, RecordError,
+    RecordSource, Records, details_from_database, details_from_dump, read_dump,
 };
 use photofsck::immich::schema::Era;
 use photofsck::model::{Area, AssetId, FaceBox, Orientation, PixelSize, Role, display_path};
@@ -219,7 +219,7 @@ fn database_and_dump_tell_the_same_of_albums_dates_and_cameras() {
         let asked = details_from_database(&url, &wanted).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), gzip(&pg_dump(&url, &[]))).unwrap();
-        assert_eq!(details_from_dump(file.path(), &wanted).unwrap(), asked, "{era}");
+        assert_eq!(details_from_dump(&Direct, file.path(), &wanted).unwrap(), asked, "{era}");
         assert_eq!(asked[&known].albums, ["Meer\t& \\ Strand"]);
         assert_eq!(asked[&known].taken.as_deref(), Some("2024-05-01 10:15"));
         assert_eq!(asked[&known].device.as_deref(), Some("Apple iPhone 12"));

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use jiff::{Span, Timestamp};
 
-use super::case::{Case, Reach};
+use super::case::{Case, PATIENCE, Reach};
 use super::opinion::{Opinion, cannot_tell, shown};
+use crate::engine::Cancel;
+use crate::engine::ground::Ground;
 use crate::immich::layout::Folder;
-use crate::immich::records::recent_complete_dump;
+use crate::immich::records::{Files, recent_complete_dump};
 use crate::model::display_path;
 use crate::report::ndjson::Answer;
 use crate::report::words;
@@ -32,15 +34,15 @@ pub fn answer(case: &Case) -> Answer {
         }
         _ => {}
     }
-    look(&place.path, case.now)
+    look(&Ground::here(PATIENCE, &Cancel::new()), &place.path, case.now)
 }
 
-fn look(folder: &Path, now: Timestamp) -> Answer {
+fn look(files: &dyn Files, folder: &Path, now: Timestamp) -> Answer {
     const REMEDY: &str = "Administration, Settings, Backup Settings: switch the nightly dump on; Administration, Jobs, Create \
                           job, Create Database Backup makes one now. A dump holds no pictures: back up upload and library too";
     let mut opinion = Opinion::default();
     let since = now.checked_sub(Span::new().hours(48)).unwrap_or(now);
-    match recent_complete_dump(folder, since) {
+    match recent_complete_dump(files, folder, since) {
         Ok(path) => {
             let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             opinion.saw(format!(
@@ -64,21 +66,26 @@ fn look(folder: &Path, now: Timestamp) -> Answer {
 mod tests {
     use super::*;
     use crate::doctor::testing::{fine, problem};
+    use crate::immich::records::Direct;
 
     #[test]
     fn recent_old_and_cut_dumps() -> std::io::Result<()> {
         let folder = tempfile::tempdir()?;
         let now = Timestamp::now();
-        problem(&look(folder.path(), now), "no dump is in", "Create Database Backup");
-        problem(&look(&folder.path().join("none"), now), "No such file", "Create Database Backup");
+        problem(&look(&Direct, folder.path(), now), "no dump is in", "Create Database Backup");
+        problem(&look(&Direct, &folder.path().join("none"), now), "No such file", "Create Database Backup");
         let whole = "-- PostgreSQL database dump\nCOPY public.asset (id) FROM stdin;\n\\.\n-- PostgreSQL database dump complete\n";
         let path = folder.path().join("mine.sql");
         fs::write(&path, &whole[..60])?;
-        problem(&look(folder.path(), now), "is not a complete one", "half-way");
+        problem(&look(&Direct, folder.path(), now), "is not a complete one", "half-way");
         fs::write(&path, whole)?;
-        fine(&look(folder.path(), now), "mine.sql is complete");
+        fine(&look(&Direct, folder.path(), now), "mine.sql is complete");
         let later = now.checked_add(Span::new().hours(100)).unwrap_or(now);
-        problem(&look(folder.path(), later), "the newest dump that is left", "Create Database Backup");
+        problem(
+            &look(&Direct, folder.path(), later),
+            "the newest dump that is left",
+            "Create Database Backup",
+        );
         Ok(())
     }
 }

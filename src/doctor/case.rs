@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::DoctorConfig;
 use super::docker::{Container, Docker, Part};
 use super::sample::Sample;
+use crate::engine::ground::Ground;
 use crate::engine::ground::deadline::{Late, within};
 use crate::engine::{Cancel, Db, MapRule, inventory, now, run_id, sources};
 use crate::immich::compose::{self, Compose, Secret};
@@ -152,15 +153,16 @@ impl Case {
         let media = self.media.as_ref().map(|(media, _)| media.clone()).unwrap_or_default();
         let compose = self.compose.as_ref().and_then(|compose| compose.as_ref().ok());
         let answers = reach(&media.join(Folder::Backups.as_str()), cancel) != Reach::Hangs;
+        let ground = &Ground::here(PATIENCE, cancel);
         let mut first = match &self.config.db {
             Db::Auto if !answers => Err("the folder of the dumps does not answer".to_owned()),
-            db => sources::load(db, compose, &media, (&Silent, cancel))
+            db => sources::load(db, compose, &media, ground, (&Silent, cancel))
                 .map_err(|refused| refused.error.to_string()),
         };
         if let Err(why) = &first {
             self.refused = Some(why.clone());
             if answers && !matches!(self.config.db, Db::Auto | Db::None) {
-                first = sources::load(&Db::Auto, None, &media, (&Silent, cancel))
+                first = sources::load(&Db::Auto, None, &media, ground, (&Silent, cancel))
                     .map_err(|refused| refused.error.to_string());
             }
         }

@@ -18,6 +18,7 @@ use crate::repair::salvage::Salvage;
 
 use super::config::RepairConfig;
 use super::end::RunError;
+use super::ground::Ground;
 
 /// A dump is recent for so long: Immich makes one every night, and one may be missed.
 const RECENT: SignedDuration = SignedDuration::from_hours(48);
@@ -65,7 +66,7 @@ pub struct Beside {
 /// Checks everything that was asked for beyond pictures. The notes are for people.
 pub fn check(
     config: &RepairConfig,
-    media: &Path,
+    (media, ground): (&Path, &Ground),
     records: &Records,
     map: &PathMap,
 ) -> Result<(Beside, Vec<String>), RunError> {
@@ -82,15 +83,15 @@ pub fn check(
     }
     if config.goes_beyond() {
         let backups = mounts::folder_on_host(Folder::Backups, media, map, records.media_location.as_deref());
-        notes.push(backup(&backups, config)?);
+        notes.push(backup(ground, &backups, config)?);
     }
     Ok((beside, notes))
 }
 
 /// The guard before any write to the library beyond `thumbs/`: a recent complete dump of the database.
-fn backup(folder: &Path, config: &RepairConfig) -> Result<String, RunError> {
+fn backup(ground: &Ground, folder: &Path, config: &RepairConfig) -> Result<String, RunError> {
     let since = Timestamp::now().saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
-    let passed_over = match records::recent_complete_dump(folder, since) {
+    let passed_over = match records::recent_complete_dump(ground, folder, since) {
         Ok(dump) => return Ok(format!("a dump to go back to: {}", display_path(&dump))),
         Err(passed_over) => passed_over,
     };

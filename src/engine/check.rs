@@ -117,7 +117,8 @@ impl Run<'_> {
         let ledger = self.ledger(&station, (gap, ground), &mut notes)?;
         // The catalog's thread reads while this one loads the records.
         let reading = ledger.as_ref().map(Ledger::read_trusted).transpose()?;
-        let loaded = sources::load(&self.config.db, compose.as_ref(), &media, (self.sink, self.cancel));
+        let loaded =
+            sources::load(&self.config.db, compose.as_ref(), &media, ground, (self.sink, self.cancel));
         let Loaded { mut records, notes: passed_over, database, dump } = match loaded {
             Ok(loaded) => loaded,
             Err(refused) => return Err(self.without_records(command, &media, refused)),
@@ -145,7 +146,7 @@ impl Run<'_> {
         let beside = match self.repair {
             Some(repair) => {
                 self.beside_answers(repair, ground)?;
-                let (beside, notes) = beyond::check(repair, &media, &records, &map)?;
+                let (beside, notes) = beyond::check(repair, (&media, ground), &records, &map)?;
                 for note in notes {
                     self.sink.send(Event::Note(note));
                 }
@@ -157,15 +158,15 @@ impl Run<'_> {
         let library = Library { media, records, map, home, address, beside, asked_at, gap, governor, ground };
         let end = self.look_at_library(&library, &station, (ledger.as_ref(), reading), registrar)?;
         self.hold_against(&library, end)?;
-        self.introduce(&library);
+        self.introduce(&library, ground);
         self.heard_from_all(ground).map(|()| end)
     }
 
     /// Tells what people know the assets by that something is wrong with.
-    fn introduce(&self, library: &Library<'_>) {
+    fn introduce(&self, library: &Library<'_>, ground: &Ground) {
         let gone = Home::Gone;
         let home = if self.cancel.is_requested() { &gone } else { &library.home };
-        if let Err(error) = self.concerned.introduce(&library.records, home) {
+        if let Err(error) = self.concerned.introduce(&library.records, home, ground) {
             self.sink.send(Event::Note(format!("albums, dates and cameras are not known: {error}")));
         }
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::immich::compose::Secret;
-use crate::immich::records::{self, Details, RecordError, Records};
+use crate::immich::records::{self, Details, Files, RecordError, Records};
 use crate::model::{AssetFacts, AssetId, Event, EventSink, Severity};
 use crate::report::html::MOST_ROWS;
 
@@ -69,7 +69,7 @@ impl<'a> Concerned<'a> {
     ///
     /// # Errors
     /// Albums, dates and cameras could not be had; the rest was told.
-    pub fn introduce(&self, records: &Records, home: &Home) -> Result<(), RecordError> {
+    pub fn introduce(&self, records: &Records, home: &Home, files: &dyn Files) -> Result<(), RecordError> {
         let assets = self.assets();
         if assets.is_empty() {
             return Ok(());
@@ -80,7 +80,7 @@ impl<'a> Concerned<'a> {
             Home::Database(url) => records::details_from_database(url.expose(), &wanted).map(Some),
             // That can take as long as the records took at first.
             Home::Dump(_) if !self.sink.wants_page() => Ok(None),
-            Home::Dump(path) => records::details_from_dump(path, &wanted).map(Some),
+            Home::Dump(path) => records::details_from_dump(files, path, &wanted).map(Some),
         };
         let (mut details, failure) = match details {
             Ok(details) => (details, None),
@@ -141,6 +141,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::immich::records::Direct;
     use crate::immich::records::{AssetInput, IndexBuilder, User};
     use crate::model::{Code, Finding, Role, What};
 
@@ -170,7 +171,7 @@ mod tests {
         let mut finding = Finding::new(Code::File(Role::Preview, What::Missing));
         finding.asset = Some(bad);
         concerned.send(Event::Finding(Box::new(finding)));
-        concerned.introduce(&records, &Home::Gone).unwrap();
+        concerned.introduce(&records, &Home::Gone, &Direct).unwrap();
         let expected = AssetFacts {
             asset: bad,
             name: "bad <b>.jpg".into(),

@@ -5,6 +5,7 @@
 //! that is not there any more, ends the run. A share that hangs costs the files on it, and the run goes on elsewhere.
 
 pub mod deadline;
+mod dumps;
 mod handle;
 pub mod mounted;
 mod patient;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::immich::compose::{Compose, Secret};
 use crate::immich::records::{
-    DumpSource, NoRecords, PostgresSource, RecordError, RecordSource, Records, find_newest_dump,
+    DumpSource, Files, NoRecords, PostgresSource, RecordError, RecordSource, Records, find_newest_dump,
 };
 use crate::model::{Code, Event, EventSink, Evidence, Finding, RunCode, Stage};
 
@@ -39,11 +39,12 @@ impl From<RecordError> for Refused {
     }
 }
 
-/// Reads the records that `--db` asks for.
+/// Reads the records that `--db` asks for; dumps by this way to files.
 pub fn load(
     db: &Db,
     compose: Option<&Compose>,
     media: &Path,
+    files: &dyn Files,
     (sink, cancel): (&dyn EventSink, &Cancel),
 ) -> Result<Loaded, Refused> {
     sink.send(Event::Stage { stage: Stage::Records, items: None, bytes: None });
@@ -60,11 +61,11 @@ pub fn load(
             Ok(Loaded { records, notes, database: Some(Secret::new(url.clone())), dump: None })
         }
         Db::File(path) => {
-            let loaded = complete(DumpSource::file(path).load(&mut progress))?;
+            let loaded = complete(DumpSource::file(path).through(files).load(&mut progress))?;
             Ok(Loaded { dump: Some(path.clone()), ..loaded })
         }
         Db::Stdin => complete(DumpSource::stdin().load(&mut progress)),
-        Db::Auto => automatic(compose, media, cancel, &mut progress),
+        Db::Auto => automatic(compose, (media, files), cancel, &mut progress),
     }
 }
 
@@ -153,7 +154,7 @@ fn complete(records: Result<Records, RecordError>) -> Result<Loaded, Refused> {
 /// The database if its address is known and it answers, else the newest complete dump, else none.
 fn automatic(
     compose: Option<&Compose>,
-    media: &Path,
+    (media, files): (&Path, &dyn Files),
     cancel: &Cancel,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Loaded, Refused> {
@@ -174,7 +175,7 @@ fn automatic(
             Err(error) => return Err(error.into()),
         }
     }
-    let newest = find_newest_dump(media, progress);
+    let newest = find_newest_dump(files, media, progress);
     notes.extend(newest.skipped);
     if let (Some(records), Some(path)) = (newest.records, newest.path) {
         notes.push(format!("took the newest complete dump: {}", crate::model::display_path(&path)));

@@ -1,6 +1,5 @@
 //! The newest complete dump among those that Immich makes every night, to be read or only to be there.
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use jiff::Timestamp;
 
 use super::dump_name::time_in_name;
-use super::{Records, dump};
+use super::{DumpSource, Files, RecordSource as _, Records};
 use crate::model::display_path;
 
 /// What was found in the folder of dumps.
@@ -23,10 +22,10 @@ pub struct NewestDump {
 }
 
 /// Reads the newest complete dump in `<media>/backups`. Newest is what its name says, else its modification time.
-pub fn find_newest_dump(media: &Path, progress: &mut dyn FnMut(u64)) -> NewestDump {
+pub fn find_newest_dump(files: &dyn Files, media: &Path, progress: &mut dyn FnMut(u64)) -> NewestDump {
     let mut found = NewestDump::default();
     let folder = media.join("backups");
-    let mut candidates = match candidates(&folder, &mut found.skipped) {
+    let mut candidates = match candidates(files, &folder, &mut found.skipped) {
         Ok(candidates) => candidates,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return found,
         Err(error) => {
@@ -37,7 +36,7 @@ pub fn find_newest_dump(media: &Path, progress: &mut dyn FnMut(u64)) -> NewestDu
     candidates.sort();
     while let Some((_, path)) = candidates.pop() {
         let shown = display_path(&path);
-        match dump::load_file(&path, progress) {
+        match DumpSource::file(&path).through(files).load(progress) {
             Ok(Records { incomplete: Some(incomplete), .. }) => {
                 found.skipped.push(format!("skipped the dump {shown}: incomplete, {}", incomplete.reason));
             }
@@ -54,9 +53,13 @@ pub fn find_newest_dump(media: &Path, progress: &mut dyn FnMut(u64)) -> NewestDu
 
 /// The newest complete dump in `folder` that is younger than `since`; otherwise what was passed over and why. The
 /// whole file is read, and nothing of it is kept.
-pub fn recent_complete_dump(folder: &Path, since: Timestamp) -> Result<PathBuf, Vec<String>> {
+pub fn recent_complete_dump(
+    files: &dyn Files,
+    folder: &Path,
+    since: Timestamp,
+) -> Result<PathBuf, Vec<String>> {
     let mut skipped = Vec::new();
-    let mut candidates = match candidates(folder, &mut skipped) {
+    let mut candidates = match candidates(files, folder, &mut skipped) {
         Ok(candidates) => candidates,
         Err(error) => return Err(vec![format!("{}: {error}", display_path(folder))]),
     };
@@ -68,7 +71,7 @@ pub fn recent_complete_dump(folder: &Path, since: Timestamp) -> Result<PathBuf, 
             skipped.push(format!("the newest dump that is left, {shown}, is {age}"));
             break;
         }
-        match is_complete(&path) {
+        match is_complete(files, &path) {
             Ok(true) => return Ok(path),
             Ok(false) => skipped.push(format!("the dump {shown} is not a complete one of Immich's")),
             Err(error) => skipped.push(format!("the dump {shown} cannot be read: {error}")),
@@ -78,8 +81,8 @@ pub fn recent_complete_dump(folder: &Path, since: Timestamp) -> Result<PathBuf, 
 }
 
 /// Whether a dump holds a table of assets and the line that its tool writes last.
-fn is_complete(path: &Path) -> std::io::Result<bool> {
-    let mut raw = BufReader::with_capacity(256 << 10, File::open(path)?);
+fn is_complete(files: &dyn Files, path: &Path) -> std::io::Result<bool> {
+    let mut raw = BufReader::with_capacity(256 << 10, files.open(path)?.stream);
     if raw.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         ends_well(MultiGzDecoder::new(raw))
     } else {
@@ -117,17 +120,17 @@ fn ends_well(mut text: impl Read) -> std::io::Result<bool> {
 }
 
 fn candidates(
+    files: &dyn Files,
     folder: &Path,
     skipped: &mut Vec<String>,
 ) -> std::io::Result<Vec<(Option<Timestamp>, PathBuf)>> {
     let mut candidates = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
+    for (path, modified) in files.list(folder)? {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if path.extension().is_some_and(|last| last == "tmp") {
             skipped.push(format!("skipped the dump {}: it was never finished", display_path(&path)));
-        } else if is_dump_name(&name) && path.is_file() {
-            let modified = || Timestamp::try_from(path.metadata().ok()?.modified().ok()?).ok();
+        } else if is_dump_name(&name) {
+            let modified = || Timestamp::try_from(modified?).ok();
             candidates.push((time_in_name(&path).or_else(modified), path));
         }
     }
@@ -147,6 +150,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
+    use super::super::Direct;
     use super::*;
 
     const WHOLE: &str = "--\n-- PostgreSQL database dump\n--\nCOPY public.asset (id) FROM stdin;\n\\.\n\n\
@@ -163,8 +167,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
         let since: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
-        let found = || recent_complete_dump(folder.path(), since);
-        assert!(recent_complete_dump(&folder.path().join("none"), since).is_err());
+        let found = || recent_complete_dump(&Direct, folder.path(), since);
+        assert!(recent_complete_dump(&Direct, &folder.path().join("none"), since).is_err());
         assert_eq!(found(), Err(Vec::new()));
 
         let whole = gzip(WHOLE.as_bytes());

@@ -5,14 +5,13 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
 use std::path::Path;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use super::copy::{self, CopyHeader};
 use super::lines::{Lines, Skipped};
-use super::{RecordError, dump};
+use super::{Files, RecordError, dump};
 use crate::immich::database::{self, Database, in_time, quoted, words};
 use crate::model::{AssetId, display_path};
 
@@ -147,9 +146,13 @@ fn device(make: Option<&str>, model: Option<&str>) -> Option<String> {
 ///
 /// # Errors
 /// It cannot be read. Where it ends too early, what came before is given.
-pub fn from_dump(path: &Path, wanted: &BTreeSet<AssetId>) -> Result<HashMap<AssetId, Details>, RecordError> {
+pub fn from_dump(
+    files: &dyn Files,
+    path: &Path,
+    wanted: &BTreeSet<AssetId>,
+) -> Result<HashMap<AssetId, Details>, RecordError> {
     let unreadable = |source| RecordError::Read { path: display_path(path), source };
-    let stream = dump::plain(File::open(path).map_err(unreadable)?).map_err(unreadable)?;
+    let stream = dump::plain(files.open(path).map_err(unreadable)?.stream).map_err(unreadable)?;
     let (mut lines, mut gathering) = (Lines::new(stream), Gathering::new(wanted));
     // What breaks off was told when it was read for the first time.
     while let Ok(Some(line)) = lines.line() {
@@ -258,6 +261,7 @@ fn query(table: &str, columns: &[String], places: &[Option<usize>], ids: &[Asset
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use super::super::Direct;
     use super::*;
 
     const A: &str = "0d5bba40-7b5c-4e6a-9f0e-1c2d3e4f5a6b";
@@ -268,7 +272,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("--\n-- PostgreSQL database dump\n--\n{tables}")).unwrap();
         let wanted = BTreeSet::from([A.parse().unwrap()]);
-        let found = from_dump(file.path(), &wanted).unwrap();
+        let found = from_dump(&Direct, file.path(), &wanted).unwrap();
         assert!(found.keys().all(|id| wanted.contains(id)));
         found.into_values().next().unwrap_or_default()
     }

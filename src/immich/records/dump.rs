@@ -3,9 +3,8 @@
 //! A dump is complete when it ends with the line that its tool writes last. Everything before may be missing rows:
 //! what was read so far is given with the reason and the place.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use flate2::bufread::MultiGzDecoder;
 use jiff::Timestamp;
@@ -13,25 +12,31 @@ use jiff::Timestamp;
 use super::copy::CopyHeader;
 use super::lines::{Lines, Skipped};
 use super::load::{Kind, Loader, Plan, RowError};
-use super::{Home, Incomplete, RecordError, RecordSource, Records, sniff};
+use super::{Direct, Files, Home, Incomplete, Opened, RecordError, RecordSource, Records, sniff};
 use crate::model::display_path;
 
 /// A dump in a file or on standard input.
-#[derive(Clone, Debug)]
-pub struct DumpSource {
+pub struct DumpSource<'f> {
     /// `None` = standard input.
     path: Option<PathBuf>,
+    files: &'f dyn Files,
 }
 
-impl DumpSource {
+impl<'f> DumpSource<'f> {
     /// A dump in a file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { path: Some(path.into()) }
+        Self { path: Some(path.into()), files: &Direct }
     }
 
     /// A dump on standard input.
     pub fn stdin() -> Self {
-        Self { path: None }
+        Self { path: None, files: &Direct }
+    }
+
+    /// The same, with another way to its file.
+    #[must_use]
+    pub fn through(self, files: &'f dyn Files) -> Self {
+        Self { files, ..self }
     }
 
     fn name(&self) -> String {
@@ -39,19 +44,19 @@ impl DumpSource {
     }
 }
 
-impl RecordSource for DumpSource {
+impl RecordSource for DumpSource<'_> {
     fn load(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Records, RecordError> {
         let name = self.name();
         let Some(path) = &self.path else {
             return read(io::stdin().lock(), &name, self.describe(), progress);
         };
         let unreadable = |source| RecordError::Read { path: name.clone(), source };
-        if path.is_dir() {
-            return Err(sniff::directory(path));
-        }
-        let file = File::open(path).map_err(unreadable)?;
-        let modified = file.metadata().ok().and_then(|meta| meta.modified().ok());
-        let mut records = read(file, &name, self.describe(), progress)?;
+        let Opened { stream, modified } = match self.files.open(path) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Err(sniff::directory(path)),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut records = read(stream, &name, self.describe(), progress)?;
         let modified = modified.and_then(|time| Timestamp::try_from(time).ok());
         let named = super::dump_name::time_in_name(path);
         let told = records.as_of.is_some();
@@ -391,11 +396,6 @@ fn database_name(argument: &str) -> String {
     let argument = argument.trim_matches('"');
     let argument = argument.strip_prefix("dbname=").unwrap_or(argument);
     argument.trim_matches('\'').replace("\\'", "'")
-}
-
-/// For [`super::backups`].
-pub(super) fn load_file(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Records, RecordError> {
-    DumpSource::file(path).load(progress)
 }
 
 #[cfg(test)]

@@ -207,10 +207,10 @@ fn the_moment_of_a_verbose_dump() {
 
 #[test]
 fn the_newest_complete_backup_is_found() {
-    use crate::immich::records::find_newest_dump;
+    use crate::immich::records::{Direct, find_newest_dump};
 
     let media = tempfile::tempdir().unwrap();
-    assert!(find_newest_dump(media.path(), &mut |_| ()).records.is_none());
+    assert!(find_newest_dump(&Direct, media.path(), &mut |_| ()).records.is_none());
     let backups = media.path().join("backups");
     std::fs::create_dir(&backups).unwrap();
     let whole = |name: &str| gzip(sample(name, TAIL).as_bytes());
@@ -225,7 +225,7 @@ fn the_newest_complete_backup_is_found() {
     ] {
         std::fs::write(backups.join(name), bytes).unwrap();
     }
-    let found = find_newest_dump(media.path(), &mut |_| ());
+    let found = find_newest_dump(&Direct, media.path(), &mut |_| ());
     let records = found.records.unwrap();
     assert!(paths(&records)[0].ends_with("right.jpg"));
     assert_eq!(records.info.as_of.as_deref(), Some("2025-01-01T02:00:00Z"));

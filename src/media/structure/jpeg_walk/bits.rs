@@ -61,6 +61,12 @@ impl<'a> Bits<'a> {
         }
     }
 
+    /// The same, for steps of which several together take no more: always, which costs less than to ask whether.
+    #[inline]
+    pub fn top_up(&mut self) {
+        self.fill();
+    }
+
     #[inline]
     fn fill(&mut self) {
         // Bits that are already held come again, and are the same.
@@ -78,7 +84,7 @@ impl<'a> Bits<'a> {
 
     #[inline(never)]
     fn filled_bytewise(mut self) -> Self {
-        while self.count <= 56 {
+        while self.count < 56 {
             let (byte, length) = match *self.rest {
                 [0xFF, 0, ..] => (0xFF, 2),
                 [0xFF, ..] | [] => break,

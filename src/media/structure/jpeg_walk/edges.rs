@@ -95,8 +95,10 @@ impl Rows {
 
     fn along(&self, part: usize, rows: Range<usize>, difference: impl Fn(&Edge, &Edge) -> f32) -> Vec<f32> {
         let edges = |row: usize| self.edges.get(row).and_then(Option::as_ref).and_then(|row| row.get(part));
-        let boundary =
-            |row: usize| edges(row - 1).into_iter().flatten().zip(edges(row).into_iter().flatten());
-        rows.flat_map(boundary).map(|(above, below)| difference(above, below)).collect()
+        let mut all = Vec::with_capacity(rows.len() * self.across);
+        for (above, below) in rows.filter_map(|row| Some((edges(row - 1)?, edges(row)?))) {
+            all.extend(above.iter().zip(below).map(|(above, below)| difference(above, below)));
+        }
+        all
     }
 }

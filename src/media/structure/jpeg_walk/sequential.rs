@@ -149,16 +149,9 @@ impl Part<'_> {
         self.dc(bits)?;
         let (mut index, mut loud) = (1, false);
         while index < 64 {
-            bits.refill();
-            let run = self.runs.next(bits);
-            let next = index + run.passed();
-            // What begins behind the last coefficient belongs to the next block.
-            if run.known() && next <= 64 {
-                bits.skip(run.bits());
-                if run.ends() {
-                    break;
-                }
-                index = next;
+            bits.top_up();
+            if self.run(bits, &mut index) {
+                let _ = index < 64 && self.run(bits, &mut index);
                 continue;
             }
             if let Some((symbol, length)) = self.ac.short(bits) {
@@ -175,6 +168,21 @@ impl Part<'_> {
             loud |= coefficient.loud;
         }
         Ok(loud)
+    }
+
+    /// Passes over some coefficients if one look-up is enough for them; 64 is behind the end of the block.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn run(&self, bits: &mut Bits<'_>, index: &mut u32) -> bool {
+        let run = self.runs.next(bits);
+        let next = *index + run.passed();
+        // What begins behind the last coefficient belongs to the next block.
+        let passed = run.known() && next <= 64;
+        if passed {
+            bits.skip(run.bits());
+            *index = if run.ends() { 64 } else { next };
+        }
+        passed
     }
 
     /// One symbol and its value, whatever they are.
@@ -209,30 +217,64 @@ impl Part<'_> {
     }
 
     /// The quantised values of a block in zig-zag order, DC as a difference.
-    pub fn values(&self, bits: &mut Bits<'_>) -> Result<[i32; 64], Slip> {
+    fn values(&self, bits: &mut Bits<'_>) -> Result<[i32; 64], Slip> {
         let mut block = [0; 64];
+        let dc = self.heard(bits, 63, |index, value| {
+            if let Some(place) = block.get_mut(index as usize) {
+                *place = value;
+            }
+        })?;
+        let [first, ..] = &mut block;
+        *first = dc;
+        Ok(block)
+    }
+
+    /// Goes once more through a block whose codes are right. Gives the DC difference, and hands over the quantised AC coefficients up to
+    /// a zig-zag place; those behind it may come too.
+    #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
+    #[inline(always)]
+    pub fn heard(
+        &self,
+        shared: &mut Bits<'_>,
+        up_to: u32,
+        mut each: impl FnMut(u32, i32),
+    ) -> Result<i32, Slip> {
+        let mut bits = *shared;
         bits.refill();
-        let size = self.dc.symbol(bits)?;
-        let [dc, ..] = &mut block;
-        *dc = bits.signed(size.into());
-        let mut index = 1usize;
+        let (mut dc, taken) = self.differences.next(&bits);
+        if taken > 0 {
+            bits.skip(taken);
+        } else {
+            let size = self.dc.symbol(&mut bits)?;
+            dc = bits.signed(size.into());
+        }
+        let mut index = 1;
         while index < 64 {
             bits.refill();
-            let next = self.coefficients.next(bits);
+            if index > up_to {
+                let run = self.runs.next(&bits);
+                if run.known() && index + run.passed() <= 64 {
+                    bits.skip(run.bits());
+                    index = if run.ends() { 64 } else { index + run.passed() };
+                    continue;
+                }
+            }
+            let next = self.coefficients.next(&bits);
             let (zeros, value) = if next.bits > 0 {
                 bits.skip(next.bits.into());
                 (next.zeros, next.value.into())
             } else {
-                let symbol = self.ac.symbol(bits)?;
+                let symbol = self.ac.symbol(&mut bits)?;
                 (if symbol == 0 { 64 } else { symbol >> 4 }, bits.signed(u32::from(symbol & 15)))
             };
-            index += usize::from(zeros);
-            if let Some(place) = block.get_mut(index) {
-                *place = value;
+            index += u32::from(zeros);
+            if index < 64 {
+                each(index, value);
             }
             index += 1;
         }
-        Ok(block)
+        *shared = bits;
+        Ok(dc)
     }
 }
 

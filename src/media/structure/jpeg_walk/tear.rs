@@ -15,7 +15,7 @@
 use std::ops::Range;
 
 use super::edges::Rows;
-use super::shift::{FLAT, SHORTEST, SPOILT, Sums, rows_from};
+use super::shift::{FLAT, SAMPLE, SHORTEST, SPOILT, Sums, longer_part, rows_from};
 
 /// By how many levels rows have to differ.
 const LEVELS: [f32; 9] = [2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0];
@@ -35,19 +35,22 @@ const CLOSE_LOOKS: usize = 4;
 
 /// Places where a tear may begin, by differences of mean levels: those of all components together, for each unit from the second
 /// row on the one to the unit above.
-pub fn suspects(mut differences: Vec<f32>, across: usize) -> Vec<usize> {
-    let mut sizes: Vec<f32> = differences.iter().copied().step_by(17).collect();
+pub fn suspects(differences: &[f32], across: usize) -> Vec<usize> {
+    let mut sizes: Vec<f32> = differences.chunks(SAMPLE).filter_map(|some| some.first().copied()).collect();
     let middle = sizes.len() / 2;
     if sizes.is_empty() {
         return Vec::new();
     }
     let most = MOST * sizes.select_nth_unstable_by(middle, f32::total_cmp).1.max(1.0);
-    for difference in &mut differences {
-        *difference = difference.min(most);
+    let mut sum = 0.0;
+    let mut sums = vec![0.0; differences.len() + 1];
+    for (place, &difference) in sums.iter_mut().skip(1).zip(differences) {
+        sum += f64::from(difference.min(most));
+        *place = sum;
     }
     let mut places: Vec<(usize, f32)> = Vec::new();
     // The highest ones, each far and wide.
-    for (at, height) in (across..).zip(contrasts(&differences, across)) {
+    for (at, height) in (across..).zip(contrasts(&sums, across)) {
         let near = places.last().is_some_and(|last| at - last.0 < across / 4);
         if !near && height > 0.0 {
             places.push((at, height));
@@ -60,20 +63,43 @@ pub fn suspects(mut differences: Vec<f32>, across: usize) -> Vec<usize> {
     places.into_iter().map(|(at, _)| at + across).collect()
 }
 
-/// For each place from the second row on: twice the mean over a row of differences, without those before and behind.
+/// For each place from the second row on: twice the mean over a row of differences, without those before and behind. `sums` are
+/// those of the differences before each place.
 #[allow(clippy::cast_possible_truncation, reason = "differences of levels")]
-fn contrasts(differences: &[f32], across: usize) -> Vec<f32> {
-    let mut sum = 0.0;
-    let mut sums = vec![0.0; differences.len() + 1];
-    for (place, &difference) in sums.iter_mut().skip(1).zip(differences) {
-        sum += f64::from(difference);
-        *place = sum;
-    }
+fn contrasts(sums: &[f64], across: usize) -> impl Iterator<Item = f32> {
     let at = |rows: usize| sums.get(rows * across..).unwrap_or_default();
-    let (before, inside, behind) = (at(0), at(1), at(2));
     let share = 1.0 / across.max(1) as f64;
-    let places = before.iter().zip(inside).zip(behind).zip(at(3));
-    places.map(|(((a, b), c), d)| ((3.0 * (c - b) - (d - a)) * share) as f32).collect()
+    let places = at(0).iter().zip(at(1)).zip(at(2)).zip(at(3));
+    places.map(move |(((a, b), c), d)| ((3.0 * (c - b) - (d - a)) * share) as f32)
+}
+
+/// The places where a tear near a suspect may begin: a jog near the ends of a row does not show.
+fn near(suspect: usize, across: usize) -> Range<usize> {
+    let near = across / 8;
+    let row = suspect / across * across;
+    suspect.saturating_sub(near).max(row + SHORTEST)..(suspect + near).min(row + across - SHORTEST) + 1
+}
+
+/// A first look at the longer part of a tear: whether as many units differ there as [`judge`] asks for.
+pub fn is_likely(rows: &Rows, suspect: usize) -> bool {
+    let across = rows.across();
+    let (row, columns) = longer_part(suspect, across);
+    let parts: Vec<Vec<f32>> = (0..rows.parts()).map(|part| rows.tears(part, row..row + 1, SOFT)).collect();
+    let [least, ..] = LEVELS;
+    let enough = |values: &[f32]| {
+        let sums = Sums::new(values.iter().map(|&value| if value > least { 1.0 } else { 0.0 }));
+        near(suspect, across).map(|unit| unit % across).any(|column| {
+            let part = if columns.start == 0 { 0..column } else { column..across };
+            sums.mean(part) >= AT_SECTOR
+        })
+    };
+    parts.first().is_some_and(|first| enough(first)) || enough(&total(&parts))
+}
+
+/// The parts together, value by value.
+fn total(parts: &[Vec<f32>]) -> Vec<f32> {
+    let count = parts.first().map_or(0, Vec::len);
+    (0..count).map(|at| parts.iter().filter_map(|part| part.get(at)).sum()).collect()
 }
 
 /// A close look: the unit near a suspect from which on the picture is torn, if that is clear enough. In the data of some units of
@@ -87,13 +113,7 @@ pub fn judge(rows: &Rows, suspect: usize, sectors: &[usize]) -> Option<usize> {
     if parts.iter().any(|part| part.len() != known.len() * across) || exact.len() != known.len() * across {
         return None;
     }
-    let all: Vec<f32> =
-        (0..known.len() * across).map(|at| parts.iter().filter_map(|part| part.get(at)).sum()).collect();
-    let near = across / 8;
-    let row = suspect / across * across;
-    // A jog near the ends of a row does not show.
-    let from = suspect.saturating_sub(near).max(row + SHORTEST);
-    let to = (suspect + near).min(row + across - SHORTEST);
+    let all = total(&parts);
     let first = parts.first()?;
     let sector = |at: usize| sectors.iter().any(|&sector| (sector..=sector + STEP).contains(&(start + at)));
     let least = |at: usize| match (sector(at), across < NARROW) {
@@ -101,7 +121,8 @@ pub fn judge(rows: &Rows, suspect: usize, sectors: &[usize]) -> Option<usize> {
         (true, true) | (false, false) => ANYWHERE,
         (false, true) => f32::MAX,
     };
-    let places = from - start..to + 1 - start;
+    let places = near(suspect, across);
+    let places = places.start - start..places.end - start;
     let all_clear = [first, &all].into_iter().flat_map(|values| clear(values, places.clone(), across));
     let believed = all_clear.filter(|&(at, share)| share >= least(at));
     let (at, _) = believed.max_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -154,14 +175,19 @@ mod tests {
             ((bits >> 40) % 2001) as f32 / 1000.0 - 1.0
         };
         let value = |unit: usize| brightness(unit % WIDE, unit / WIDE) + grain * noise(unit);
-        let differences = (WIDE..WIDE * HIGH).map(|unit| (value(unit) - value(unit - WIDE)).abs()).collect();
+        let differences: Vec<f32> =
+            (WIDE..WIDE * HIGH).map(|unit| (value(unit) - value(unit - WIDE)).abs()).collect();
         let mut rows = Rows::new(WIDE, HIGH, vec![1.0]);
         for row in 0..HIGH {
             let edges = (0..WIDE).map(|column| Edge::flat(value(row * WIDE + column)));
             rows.set(row, vec![edges.collect()]);
         }
         let sectors: Vec<usize> = (0..WIDE * HIGH).collect();
-        suspects(differences, WIDE).into_iter().find_map(|suspect| judge(&rows, suspect, &sectors))
+        let likely = |suspect: &usize| is_likely(&rows, *suspect);
+        suspects(&differences, WIDE)
+            .into_iter()
+            .filter(likely)
+            .find_map(|suspect| judge(&rows, suspect, &sectors))
     }
 
     fn scene(x: usize, y: usize) -> f32 {

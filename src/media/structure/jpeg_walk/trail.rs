@@ -1,5 +1,7 @@
 //! What the walk of a sequential scan leaves behind for a second look: DC coefficients, and where rows of units begin.
 
+use std::ops::Range;
+
 use super::bits::{Bits, Mark};
 use super::edges::{Edge, Edges, Rows};
 use super::part::Part;
@@ -9,8 +11,18 @@ use super::sector::SECTOR;
 use super::shift::{self, Shift};
 use super::tear;
 
-/// Zig-zag places of the coefficients that make the rows of a block differ.
-const UPRIGHT: [usize; 8] = [0, 2, 3, 9, 10, 20, 21, 35];
+/// Of each zig-zag place up to the last that matters: the frequency, if it is one that makes the rows of a block differ.
+const UPRIGHT: [Option<u8>; 36] = {
+    let mut upright = [None; 36];
+    let places = [0, 2, 3, 9, 10, 20, 21, 35];
+    let mut frequency = 0;
+    while frequency < 8 {
+        upright[places[frequency as usize]] = Some(frequency);
+        frequency += 1;
+    }
+    upright
+};
+const LAST_UPRIGHT: u32 = UPRIGHT.len() as u32 - 1;
 /// What each of them adds to the means of the first two rows of samples (A.3.3).
 const FIRST_ROW: [f32; 8] = [0.125, 0.173_380, 0.163_320, 0.146_984, 0.125, 0.098_212, 0.067_650, 0.034_487];
 const SECOND_ROW: [f32; 8] =
@@ -55,29 +67,24 @@ pub struct Trail {
     starts: Vec<Start>,
 }
 
-impl Edge {
-    /// What the outer rows of samples of a block are on average.
-    fn of(block: &[i32; 64], steps: &Steps) -> Self {
-        // Waves that are the same upside down, and those that are not.
-        let [mut even, mut odd] = [(0.0, 0.0); 2];
-        for (number, &place) in UPRIGHT.iter().enumerate() {
-            let at = |row: [f32; 8]| row.get(number).copied().unwrap_or(0.0);
-            let value = block.get(place).map_or(0, |value| *value) as f32;
-            let value = value * steps.get(place).map_or(0.0, |&step| f32::from(step));
-            let sum: &mut (f32, f32) = if number % 2 == 0 { &mut even } else { &mut odd };
-            sum.0 += value * at(FIRST_ROW);
-            sum.1 += value * at(SECOND_ROW);
-        }
-        let (&[dc, ..], &[step, ..]) = (block, steps);
-        let mean = dc as f32 * f32::from(step) / 8.0;
-        Self {
-            upper: mean,
-            lower: mean,
-            first: even.0 + odd.0,
-            second: even.1 + odd.1,
-            before_last: even.1 - odd.1,
-            last: even.0 - odd.0,
-        }
+/// What coefficients add to the means of the first two rows of samples of a block: waves that are the same upside down, and those
+/// that are not.
+#[derive(Default)]
+struct Waves {
+    even: (f32, f32),
+    odd: (f32, f32),
+}
+
+impl Waves {
+    /// Adds a quantised coefficient at a zig-zag place.
+    #[inline]
+    fn add(&mut self, place: u32, value: i32, steps: &Steps) {
+        let Some(&Some(frequency)) = UPRIGHT.get(place as usize) else { return };
+        let at = |row: &[f32; 8]| row.get(usize::from(frequency)).copied().unwrap_or(0.0);
+        let value = value as f32 * steps.get(place as usize).map_or(0.0, |&step| f32::from(step));
+        let sum = if frequency.is_multiple_of(2) { &mut self.even } else { &mut self.odd };
+        sum.0 += value * at(&FIRST_ROW);
+        sum.1 += value * at(&SECOND_ROW);
     }
 }
 
@@ -145,25 +152,38 @@ impl Trail {
         }
         let mut seen = Rows::new(across, down, finest);
         let mut sectors = Vec::new();
-        let look = |unit: usize, parts: &mut [Part<'_>], seen: &mut Rows, sectors: &mut Vec<usize>| {
-            for row in shift::rows_around(unit / across, down) {
+        let look = |rows: Range<usize>, parts: &mut [Part<'_>], seen: &mut Rows, sectors: &mut Vec<usize>| {
+            for row in rows {
                 if !seen.has(row) {
                     seen.set(row, self.row(data, parts, row, sectors)?);
                 }
             }
             Some(())
         };
+        let first = |unit: usize| {
+            let (row, _) = shift::longer_part(unit, across);
+            row.saturating_sub(1)..(row + 1).min(down)
+        };
+        let all = |unit: usize| shift::rows_around(unit / across, down);
         for suspect in shift::strongest(suspects) {
-            look(suspect.unit(), parts, &mut seen, &mut sectors)?;
+            let unit = suspect.unit();
+            look(first(unit), parts, &mut seen, &mut sectors)?;
+            if !shift::is_likely(&seen, suspect) {
+                continue;
+            }
+            look(all(unit), parts, &mut seen, &mut sectors)?;
             if let Some(shift) = shift::judge(&seen, suspect) {
                 return Some(self.found(data, shift.unit, Some(shift)));
             }
         }
-        for unit in tear::suspects(self.differences(parts), across) {
-            look(unit, parts, &mut seen, &mut sectors)?;
-            if let Some(unit) =
-                tear::judge(&seen, unit, &sectors).filter(|&unit| !self.is_corner(parts, unit))
-            {
+        for unit in tear::suspects(&self.differences(parts), across) {
+            look(first(unit), parts, &mut seen, &mut sectors)?;
+            if !tear::is_likely(&seen, unit) {
+                continue;
+            }
+            look(all(unit), parts, &mut seen, &mut sectors)?;
+            let torn = tear::judge(&seen, unit, &sectors);
+            if let Some(unit) = torn.filter(|&unit| !self.is_corner(parts, unit)) {
                 return Some(self.found(data, unit, None));
             }
         }
@@ -273,24 +293,26 @@ impl Trail {
 impl Part<'_> {
     /// The edges of this part of one unit.
     fn edges(&mut self, bits: &mut Bits<'_>) -> Option<Edge> {
-        let columns = self.columns;
+        let (columns, share) = (self.columns, 1.0 / self.columns as f32);
         let steps = self.range.steps()?;
+        let [step, ..] = *steps;
         let mut sum = Edge { first: 0.0, second: 0.0, before_last: 0.0, last: 0.0, upper: 0.0, lower: 0.0 };
         for number in 0..self.blocks {
-            let mut block = self.values(bits).ok()?;
-            let [dc, ..] = &mut block;
-            self.last += *dc;
-            *dc = self.last;
-            let edge = Edge::of(&block, steps);
+            let mut waves = Waves::default();
+            self.last +=
+                self.heard(bits, LAST_UPRIGHT, |place, value| waves.add(place, value, steps)).ok()?;
+            waves.add(0, self.last, steps);
+            let Waves { even, odd } = waves;
+            let mean = self.last as f32 * f32::from(step) / 8.0;
             if number < columns {
-                sum.first += edge.first / columns as f32;
-                sum.second += edge.second / columns as f32;
-                sum.upper += edge.upper / columns as f32;
+                sum.first += (even.0 + odd.0) * share;
+                sum.second += (even.1 + odd.1) * share;
+                sum.upper += mean * share;
             }
             if number + columns >= self.blocks {
-                sum.before_last += edge.before_last / columns as f32;
-                sum.last += edge.last / columns as f32;
-                sum.lower += edge.lower / columns as f32;
+                sum.before_last += (even.1 - odd.1) * share;
+                sum.last += (even.0 - odd.0) * share;
+                sum.lower += mean * share;
             }
         }
         Some(sum)
