@@ -66,6 +66,7 @@ fn in_worker(files: &[PathBuf]) -> usize {
             render_damaged: false,
             direct: false,
             rate: None,
+            patience: None,
             limits: Limits::default(),
         };
         let file = File::open(path).expect("a file");

@@ -163,6 +163,7 @@ fn item_through_a_worker(bencher: Bencher) {
         render_damaged: false,
         direct: false,
         rate: None,
+        patience: None,
         limits: Limits::default(),
     };
     let open = File::open(file.path()).unwrap();

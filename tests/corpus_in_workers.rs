@@ -56,6 +56,7 @@ fn job(id: u64, path: &Path) -> Job {
         render_damaged: false,
         direct: false,
         rate: None,
+        patience: None,
         limits: Limits { max_seconds: 120, ..Limits::default() },
     }
 }

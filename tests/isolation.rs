@@ -50,6 +50,7 @@ fn job(id: u64) -> Job {
         render_damaged: false,
         direct: false,
         rate: None,
+        patience: None,
         limits: Limits { max_seconds: 60, ..Limits::default() },
     }
 }
@@ -169,6 +170,25 @@ fn a_hang_ends_at_the_deadline_and_slowness_does_not() {
     assert_eq!(report.problem, Some(DecodeError::TimedOut { seconds: 1 }));
     assert!(began.elapsed() >= Duration::from_secs(2), "it had two tries");
     assert!(report.blake3.is_some());
+    fine(&mut worker);
+}
+
+#[test]
+fn a_worker_that_sleeps_on_a_share_is_not_waited_for_until_the_deadline() {
+    let pool = pool();
+    let mut worker = pool.worker();
+    let patient = |seconds| Job { patience: Some(Duration::from_secs(seconds)), ..job(1) };
+    // As long as its deadline would be, and longer than it takes to end it after a second.
+    let report = worker.examine(&file("slow 600000"), &patient(1), &ROOM, &GO_ON).unwrap();
+    assert_eq!(report.problem, Some(DecodeError::TimedOut { seconds: 1 }));
+    assert_eq!(pool.stats().timed_out, 1, "another try would sleep too");
+    // Neither a short sleep nor work without end is one.
+    let report = worker.examine(&file("slow 300"), &patient(60), &ROOM, &GO_ON).unwrap();
+    assert_eq!(report.problem, None);
+    let limits = Limits { max_seconds: 4, ..Limits::default() };
+    let busy = Job { patience: Some(Duration::from_secs(3)), limits, ..job(1) };
+    let report = worker.examine(&file("hang"), &busy, &ROOM, &GO_ON).unwrap();
+    assert_eq!(report.problem, Some(DecodeError::TimedOut { seconds: 4 }));
     fine(&mut worker);
 }
 

@@ -99,6 +99,7 @@ fn job(extension: &str, depth: Depth, render: Option<RenderJob>) -> Job {
         render_damaged: false,
         direct: false,
         rate: None,
+        patience: None,
         limits: Limits::default(),
     }
 }

@@ -82,6 +82,11 @@ impl Ground {
         self.shares.may_hang(path)
     }
 
+    /// How long a call on this path may take; `None` where it cannot hang.
+    pub fn patience(&self, path: &Path) -> Option<Duration> {
+        self.may_hang(path).then(|| self.shares.patience())
+    }
+
     /// Makes a call on a path: here, or where it may hang, in a thread that is left behind when it does. Work of several calls
     /// gives a sign between them.
     pub fn ask<T: Send + 'static>(

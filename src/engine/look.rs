@@ -414,13 +414,18 @@ impl<'a> Examiner<'a> {
     ) -> Result<Look, WorkerFailure> {
         let job = self.job(expected, render, second);
         self.governor.before(identity.size, self.cancel);
-        let report = self.worker.examine(file, &job, self.memory, &self.cancel.flag())?;
-        if matches!(report.problem, Some(DecodeError::TimedOut { .. }))
-            && self.ground.may_hang(&expected.path)
-        {
+        let patience = self.ground.patience(&expected.path);
+        let job = Job { patience, ..job };
+        let mut report = self.worker.examine(file, &job, self.memory, &self.cancel.flag())?;
+        if let (Some(DecodeError::TimedOut { seconds }), Some(_)) = (&report.problem, patience) {
             // Was it the file that took so long, or the share?
             if let Err(error @ OpenError::Hangs(_)) = self.open(&expected.path)? {
                 return Ok(not_opened(expected, &error, start));
+            }
+            if *seconds < self.limits.max_seconds {
+                // The share answers again.
+                let job = Job { patience: None, ..job };
+                report = self.worker.examine(file, &job, self.memory, &self.cancel.flag())?;
             }
         }
         Ok(told(expected, (file, identity), report, start.elapsed()))
@@ -452,6 +457,7 @@ impl<'a> Examiner<'a> {
             direct: false,
             rate: self.governor.rate(),
             limits: self.limits,
+            patience: None,
         }
     }
 }

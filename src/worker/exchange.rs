@@ -94,8 +94,12 @@ pub fn batch(
     allowance: u64,
     cancel: &AtomicBool,
 ) -> Result<Vec<Option<MediaReport>>, Trouble> {
-    let watch =
-        Watch { deadline: Instant::now() + BATCH_PATIENCE, memory: allowance.saturating_add(SLACK), cancel };
+    let watch = Watch {
+        deadline: Instant::now() + BATCH_PATIENCE,
+        memory: allowance.saturating_add(SLACK),
+        patience: None,
+        cancel,
+    };
     let descriptors: Vec<_> = files.iter().map(|(file, _)| file.as_fd()).collect();
     process.begin();
     process.send(
@@ -129,6 +133,8 @@ impl<'a> Item<'a> {
         let mut watch = Watch {
             deadline: Instant::now() + Duration::from_secs(self.seconds),
             memory: room.held.saturating_add(SLACK),
+            // One that reads slowly on purpose sleeps between its reads.
+            patience: self.job.patience.filter(|_| self.job.rate.is_none()),
             cancel: self.cancel,
         };
         let request = Request::Examine { job: self.job.clone(), announce };

@@ -267,6 +267,11 @@ impl Worker {
         match first {
             Ok(report) => return Ok(report),
             Err(Failed::Run(failure)) => return Err(failure),
+            Err(Failed::Trouble(trouble @ Trouble::Asleep { .. })) => {
+                // It is not the file: another try would sleep too.
+                let problem = Some(self.conclude(trouble, &item));
+                return Ok(MediaReport { problem, ..MediaReport::new(job.id) });
+            }
             Err(Failed::Trouble(trouble)) => drop(self.conclude(trouble, &item)),
         }
         let _alone = shared.alone.write().unwrap_or_else(PoisonError::into_inner);
@@ -423,6 +428,10 @@ impl Worker {
             Trouble::Hung => {
                 stats.timed_out += 1;
                 DecodeError::TimedOut { seconds: item.seconds }
+            }
+            Trouble::Asleep { patience } => {
+                stats.timed_out += 1;
+                DecodeError::TimedOut { seconds: patience.as_secs() }
             }
             Trouble::Grown { bytes } => {
                 stats.grown += 1;

@@ -34,6 +34,11 @@ pub enum Trouble {
     Died,
     /// The deadline passed.
     Hung,
+    /// It slept for longer than whatever it waits for may take.
+    Asleep {
+        /// So long.
+        patience: Duration,
+    },
     /// It holds more memory than it was granted.
     Grown {
         /// What it holds beyond its size at start, bytes.
@@ -62,6 +67,8 @@ pub struct Watch<'a> {
     pub deadline: Instant,
     /// Bytes it may hold beyond its size at start.
     pub memory: u64,
+    /// How long it may sleep, if there is a limit to that.
+    pub patience: Option<Duration>,
     /// Set when the run is to stop.
     pub cancel: &'a AtomicBool,
 }
@@ -79,6 +86,10 @@ struct Watcher {
     stderr: Option<ChildStderr>,
     tail: VecDeque<u8>,
     statm: Option<File>,
+    /// What changes as long as it does something.
+    activity: [Option<File>; 2],
+    /// What that said last, and since when.
+    still: (Vec<u8>, Instant),
     page: u64,
     at_start: u64,
     looked: Instant,
@@ -115,10 +126,13 @@ impl Process {
         if let Some(stderr) = &stderr {
             ioctl_fionbio(stderr, true)?;
         }
+        let about = |what: &str| File::open(format!("/proc/{}/{what}", child.id())).ok();
         let watcher = Watcher {
             stderr,
             tail: VecDeque::new(),
-            statm: File::open(format!("/proc/{}/statm", child.id())).ok(),
+            statm: about("statm"),
+            activity: [about("stat"), about("schedstat")],
+            still: (Vec::new(), Instant::now()),
             page: rustix::param::page_size() as u64,
             at_start: 0,
             looked: Instant::now(),
@@ -135,6 +149,7 @@ impl Process {
     pub fn begin(&mut self) {
         self.watcher.drain();
         self.watcher.tail.clear();
+        self.watcher.still = (Vec::new(), Instant::now());
     }
 
     /// Sends one message, with open files beside it.
@@ -236,11 +251,34 @@ impl Watcher {
         if self.looked >= watch.deadline {
             return Err(Trouble::Hung);
         }
+        if let Some(patience) = watch.patience
+            && self.sleeps_since().elapsed() >= patience
+        {
+            return Err(Trouble::Asleep { patience });
+        }
         let bytes = self.growth();
         if bytes > watch.memory {
             return Err(Trouble::Grown { bytes });
         }
         Ok(())
+    }
+
+    /// Since when it has done nothing; now where that cannot be told. The system counts its time on the processor, in
+    /// nanoseconds of its first thread (`schedstat`) and in hundredths of a second of all of them (`stat`, proc(5)).
+    fn sleeps_since(&mut self) -> Instant {
+        let mut now = Vec::new();
+        let mut known = false;
+        for file in self.activity.iter().flatten() {
+            let mut text = [0; 1024];
+            known |= file.read_at(&mut text, 0).is_ok_and(|count| {
+                now.extend_from_slice(text.get(..count).unwrap_or_default());
+                count > 0
+            });
+        }
+        if !known || now != self.still.0 {
+            self.still = (now, Instant::now());
+        }
+        self.still.1
     }
 
     /// Takes what is on standard error and keeps the end of it.

@@ -6,6 +6,8 @@
 //! one [`Request::Batch`], answered by one [`Reply::Batch`]. Nothing a worker says is trusted: sizes are bounded
 //! before reading.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::media::Limits;
@@ -49,6 +51,9 @@ pub struct Job {
     pub rate: Option<u64>,
     /// What it may cost.
     pub limits: Limits,
+    /// Of a file on a share: so long may the worker sleep, which is what a read that never ends looks like. Watched by the parent.
+    #[serde(skip)]
+    pub patience: Option<Duration>,
 }
 
 /// From parent to worker.

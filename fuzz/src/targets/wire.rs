@@ -123,6 +123,7 @@ pub fn request_seeds() -> Vec<Vec<u8>> {
         render_damaged: false,
         direct: false,
         rate: None,
+        patience: None,
         limits: Limits::default(),
     };
     frames(&[Request::Examine { job, announce: true }, Request::Granted, Request::Refused { ceiling: 3 }])

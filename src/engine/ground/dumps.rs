@@ -17,7 +17,7 @@ impl Files for Ground {
         self.ask(folder, move |_| Direct.list(&own)).unwrap_or_else(|stuck| Err(told(&stuck)))
     }
 
-    fn open(&self, path: &Path) -> io::Result<Opened> {
+    fn open_whole(&self, path: &Path) -> io::Result<Opened> {
         self.shares.follow(path);
         let own = path.to_path_buf();
         let opened = self.ask(path, move |_| Direct::file(&own));
@@ -101,9 +101,9 @@ mod tests {
         assert!(ground.may_hang(&backups));
         let mut text = String::new();
         let path = backups.join("immich-db-backup-20260112T020000-v2.sql");
-        ground.open(&path).unwrap().stream.read_to_string(&mut text).unwrap();
+        ground.open_whole(&path).unwrap().stream.read_to_string(&mut text).unwrap();
         assert!(text == long);
-        assert_eq!(ground.open(&backups).map(drop).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(ground.open_whole(&backups).map(drop).unwrap_err().kind(), io::ErrorKind::IsADirectory);
         let since = "2026-01-10T00:00:00Z".parse().unwrap();
         assert_eq!(recent_complete_dump(&ground, &backups, since).unwrap(), path);
     }

@@ -119,6 +119,10 @@ impl Shares {
         self.number(path).is_some()
     }
 
+    pub(super) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Makes a call, and waits for it as long as is right for this path.
     pub(super) fn ask<T: Send + 'static>(
         &self,

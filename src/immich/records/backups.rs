@@ -82,7 +82,7 @@ pub fn recent_complete_dump(
 
 /// Whether a dump holds a table of assets and the line that its tool writes last.
 fn is_complete(files: &dyn Files, path: &Path) -> std::io::Result<bool> {
-    let mut raw = BufReader::with_capacity(256 << 10, files.open(path)?.stream);
+    let mut raw = BufReader::with_capacity(256 << 10, files.open_whole(path)?.stream);
     if raw.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         ends_well(MultiGzDecoder::new(raw))
     } else {

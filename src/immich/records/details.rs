@@ -152,7 +152,7 @@ pub fn from_dump(
     wanted: &BTreeSet<AssetId>,
 ) -> Result<HashMap<AssetId, Details>, RecordError> {
     let unreadable = |source| RecordError::Read { path: display_path(path), source };
-    let stream = dump::plain(files.open(path).map_err(unreadable)?.stream).map_err(unreadable)?;
+    let stream = dump::plain(files.open_whole(path).map_err(unreadable)?.stream).map_err(unreadable)?;
     let (mut lines, mut gathering) = (Lines::new(stream), Gathering::new(wanted));
     // What breaks off was told when it was read for the first time.
     while let Ok(Some(line)) = lines.line() {

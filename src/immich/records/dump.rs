@@ -51,7 +51,7 @@ impl RecordSource for DumpSource<'_> {
             return read(io::stdin().lock(), &name, self.describe(), progress);
         };
         let unreadable = |source| RecordError::Read { path: name.clone(), source };
-        let Opened { stream, modified } = match self.files.open(path) {
+        let Opened { stream, modified } = match self.files.open_whole(path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Err(sniff::directory(path)),
             Err(error) => return Err(unreadable(error)),

@@ -24,7 +24,7 @@ pub trait Files {
     ///
     /// # Errors
     /// It cannot be read, or is a folder ([`io::ErrorKind::IsADirectory`]).
-    fn open(&self, path: &Path) -> io::Result<Opened>;
+    fn open_whole(&self, path: &Path) -> io::Result<Opened>;
 }
 
 /// Straight to them.
@@ -35,7 +35,7 @@ impl Direct {
     /// The file itself, and when it was changed last.
     ///
     /// # Errors
-    /// As for [`Files::open`].
+    /// As for [`Files::open_whole`].
     pub fn file(path: &Path) -> io::Result<(std::fs::File, Option<SystemTime>)> {
         let file = std::fs::File::open(path)?;
         let about = file.metadata()?;
@@ -58,7 +58,7 @@ impl Files for Direct {
         Ok(files)
     }
 
-    fn open(&self, path: &Path) -> io::Result<Opened> {
+    fn open_whole(&self, path: &Path) -> io::Result<Opened> {
         let (file, modified) = Self::file(path)?;
         Ok(Opened { stream: Box::new(file), modified })
     }

@@ -1,5 +1,7 @@
 //! SVG through resvg: well-formed, and drawn at the size that is asked for. Nothing outside the file is looked at.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -30,6 +32,9 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Immich's decoder counts 72 dots to the inch for lengths such as `210mm`.
 const DPI: f32 = 72.0;
 
+/// Open since before the sandbox closed.
+static FONT_FILES: OnceLock<Vec<File>> = OnceLock::new();
+/// Read when a drawing comes: most workers never see one.
 static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
 
 /// Where distributions keep fonts, and which of them cover ordinary text.
@@ -42,24 +47,36 @@ const FONT_FOLDERS: [&str; 4] = [
 /// Enough for the Latin, Greek and Cyrillic faces of two families.
 const MAX_FONT_BYTES: u64 = 12 << 20;
 
-/// Reads fonts for text in drawings into memory, at most 12 MB: to be called before a sandbox closes.
-/// Without it, or without fonts in the usual places, text is left out of the pictures.
-pub fn preload_fonts() {
-    FONTS.get_or_init(|| {
-        let mut fonts = fontdb::Database::new();
+/// Opens the fonts for text in drawings: to be called before a sandbox closes. Without it, or without fonts in the usual places,
+/// text is left out of the pictures.
+fn open_fonts() {
+    FONT_FILES.get_or_init(|| {
         let mut left = MAX_FONT_BYTES;
-        for folder in FONT_FOLDERS {
-            load_folder(Path::new(folder), &mut fonts, &mut left);
-        }
-        name_families(&mut fonts);
-        Arc::new(fonts)
+        FONT_FOLDERS.iter().flat_map(|folder| open_folder(Path::new(folder), &mut left)).collect()
     });
 }
 
-fn load_folder(folder: &Path, fonts: &mut fontdb::Database, left: &mut u64) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+/// The fonts that were opened, read into memory.
+fn fonts() -> Arc<fontdb::Database> {
+    let read = || {
+        let mut fonts = fontdb::Database::new();
+        for file in FONT_FILES.get().into_iter().flatten() {
+            let mut bytes = Vec::new();
+            if file.take(MAX_FONT_BYTES).read_to_end(&mut bytes).is_ok() {
+                fonts.load_font_data(bytes);
+            }
+        }
+        name_families(&mut fonts);
+        Arc::new(fonts)
+    };
+    Arc::clone(FONTS.get_or_init(read))
+}
+
+fn open_folder(folder: &Path, left: &mut u64) -> Vec<File> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort_unstable();
+    let mut files = Vec::new();
     for path in paths {
         let usual = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
             name.ends_with("tf")
@@ -69,12 +86,13 @@ fn load_folder(folder: &Path, fonts: &mut fontdb::Database, left: &mut u64) {
         let Ok(len) = path.metadata().map(|metadata| metadata.len()) else { continue };
         if usual
             && len <= *left
-            && let Ok(bytes) = std::fs::read(&path)
+            && let Ok(file) = File::open(&path)
         {
             *left -= len;
-            fonts.load_font_data(bytes);
+            files.push(file);
         }
     }
+    files
 }
 
 fn name_families(fonts: &mut fontdb::Database) {
@@ -108,7 +126,7 @@ impl Format for Svg {
     }
 
     fn prepare(&self) {
-        preload_fonts();
+        open_fonts();
     }
 
     fn recognise(&self, head: &[u8], _source: &Source<'_>) -> Option<MediaFormat> {
@@ -227,7 +245,7 @@ fn declared(text: &[u8], word: &[u8]) -> bool {
 fn options() -> Options<'static> {
     Options {
         dpi: DPI,
-        fontdb: FONTS.get().cloned().unwrap_or_default(),
+        fontdb: fonts(),
         image_href_resolver: ImageHrefResolver {
             resolve_data: ImageHrefResolver::default_data_resolver(),
             resolve_string: Box::new(|_, _| None),
