@@ -476,7 +476,7 @@ fn start(shared: &Shared, films: bool, cancel: &AtomicBool) -> Result<Process, W
         format!("--allowance={}", shared.config.allowance),
     ];
     let mut process = Process::start(program, &arguments).map_err(|error| refused(error.to_string()))?;
-    let watch = Watch { deadline: began + START_PATIENCE, memory: u64::MAX, cancel };
+    let watch = Watch { deadline: began + START_PATIENCE, memory: u64::MAX, patience: None, cancel };
     let failure = match process.receive::<Reply>(SMALL_REPLY, &watch) {
         Ok(Reply::Hello { version: protocol::VERSION, protections, lacking, decoders }) => {
             process.mark_start();
@@ -495,7 +495,9 @@ fn start(shared: &Shared, films: bool, cancel: &AtomicBool) -> Result<Process, W
         }
         Ok(other) => format!("it began with {other:?}"),
         Err(Trouble::Died) => "it ended".to_owned(),
-        Err(Trouble::Hung) => format!("nothing heard of it for {} s", START_PATIENCE.as_secs()),
+        Err(Trouble::Hung | Trouble::Asleep { .. }) => {
+            format!("nothing heard of it for {} s", START_PATIENCE.as_secs())
+        }
         Err(Trouble::Grown { bytes }) => format!("it took {bytes} bytes"),
         Err(Trouble::NeedsFilms) => "it began with no greeting".to_owned(),
         Err(Trouble::Broken(what)) => {

@@ -26,7 +26,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "BMP",
     extensions: &["bmp", "dib"],
     recognised_by: "BM and a header of a known length",
-    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits; no zeros or FF go on to the end of uncompressed rows from inside one where the picture has nothing like it, or as indexes without a colour, or in what fills up rows that are filled up otherwise",
+    proves: "header legal; all rows inside the file; run lengths end with the picture; no block that begins and ends with disk sectors breaks a picture of 24 or 32 bits, and none of zeros or FF another; no zeros or FF go on to the end of uncompressed rows from inside one where the picture has nothing like it, or as indexes without a colour, or in what fills up rows that are filled up otherwise",
     blind_to: "other wrong samples: uncompressed rows have nothing to check, and colour tables may have any colour",
     preview: true,
 }];
@@ -124,8 +124,12 @@ impl Header {
         hole.or_else(|| {
             let (bits, width) = (self.bits.into(), self.size.width as usize);
             let plain = Plain { bytes, range: range.clone(), row, bits, width, colours: self.colours };
-            let at = Rows { bytes, range, row, unit }.lost_tail().or_else(|| plain.lost_end())?;
-            Some(Hole { at, what: LOST_TAIL })
+            let lost = Rows { bytes, range, row, unit }.lost_tail().or_else(|| plain.lost_end());
+            let block = || {
+                let at = plain.lost_block().filter(|_| !whole_bytes)?;
+                Some(Hole { at, what: "a block of one value that begins inside a row" })
+            };
+            lost.map(|at| Hole { at, what: LOST_TAIL }).or_else(block)
         })
     }
 

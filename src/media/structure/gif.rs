@@ -196,10 +196,6 @@ pub struct Pixels {
     pub codes: usize,
     /// The end code was not there.
     pub no_end_code: bool,
-    /// Where a run of pixels that had a code already got another one, after many codes with which that did not happen.
-    ///
-    /// Encoders take the longest run that has a code, and so never define one twice: lossy and optimising ones too.
-    pub twice: Option<usize>,
 }
 
 /// Pixels for which there is room before the first is read.
@@ -245,11 +241,7 @@ pub fn read(bytes: &[u8], frame: &Frame, keep: bool) -> Result<Pixels, DecodeErr
             let code = bits & ((1 << lzw.width) - 1);
             bits >>= lzw.width;
             count -= lzw.width;
-            let step = lzw.step(code);
-            if lzw.twice && lzw.taken > PROOF {
-                out.twice.get_or_insert(offset);
-            }
-            match step {
+            match lzw.step(code) {
                 Step::Clear => {}
                 Step::Run(length) => {
                     if keep && done < wanted {
@@ -306,18 +298,7 @@ struct Lzw {
     previous: Option<u16>,
     /// Prefix, first and last index of each code, and its length in pixels.
     table: Vec<(u16, u8, u8, u16)>,
-    /// Of each code the newest that prolongs it, and the one before that prolongs the same.
-    longer: Vec<(u16, u16)>,
-    /// Codes of more than one pixel that were read.
-    taken: usize,
-    /// A run has two codes. Not looked at in the last few codes of a table: encoders differ in when it is full.
-    twice: bool,
 }
-
-/// No code.
-const NONE: u16 = u16::MAX;
-/// Codes at the end of a full table that encoders may know less of than decoders.
-const LAST_CODES: usize = 8;
 
 impl Lzw {
     fn new(code_size: u32) -> Self {
@@ -325,38 +306,17 @@ impl Lzw {
         let roots = 1u32 << code_size;
         table.extend((0..roots).map(|root| {
             let root = u8::try_from(root).unwrap_or(u8::MAX);
-            (NONE, root, root, 1)
+            (u16::MAX, root, root, 1)
         }));
         // The clear code and the end code.
-        table.extend([(NONE, 0, 0, 0), (NONE, 0, 0, 0)]);
-        let longer = vec![(NONE, NONE); table.len()];
-        Self { code_size, width: code_size + 1, previous: None, table, longer, taken: 0, twice: false }
-    }
-
-    /// Notes that the code that is to be defined next prolongs this one by an index.
-    fn prolong(&mut self, prefix: u16, last: u8) {
-        let newest = self.longer.get(usize::from(prefix)).map_or(NONE, |longer| longer.0);
-        let mut at = newest;
-        while let Some(&(_, _, index, _)) = self.table.get(usize::from(at)) {
-            self.twice |= index == last && self.table.len() + LAST_CODES < 1 << MAX_BITS;
-            at = self.longer.get(usize::from(at)).map_or(NONE, |longer| longer.1);
-        }
-        if let (Some(longer), Ok(next)) =
-            (self.longer.get_mut(usize::from(prefix)), u16::try_from(self.table.len()))
-        {
-            longer.0 = next;
-        }
-        self.longer.push((NONE, newest));
+        table.extend([(u16::MAX, 0, 0, 0), (u16::MAX, 0, 0, 0)]);
+        Self { code_size, width: code_size + 1, previous: None, table }
     }
 
     fn step(&mut self, code: u32) -> Step {
         let clear = 1u32 << self.code_size;
         if code == clear {
-            if self.table.len() > clear as usize + 2 {
-                self.table.truncate(clear as usize + 2);
-                self.longer.truncate(self.table.len());
-                self.longer.fill((NONE, NONE));
-            }
+            self.table.truncate(clear as usize + 2);
             self.width = self.code_size + 1;
             self.previous = None;
             return Step::Clear;
@@ -377,7 +337,6 @@ impl Lzw {
                 None => return Step::Wrong,
             };
             if next < 1 << MAX_BITS {
-                self.prolong(previous, last);
                 self.table.push((previous, first, last, length.saturating_add(1)));
                 if next + 1 == 1 << self.width && self.width < MAX_BITS {
                     self.width += 1;
@@ -389,7 +348,6 @@ impl Lzw {
             return Step::Wrong;
         }
         self.previous = u16::try_from(code).ok();
-        self.taken += usize::from(code > clear + 1);
         self.table.get(code as usize).map_or(Step::Wrong, |entry| Step::Run(usize::from(entry.3)))
     }
 

@@ -1,12 +1,20 @@
-//! Ends of uncompressed rows of BMP that came back as zeros or FF, where what is no picture tells: rows are filled up to four bytes,
-//! and palettes may be shorter than indexes are.
+//! Parts of uncompressed rows of BMP that came back as zeros or FF. What is no picture tells: rows are filled up to four bytes,
+//! and palettes may be shorter than indexes are. Or they begin in the middle of a row below one that has nothing of the kind.
 
 use std::ops::Range;
+
+use crate::media::structure::holes::GRID;
 
 /// Bytes of one value at the end that are worth a look.
 const TAIL: usize = 512;
 /// Rows on either side of the begin of the tail that have a habit.
 const HABIT: usize = 8;
+/// Both ends of a row, as a share of it, where a picture may have an edge or a margin of its own.
+const MARGIN: usize = 8;
+/// One byte of so many may have the value in question, beside those that fill up a row.
+const RARE: usize = 50;
+/// One byte of so many at least differs from the one before it where there is a picture.
+const LIVELY: usize = 4;
 
 /// Uncompressed rows.
 pub struct Plain<'b> {
@@ -38,6 +46,53 @@ impl Plain<'_> {
             && (value == 0xFF && self.leaves_palette(rows.clone(), start)
                 || self.breaks_habit(rows, start, value));
         lost.then(|| self.range.start + start)
+    }
+
+    /// Where zeros or FF begin that a picture can hardly have: from one sector of a disk to another, or from anywhere to the end. They
+    /// begin far from both ends of a row, where a picture has no edge that goes on through all that follows, and the rows above
+    /// and below them have next to nothing of that value.
+    pub fn lost_block(&self) -> Option<usize> {
+        let Range { start, end } = self.range.clone();
+        let boundaries = (start.next_multiple_of(GRID)..end).step_by(GRID);
+        let block = |at: usize| {
+            let (value, to) = self.run(at)?;
+            let whole = to == end || (to - at).is_multiple_of(GRID);
+            (whole && self.is_foreign(at..to, value)).then_some(at)
+        };
+        boundaries.filter_map(block).next().or_else(|| {
+            let data = self.bytes.get(self.range.clone())?;
+            let value = *data.last()?;
+            let at = end - data.iter().rev().take_while(|&&byte| byte == value).count();
+            (matches!(value, 0 | 0xFF) && at > start && self.is_foreign(at..end, value)).then_some(at)
+        })
+    }
+
+    /// The value of a run of zeros or FF that begins here, and where it ends.
+    fn run(&self, at: usize) -> Option<(u8, usize)> {
+        let data = self.bytes.get(self.range.start..self.range.end)?;
+        let (before, inside) = data.split_at_checked(at.checked_sub(self.range.start)?)?;
+        let value = *inside.first().filter(|value| matches!(value, 0 | 0xFF))?;
+        let begins = before.last().is_some_and(|&byte| byte != value);
+        begins.then(|| (value, at + inside.iter().take_while(|&&byte| byte == value).count()))
+    }
+
+    /// Whether a run is long, begins inside a row, and is between others.
+    fn is_foreign(&self, run: Range<usize>, value: u8) -> bool {
+        let column = (run.start - self.range.start) % self.row.max(1);
+        let margin = self.row / MARGIN;
+        let inside = column > margin && column + margin < self.row;
+        let above = run.start.checked_sub(self.row).is_some_and(|at| self.is_picture(at..run.start, value));
+        let below = run.end == self.range.end || self.is_picture(run.end..run.end + self.row, value);
+        run.len() >= TAIL.max(self.row * 2) && inside && above && below
+    }
+
+    /// Whether there is anything but this value.
+    fn is_picture(&self, part: Range<usize>, value: u8) -> bool {
+        let within = part.start >= self.range.start && part.end <= self.range.end;
+        let Some(bytes) = self.bytes.get(part).filter(|_| within) else { return false };
+        let equal = bytes.iter().filter(|&&byte| byte == value).count();
+        let changes = bytes.windows(2).filter(|pair| pair.first() != pair.last()).count();
+        equal <= bytes.len() / RARE + 3 && changes * LIVELY >= bytes.len()
     }
 
     /// Whether ones are no colour, and all indexes before the tail are one.
@@ -119,6 +174,38 @@ mod tests {
         let mut few = rows(0xFF);
         few[START + 55 * ROW..].fill(0xFF);
         assert_eq!(look(&few, Some(200)), None);
+    }
+
+    #[test]
+    fn blocks_that_begin_inside_a_row_are_no_picture() {
+        let sound: Vec<u8> = (0..200 * ROW).map(|at| u8::try_from(at * 7 % 200 + 1).unwrap_or(0)).collect();
+        let block = |bytes: &[u8]| {
+            let range = START..bytes.len();
+            Plain { bytes, range, row: ROW, bits: 8, width: 64, colours: None }.lost_block()
+        };
+        let with = |range: Range<usize>, value: u8| {
+            let mut bytes = [vec![1; START], sound.clone()].concat();
+            bytes[range].fill(value);
+            block(&bytes)
+        };
+        let end = START + sound.len();
+        assert_eq!(with(0..0, 0), None);
+        for value in [0, 0xFF] {
+            assert_eq!(with(4096..8192, value), Some(4096));
+            assert_eq!(with(5000..end, value), Some(5000));
+            // Where no sector begins or ends, and what begins with a row.
+            assert_eq!(with(4106..8192, value), None);
+            assert_eq!(with(4096..8190, value), None);
+            assert_eq!(with(START + 80 * ROW..end, value), None);
+        }
+        assert_eq!(with(5000..end, 7), None);
+        // An area that is wide enough to be seen in the row above.
+        let mut area = [vec![1; START], sound.clone()].concat();
+        area[5000 - ROW / 4..5000].fill(0);
+        area[5000..].fill(0);
+        assert_eq!(block(&area), Some(5000 - ROW / 4));
+        area[5000 - ROW - ROW / 4..5000 - ROW / 2].fill(0);
+        assert_eq!(block(&area), None);
     }
 
     #[test]
