@@ -6,8 +6,10 @@ use super::samples::{Steps, ZIGZAG, natural};
 
 /// What is kept of one component.
 pub struct Kept {
-    /// Per coefficient in zig-zag order, its place among the kept ones of its block.
-    slots: [Option<u8>; 64],
+    /// Per coefficient in zig-zag order, its place among the kept ones of its block, or [`NOT_KEPT`].
+    slots: [u8; 64],
+    /// The last of them in zig-zag order.
+    last: u32,
     /// The places of those in natural order.
     places: Vec<u8>,
     /// Block by block, in rows with padding.
@@ -16,14 +18,48 @@ pub struct Kept {
     steps: Steps,
 }
 
+/// No block has so many.
+const NOT_KEPT: u8 = u8::MAX;
+
+/// The kept coefficients of one block.
+pub struct Block<'k> {
+    slots: &'k [u8; 64],
+    last: u32,
+    values: &'k mut [i16],
+}
+
+impl Block<'_> {
+    /// The zig-zag place behind which none is kept.
+    pub const fn last(&self) -> u32 {
+        self.last
+    }
+
+    /// A coefficient, if it is kept.
+    #[inline]
+    pub fn at(&mut self, index: u32) -> Option<&mut i16> {
+        let slot = self.slots.get(index as usize)?;
+        self.values.get_mut(usize::from(*slot))
+    }
+
+    /// Sets a coefficient, if it is kept.
+    #[inline]
+    pub fn set(&mut self, index: u32, value: i16) {
+        if let Some(place) = self.at(index) {
+            *place = value;
+        }
+    }
+}
+
 impl Kept {
     /// For the coefficients of so many frequencies across and down; `None` where there is no memory.
     pub fn new(plane: &Plane, heard: (usize, usize), steps: &Steps) -> Option<Self> {
-        let mut slots = [None; 64];
+        let mut slots = [NOT_KEPT; 64];
+        let mut last = 0;
         let mut places = Vec::new();
-        for (slot, &place) in slots.iter_mut().zip(&ZIGZAG) {
+        for ((index, slot), &place) in (0..).zip(&mut slots).zip(&ZIGZAG) {
             if usize::from(place % 8) < heard.0 && usize::from(place / 8) < heard.1 {
-                *slot = u8::try_from(places.len()).ok();
+                *slot = u8::try_from(places.len()).unwrap_or(NOT_KEPT);
+                last = index;
                 places.push(place);
             }
         }
@@ -31,29 +67,23 @@ impl Kept {
         let mut values = Vec::new();
         values.try_reserve_exact(count).ok()?;
         values.resize(count, 0);
-        Some(Self { slots, places, values, steps: natural(steps) })
+        Some(Self { slots, last, places, values, steps: natural(steps) })
     }
 
-    /// A coefficient of a block, if it is kept.
+    /// What is kept of a block.
     #[inline]
-    pub fn at(&mut self, block: usize, index: u32) -> Option<&mut i16> {
-        let slot = self.slots.get(index as usize).copied().flatten()?;
-        self.values.get_mut(block * self.places.len() + usize::from(slot))
-    }
-
-    /// Sets a coefficient, if it is kept.
-    #[inline]
-    pub fn set(&mut self, block: usize, index: u32, value: i16) {
-        if let Some(place) = self.at(block, index) {
-            *place = value;
-        }
+    pub fn block(&mut self, block: usize) -> Block<'_> {
+        let from = block * self.places.len();
+        let values = self.values.get_mut(from..from + self.places.len()).unwrap_or_default();
+        Block { slots: &self.slots, last: self.last, values }
     }
 
     fn write(&self, block: usize, to: &mut [i16; 64]) {
         let from = block * self.places.len();
         let values = self.values.get(from..from + self.places.len()).unwrap_or_default();
         for (&value, &place) in values.iter().zip(&self.places) {
-            if let Some(cell) = to.get_mut(usize::from(place)) {
+            // The mask spares a check: places are below 64.
+            if let Some(cell) = to.get_mut(usize::from(place) % 64) {
                 *cell = value;
             }
         }

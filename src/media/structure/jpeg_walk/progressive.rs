@@ -1,7 +1,7 @@
 //! Blocks of progressive pictures (ITU-T T.81 annex G): some coefficients, or some bits of them, in each scan.
 
 use super::bits::{Bits, magnitude};
-use super::kept::{Kept, Places};
+use super::kept::{Block, Kept, Places};
 use super::tables::{Coefficients, Huffman, Range, saturated};
 use super::{Coding, Slip};
 
@@ -39,7 +39,7 @@ impl Coding for FirstDc<'_> {
                 bits.refill();
                 part.range.read_dc(bits, part.table, &mut part.last, self.shift)?;
                 if let Some((kept, places)) = &mut part.kept {
-                    kept.set(places.of(number), 0, saturated(part.last << self.shift));
+                    kept.block(places.of(number)).set(0, saturated(part.last << self.shift));
                 }
             }
             if let Some((_, places)) = &mut part.kept {
@@ -77,7 +77,9 @@ impl Coding for MoreDc<'_> {
             let more = bits.take(part.blocks);
             let Some((kept, places)) = &mut part.kept else { continue };
             for (number, bit) in (0..part.blocks).rev().enumerate() {
-                if let Some(value) = kept.at(places.of(number), 0).filter(|_| more >> bit & 1 == 1) {
+                if more >> bit & 1 == 1
+                    && let Some(value) = kept.block(places.of(number)).at(0)
+                {
                     *value |= 1 << self.shift;
                 }
             }
@@ -127,7 +129,10 @@ impl Coding for Ac<'_> {
         self.starved
     }
 
-    fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+    #[inline]
+    fn unit(&mut self, shared: &mut Bits<'_>) -> Result<(), Slip> {
+        // A copy of its own, which stays in registers.
+        let mut bits = *shared;
         bits.refill();
         self.starved = self.run == 0 && bits.at_marker() && bits.padding_is_ones();
         let place = self.row * self.stride + self.column;
@@ -137,10 +142,18 @@ impl Coding for Ac<'_> {
             self.row += 1;
         }
         let nonzero = self.nonzero.get(place).copied().unwrap_or(0);
-        let found =
-            if self.refining { self.refine(bits, place, nonzero) } else { self.first(bits, place, nonzero) }?;
+        let corrected = self.refining && nonzero & band(self.from, self.to) != 0;
+        let found = if self.run > 0 && !corrected {
+            self.run -= 1;
+            Ok(nonzero)
+        } else if self.refining {
+            self.refine(&mut bits, place, nonzero)
+        } else {
+            self.first(&mut bits, place, nonzero)
+        };
+        *shared = bits;
         if let Some(nonzero) = self.nonzero.get_mut(place) {
-            *nonzero = found;
+            *nonzero = found?;
         }
         Ok(())
     }
@@ -152,11 +165,10 @@ impl Ac<'_> {
         (1 << exponent) + bits.take(exponent.into())
     }
 
+    #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
+    #[inline(always)]
     fn first(&mut self, bits: &mut Bits<'_>, place: usize, mut nonzero: u64) -> Result<u64, Slip> {
-        if self.run > 0 {
-            self.run -= 1;
-            return Ok(nonzero);
-        }
+        let mut kept = self.kept.as_mut().map(|kept| kept.block(place));
         let mut index = self.from;
         while index <= self.to {
             bits.refill();
@@ -166,8 +178,8 @@ impl Ac<'_> {
                 bits.skip(next.bits.into());
                 // Sixteen zeros have no value.
                 nonzero |= u64::from(next.value != 0) << at;
-                if let Some(kept) = &mut self.kept {
-                    kept.set(place, at, next.value << self.shift);
+                if let Some(kept) = &mut kept {
+                    kept.set(at, next.value << self.shift);
                 }
                 index = at + 1;
                 continue;
@@ -192,8 +204,8 @@ impl Ac<'_> {
             }
             let value = magnitude(bits.peek(size.into()), size.into());
             self.range.read_ac(bits, index, size, self.shift)?;
-            if let Some(kept) = &mut self.kept {
-                kept.set(place, index, saturated(value << self.shift));
+            if let Some(kept) = &mut kept {
+                kept.set(index, saturated(value << self.shift));
             }
             nonzero |= 1 << index;
             index += 1;
@@ -201,8 +213,11 @@ impl Ac<'_> {
         Ok(nonzero)
     }
 
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
     fn refine(&mut self, bits: &mut Bits<'_>, place: usize, mut nonzero: u64) -> Result<u64, Slip> {
-        let before = nonzero;
+        let mut kept = self.kept.as_mut().map(|kept| kept.block(place));
+        let (before, all) = (nonzero, band(self.from, self.to));
         let mut index = self.from;
         while self.run == 0 && index <= self.to {
             bits.refill();
@@ -219,45 +234,57 @@ impl Ac<'_> {
                 _ => return Err(Slip::Wrong("a refinement of more than one bit")),
             }
             // The new one comes after so many zeros.
-            let from = index;
-            let mut free = !nonzero & band(from, self.to);
+            let rest = all & u64::MAX << index;
+            let mut free = !nonzero & rest;
             for _ in 0..zeros {
                 free &= free.wrapping_sub(1);
             }
             index = if free == 0 { self.to + 1 } else { free.trailing_zeros() };
-            self.correct(bits, place, before & band(from, index - 1));
+            let passed = rest & u64::MAX >> (64 - index);
+            *bits = correct(*bits, kept.as_mut(), before & passed, self.shift);
             if index > self.to {
                 return Err(Slip::PAST_BAND);
             }
-            if let Some(kept) = self.kept.as_mut().filter(|_| new != 0) {
-                kept.set(place, index, new);
+            if let Some(kept) = kept.as_mut().filter(|_| new != 0) {
+                kept.set(index, new);
             }
             nonzero |= u64::from(size) << index;
             index += 1;
         }
         if self.run > 0 {
             self.run -= 1;
-            self.correct(bits, place, before & band(index, self.to));
+            *bits = correct(*bits, kept.as_mut(), before & band(index, self.to), self.shift);
         }
         Ok(nonzero)
     }
+}
 
-    /// Coefficients that are there already have a bit each.
-    fn correct(&mut self, bits: &mut Bits<'_>, place: usize, mut there: u64) {
-        let Some(kept) = &mut self.kept else { return bits.pass_over(there.count_ones()) };
-        while there != 0 {
-            bits.refill();
-            let count = there.count_ones().min(32);
-            let mut more = bits.take(count) << (32 - count);
-            for _ in 0..count {
-                if let Some(value) = kept.at(place, there.trailing_zeros()).filter(|_| more >> 31 == 1) {
-                    *value = value.saturating_add(value.signum() << self.shift);
-                }
-                there &= there - 1;
-                more <<= 1;
+/// Coefficients that are there already have a bit each.
+#[allow(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn correct<'b>(mut bits: Bits<'b>, kept: Option<&mut Block<'_>>, there: u64, shift: u8) -> Bits<'b> {
+    let Some(kept) = kept else {
+        bits.pass_over(there.count_ones());
+        return bits;
+    };
+    let heard = there & band(0, kept.last());
+    let mut left = heard;
+    while left != 0 {
+        bits.refill();
+        let count = left.count_ones().min(32);
+        let mut more = bits.take(count) << (32 - count);
+        for _ in 0..count {
+            if more >> 31 == 1
+                && let Some(value) = kept.at(left.trailing_zeros())
+            {
+                *value = value.saturating_add(value.signum() << shift);
             }
+            left &= left - 1;
+            more <<= 1;
         }
     }
+    bits.pass_over((there & !heard).count_ones());
+    bits
 }
 
 /// The bits of the coefficients from one index to another, both included.

@@ -492,7 +492,12 @@ mod tests {
             let edges = (0..WIDE).map(|column| Edge::flat(value(row * WIDE + column)));
             rows.set(row, vec![edges.collect()]);
         }
-        strongest(suspects(&levels, WIDE, 1.0)).into_iter().find_map(|suspect| judge(&rows, suspect))
+        let all = strongest(suspects(&levels, WIDE, 1.0));
+        let found = all.iter().find_map(|suspect| judge(&rows, *suspect));
+        let likely = all.into_iter().filter(|suspect| is_likely(&rows, *suspect));
+        let short = likely.into_iter().find_map(|suspect| judge(&rows, suspect));
+        assert_eq!(short, found, "the first look finds no less");
+        found
     }
 
     /// The ground of all pictures: brighter to the right and below.
