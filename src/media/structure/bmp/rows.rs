@@ -53,13 +53,13 @@ impl Plain<'_> {
     /// and below them have next to nothing of that value.
     pub fn lost_block(&self) -> Option<usize> {
         let Range { start, end } = self.range.clone();
-        let boundaries = (start.next_multiple_of(GRID)..end).step_by(GRID);
+        let mut boundaries = (start.next_multiple_of(GRID)..end).step_by(GRID);
         let block = |at: usize| {
             let (value, to) = self.run(at)?;
             let whole = to == end || (to - at).is_multiple_of(GRID);
             (whole && self.is_foreign(at..to, value)).then_some(at)
         };
-        boundaries.filter_map(block).next().or_else(|| {
+        boundaries.find_map(block).or_else(|| {
             let data = self.bytes.get(self.range.clone())?;
             let value = *data.last()?;
             let at = end - data.iter().rev().take_while(|&&byte| byte == value).count();
@@ -90,7 +90,7 @@ impl Plain<'_> {
     fn is_picture(&self, part: Range<usize>, value: u8) -> bool {
         let within = part.start >= self.range.start && part.end <= self.range.end;
         let Some(bytes) = self.bytes.get(part).filter(|_| within) else { return false };
-        let equal = bytes.iter().filter(|&&byte| byte == value).count();
+        let equal = memchr::memchr_iter(value, bytes).count();
         let changes = bytes.windows(2).filter(|pair| pair.first() != pair.last()).count();
         equal <= bytes.len() / RARE + 3 && changes * LIVELY >= bytes.len()
     }

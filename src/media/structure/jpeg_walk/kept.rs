@@ -6,20 +6,18 @@ use super::samples::{Steps, ZIGZAG, natural};
 
 /// What is kept of one component.
 pub struct Kept {
-    /// Per coefficient in zig-zag order, its place among the kept ones of its block, or [`NOT_KEPT`].
+    /// Per coefficient in zig-zag order, its place among the kept ones of its block. Those that are not kept share one place behind
+    /// them: to write there costs less than to ask whether.
     slots: [u8; 64],
     /// The last of them in zig-zag order.
     last: u32,
     /// The places of those in natural order.
     places: Vec<u8>,
-    /// Block by block, in rows with padding.
+    /// Block by block, in rows with padding, with the place behind each.
     values: Vec<i16>,
     /// In natural order.
     steps: Steps,
 }
-
-/// No block has so many.
-const NOT_KEPT: u8 = u8::MAX;
 
 /// The kept coefficients of one block.
 pub struct Block<'k> {
@@ -34,10 +32,10 @@ impl Block<'_> {
         self.last
     }
 
-    /// A coefficient, if it is kept.
+    /// A coefficient, or what nobody looks at.
     #[inline]
-    pub fn at(&mut self, index: u32) -> Option<&mut i16> {
-        let slot = self.slots.get(index as usize)?;
+    fn at(&mut self, index: u32) -> Option<&mut i16> {
+        let slot = self.slots.get(index as usize % 64)?;
         self.values.get_mut(usize::from(*slot))
     }
 
@@ -48,22 +46,39 @@ impl Block<'_> {
             *place = value;
         }
     }
+
+    /// Adds a bit to the magnitude of a coefficient that is not zero.
+    #[inline]
+    pub fn enlarge(&mut self, index: u32, bit: bool, shift: u8) {
+        if let Some(value) = self.at(index) {
+            // Which bit comes cannot be foreseen: a branch would cost more.
+            *value = value.saturating_add((value.signum() * i16::from(bit)) << shift);
+        }
+    }
+
+    /// Adds a bit to the DC coefficient.
+    #[inline]
+    pub fn refine_dc(&mut self, bit: bool, shift: u8) {
+        if let Some(value) = self.at(0) {
+            *value |= i16::from(bit) << shift;
+        }
+    }
 }
 
 impl Kept {
     /// For the coefficients of so many frequencies across and down; `None` where there is no memory.
     pub fn new(plane: &Plane, heard: (usize, usize), steps: &Steps) -> Option<Self> {
-        let mut slots = [NOT_KEPT; 64];
-        let mut last = 0;
-        let mut places = Vec::new();
+        let is_kept = |place: u8| usize::from(place % 8) < heard.0 && usize::from(place / 8) < heard.1;
+        let places: Vec<u8> = ZIGZAG.into_iter().filter(|&place| is_kept(place)).collect();
+        let mut slots = [u8::try_from(places.len()).ok()?; 64];
+        let (mut last, mut next) = (0, 0);
         for ((index, slot), &place) in (0..).zip(&mut slots).zip(&ZIGZAG) {
-            if usize::from(place % 8) < heard.0 && usize::from(place / 8) < heard.1 {
-                *slot = u8::try_from(places.len()).unwrap_or(NOT_KEPT);
-                last = index;
-                places.push(place);
+            if is_kept(place) {
+                (*slot, last) = (next, index);
+                next += 1;
             }
         }
-        let count = plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(places.len())?;
+        let count = plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(places.len() + 1)?;
         let mut values = Vec::new();
         values.try_reserve_exact(count).ok()?;
         values.resize(count, 0);
@@ -73,14 +88,14 @@ impl Kept {
     /// What is kept of a block.
     #[inline]
     pub fn block(&mut self, block: usize) -> Block<'_> {
-        let from = block * self.places.len();
-        let values = self.values.get_mut(from..from + self.places.len()).unwrap_or_default();
+        let stride = self.places.len() + 1;
+        let values = self.values.get_mut(block * stride..(block + 1) * stride).unwrap_or_default();
         Block { slots: &self.slots, last: self.last, values }
     }
 
     fn write(&self, block: usize, to: &mut [i16; 64]) {
-        let from = block * self.places.len();
-        let values = self.values.get(from..from + self.places.len()).unwrap_or_default();
+        let stride = self.places.len() + 1;
+        let values = self.values.get(block * stride..(block + 1) * stride).unwrap_or_default();
         for (&value, &place) in values.iter().zip(&self.places) {
             // The mask spares a check: places are below 64.
             if let Some(cell) = to.get_mut(usize::from(place) % 64) {

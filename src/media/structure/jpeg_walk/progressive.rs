@@ -77,11 +77,7 @@ impl Coding for MoreDc<'_> {
             let more = bits.take(part.blocks);
             let Some((kept, places)) = &mut part.kept else { continue };
             for (number, bit) in (0..part.blocks).rev().enumerate() {
-                if more >> bit & 1 == 1
-                    && let Some(value) = kept.block(places.of(number)).at(0)
-                {
-                    *value |= 1 << self.shift;
-                }
+                kept.block(places.of(number)).refine_dc(more >> bit & 1 == 1, self.shift);
             }
             places.go_on();
         }
@@ -236,8 +232,12 @@ impl Ac<'_> {
             // The new one comes after so many zeros.
             let rest = all & u64::MAX << index;
             let mut free = !nonzero & rest;
-            for _ in 0..zeros {
-                free &= free.wrapping_sub(1);
+            // Mostly there are few: without a branch for each.
+            let next = |free: u64| free & free.wrapping_sub(1);
+            let few = [free, next(free), next(next(free)), next(next(next(free)))];
+            free = few.get(usize::from(zeros & 3)).copied().unwrap_or(0);
+            for _ in 0..zeros >> 2 {
+                free = next(next(next(next(free))));
             }
             index = if free == 0 { self.to + 1 } else { free.trailing_zeros() };
             let passed = rest & u64::MAX >> (64 - index);
@@ -245,7 +245,7 @@ impl Ac<'_> {
             if index > self.to {
                 return Err(Slip::PAST_BAND);
             }
-            if let Some(kept) = kept.as_mut().filter(|_| new != 0) {
+            if let (Some(kept), 1) = (kept.as_mut(), size) {
                 kept.set(index, new);
             }
             nonzero |= u64::from(size) << index;
@@ -274,11 +274,7 @@ fn correct<'b>(mut bits: Bits<'b>, kept: Option<&mut Block<'_>>, there: u64, shi
         let count = left.count_ones().min(32);
         let mut more = bits.take(count) << (32 - count);
         for _ in 0..count {
-            if more >> 31 == 1
-                && let Some(value) = kept.at(left.trailing_zeros())
-            {
-                *value = value.saturating_add(value.signum() << shift);
-            }
+            kept.enlarge(left.trailing_zeros(), more >> 31 == 1, shift);
             left &= left - 1;
             more <<= 1;
         }

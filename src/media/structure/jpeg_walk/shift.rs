@@ -446,8 +446,12 @@ impl Step {
         deviations.extend_from_slice(of(&parts.behind));
         let (inside, outside) = deviations.split_at_mut(along);
         let (high, low) = (median(inside), median(outside));
-        inside.iter_mut().for_each(|value| *value -= high);
-        outside.iter_mut().for_each(|value| *value -= low);
+        for value in inside {
+            *value -= high;
+        }
+        for value in outside {
+            *value -= low;
+        }
         Self { height: high - low, deviations }
     }
 

@@ -11,18 +11,14 @@ use super::sector::SECTOR;
 use super::shift::{self, Shift};
 use super::tear;
 
-/// Of each zig-zag place up to the last that matters: the frequency, if it is one that makes the rows of a block differ.
-const UPRIGHT: [Option<u8>; 36] = {
-    let mut upright = [None; 36];
-    let places = [0, 2, 3, 9, 10, 20, 21, 35];
-    let mut frequency = 0;
-    while frequency < 8 {
-        upright[places[frequency as usize]] = Some(frequency);
-        frequency += 1;
-    }
-    upright
-};
-const LAST_UPRIGHT: u32 = UPRIGHT.len() as u32 - 1;
+/// Of each zig-zag place up to the last that matters: the frequency, if it is one that makes the rows of a block differ, or X.
+#[rustfmt::skip]
+const UPRIGHT: [u8; 36] = [
+    0, X, 1, 2, X, X, X, X, X, 3, 4, X, X, X, X, X, X, X,
+    X, X, 5, 6, X, X, X, X, X, X, X, X, X, X, X, X, X, 7,
+];
+const X: u8 = u8::MAX;
+const LAST_UPRIGHT: u32 = 35;
 /// What each of them adds to the means of the first two rows of samples (A.3.3).
 const FIRST_ROW: [f32; 8] = [0.125, 0.173_380, 0.163_320, 0.146_984, 0.125, 0.098_212, 0.067_650, 0.034_487];
 const SECOND_ROW: [f32; 8] =
@@ -79,12 +75,16 @@ impl Waves {
     /// Adds a quantised coefficient at a zig-zag place.
     #[inline]
     fn add(&mut self, place: u32, value: i32, steps: &Steps) {
-        let Some(&Some(frequency)) = UPRIGHT.get(place as usize) else { return };
-        let at = |row: &[f32; 8]| row.get(usize::from(frequency)).copied().unwrap_or(0.0);
+        let Some(frequency) = UPRIGHT.get(place as usize).map(|&frequency| usize::from(frequency)) else {
+            return;
+        };
+        let (Some(first), Some(second)) = (FIRST_ROW.get(frequency), SECOND_ROW.get(frequency)) else {
+            return;
+        };
         let value = value as f32 * steps.get(place as usize).map_or(0.0, |&step| f32::from(step));
         let sum = if frequency.is_multiple_of(2) { &mut self.even } else { &mut self.odd };
-        sum.0 += value * at(&FIRST_ROW);
-        sum.1 += value * at(&SECOND_ROW);
+        sum.0 += value * first;
+        sum.1 += value * second;
     }
 }
 
