@@ -294,17 +294,23 @@ fn every_way_out_is_barred_and_threads_work() {
 }
 
 #[test]
-fn a_worker_has_its_streams_and_nothing_else_open_and_no_environment_to_read() {
+fn a_worker_has_its_streams_and_fonts_open_and_no_environment_to_read() {
     let leak = File::open("/").unwrap();
     rustix::io::fcntl_setfd(&leak, rustix::io::FdFlags::empty()).unwrap();
     let mut worker = pool().worker();
     fine(&mut worker);
     let id = worker.process_id().unwrap();
-    let open: Vec<String> = fs::read_dir(format!("/proc/{id}/fd"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let entries = fs::read_dir(format!("/proc/{id}/fd")).unwrap().map(|entry| entry.unwrap());
+    let (fonts, open): (Vec<_>, Vec<_>) = entries.partition(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|file| file.starts_with("/usr/share/fonts"))
+    });
     assert_eq!(open.len(), 3, "{open:?}");
+    for font in fonts {
+        let name = font.file_name().into_string().unwrap();
+        let about = fs::read_to_string(format!("/proc/{id}/fdinfo/{name}")).unwrap();
+        let flags = about.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+        assert!(flags.trim().ends_with('0'), "open for reading only: {flags}");
+    }
     let environment = fs::read_to_string(format!("/proc/{id}/environ")).unwrap();
     for variable in environment.split_terminator('\0') {
         let name = variable.split('=').next().unwrap();

@@ -422,10 +422,15 @@ impl<'a> Examiner<'a> {
             if let Err(error @ OpenError::Hangs(_)) = self.open(&expected.path)? {
                 return Ok(not_opened(expected, &error, start));
             }
-            if *seconds < self.limits.max_seconds {
-                // The share answers again.
-                let job = Job { patience: None, ..job };
+            let slept = *seconds;
+            if slept < self.limits.max_seconds {
+                // A disk behind the share may have had to start.
                 report = self.worker.examine(file, &job, self.memory, &self.cancel.flag())?;
+                if matches!(report.problem, Some(DecodeError::TimedOut { seconds }) if seconds == slept) {
+                    let words =
+                        format!("its share answers, but a read did not come back within {slept} s, twice");
+                    return Ok(not_opened(expected, &OpenError::Hangs(words), start));
+                }
             }
         }
         Ok(told(expected, (file, identity), report, start.elapsed()))
