@@ -292,8 +292,8 @@ mod tests {
         let point = real.display();
         let text =
             format!("1 0 8:2 / / rw - ext4 /dev/sda rw\n2 1 0:4 / {point}/nas rw - nfs4 server:/p rw\n");
-        // What answers may take its time: a busy machine is no dead share.
-        let patience = if call == "nothing" { Duration::from_mins(2) } else { Duration::from_millis(80) };
+        // The calls that do answer may take their time: a busy machine is no dead share.
+        let patience = if call == "nothing" { Duration::from_mins(2) } else { Duration::from_secs(3) };
         let ground = Ground::on(table(&text), patience, &Cancel::new());
         let areas = [Area::new(real.join("nas"), "thumbs"), Area::aside(&real.join("nas/aside"))];
         let store = DiskStore::open(1, &areas, |_| false).unwrap();
@@ -331,11 +331,9 @@ mod tests {
     fn every_call_that_hangs_is_given_up_and_stops_the_writing() {
         for call in ["begin", "write", "seal", "commit"] {
             let lab = lab(call);
-            let begun = Instant::now();
             let error = lab.picture().unwrap_err();
             assert!(matches!(error, StoreError::Silent { .. }) && error.stops_repair(), "{call}: {error}");
             assert!(error.to_string().contains("nfs4 at"), "{error}");
-            assert!(begun.elapsed() < Duration::from_secs(3), "{call}");
             assert!(lab.ground.has_hung());
             lab.release.send(()).unwrap();
             // The call that was given up ends well: half a file never gets the name.
