@@ -26,7 +26,8 @@ pub(super) fn db(text: Option<&OsStr>) -> Result<Db, String> {
                 "--db: expected a URL that begins with postgres://, found one with {scheme}://"
             ));
         }
-        _ => Db::File(PathBuf::from(text)),
+        // Commands to copy name it too, and may be given elsewhere.
+        _ => Db::File(std::path::absolute(text).unwrap_or_else(|_| PathBuf::from(text))),
     })
 }
 

@@ -182,7 +182,8 @@ fn databases_are_told_apart() {
     assert_eq!(db("auto"), Ok(Db::Auto));
     assert_eq!(db("none"), Ok(Db::None));
     assert_eq!(db("-"), Ok(Db::Stdin));
-    assert_eq!(db("backup.sql.gz"), Ok(Db::File("backup.sql.gz".into())));
+    assert_eq!(db("/nas/backup.sql.gz"), Ok(Db::File("/nas/backup.sql.gz".into())));
+    assert_eq!(db("backup.sql.gz"), Ok(Db::File(std::path::absolute("backup.sql.gz").unwrap())));
     assert!(db("mysql://h/immich").unwrap_err().contains("postgres://"));
 }
 

@@ -149,6 +149,7 @@ impl Part<'_> {
         self.dc(bits)?;
         let (mut index, mut loud) = (1, false);
         while index < 64 {
+            // No run takes more than 22 bits: a code that ends in the window, and its number.
             bits.top_up();
             if self.run(bits, &mut index) {
                 let _ = index < 64 && self.run(bits, &mut index);
