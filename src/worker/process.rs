@@ -149,7 +149,6 @@ impl Process {
     pub fn begin(&mut self) {
         self.watcher.drain();
         self.watcher.tail.clear();
-        self.watcher.still = (Vec::new(), Instant::now());
     }
 
     /// Sends one message, with open files beside it.
@@ -160,6 +159,8 @@ impl Process {
         watch: &Watch<'_>,
     ) -> Result<(), Trouble> {
         let frame = wire::encode(message)?;
+        // Until now it may have slept because it waited for this.
+        self.watcher.still = (Vec::new(), Instant::now());
         let Self { socket, watcher, .. } = self;
         wire::send(socket.as_fd(), &frame, files, |flags| watcher.wait(socket.as_fd(), flags, watch))
     }

@@ -37,8 +37,7 @@ const UNEVEN: f32 = 2.0;
 /// How many times larger a step has to be than what the rows of samples next to it add to it: edges that are enlarged or
 /// photographed are soft.
 const SHARP: f32 = 3.0;
-/// How much of that the longer part of a step has by itself. Of 328 steps that damage had made the least had 1.07 times as much, and
-/// three times as sharp.
+/// How much of that the longer part of a step has by itself, at least: it is most of the step, and nothing is judged by it.
 const LIKELY: f32 = 0.67;
 /// The largest share of units that continue exactly; drawings have more.
 pub const FLAT: f32 = 0.3;
