@@ -64,10 +64,11 @@ impl From<clap::Error> for Stop {
 }
 
 /// Variables with our prefix that are not options.
-const OTHER_VARIABLES: [&str; 6] = [
+const OTHER_VARIABLES: [&str; 7] = [
     "PHOTOFSCK_LOG",
     "PHOTOFSCK_API_KEY",
     "PHOTOFSCK_CORPUS",
+    "PHOTOFSCK_CORPUS_WHOLE",
     "PHOTOFSCK_BLESS",
     "PHOTOFSCK_WORKER",
     "PHOTOFSCK_RAW_DIR",

@@ -19,5 +19,5 @@ pub use formats::{Examined, Format, FormatSpec, REGISTRY, Target, VideoDepth, Wa
 pub use hash::{Digests, Hasher};
 pub use pixels::{ColorModel, Curve, Light, Pixels, Samples};
 pub use probe::probe;
-pub use rows::{Coming, Reduce, Rows, Whole};
+pub use rows::{Coming, Outlet, Reduce, Rows, Whole};
 pub use source::{Limits, Source};

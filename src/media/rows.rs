@@ -34,6 +34,38 @@ pub trait Reduce: Rows {
     fn finish(&mut self) -> Option<(PixelSize, Vec<u8>)>;
 }
 
+/// Hands rows over one by one, as many at once as there is room for.
+pub struct Outlet<'r> {
+    rows: &'r mut dyn Rows,
+    /// Bytes of a row.
+    length: usize,
+    /// Rows that are there but not handed over.
+    waiting: usize,
+}
+
+impl<'r> Outlet<'r> {
+    /// For rows of so many bytes.
+    pub fn new(rows: &'r mut dyn Rows, length: usize) -> Self {
+        Self { rows, length, waiting: 0 }
+    }
+
+    /// Where the next row is to be put; `None` where no more is taken.
+    pub fn row(&mut self) -> Option<&mut [u8]> {
+        if self.rows.room().len() < (self.waiting + 1) * self.length {
+            self.flush();
+        }
+        let from = self.waiting * self.length;
+        let row = self.rows.room().get_mut(from..from + self.length)?;
+        self.waiting += 1;
+        Some(row)
+    }
+
+    /// Hands over what is there.
+    pub fn flush(&mut self) {
+        self.rows.came(std::mem::take(&mut self.waiting));
+    }
+}
+
 /// A picture as a whole.
 pub struct Whole {
     samples: Vec<u8>,

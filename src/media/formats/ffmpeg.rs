@@ -4,6 +4,7 @@ mod frame;
 mod input;
 mod messages;
 mod second;
+mod stills;
 mod verify;
 
 use crate::media::structure::bmff;
@@ -11,7 +12,7 @@ use crate::media::{Limits, Pixels, Source};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
 use super::deadline::Deadline;
-use super::films::{Film, Films, Opinion};
+use super::films::{Film, Films, Opinion, Planes};
 use super::{Examined, Target, Wanted, decoder_id, video, within_limits};
 
 /// The system's FFmpeg.
@@ -72,6 +73,14 @@ impl Films for Ffmpeg {
 
     fn opinion(&self, kind: bmff::Kind, stream: &[u8], memory: u64) -> Opinion {
         second::opinion(kind, stream, memory)
+    }
+
+    fn stills(
+        &self,
+        streams: &mut dyn Iterator<Item = Vec<u8>>,
+        taker: &mut dyn FnMut(&Planes<'_>) -> Option<()>,
+    ) -> Option<()> {
+        stills::decode(streams, taker)
     }
 }
 

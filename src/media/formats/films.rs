@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::media::structure::bmff;
 use crate::media::{Limits, Pixels, Source};
-use crate::model::{DecodeError, DecoderId, MediaFormat};
+use crate::model::{DecodeError, DecoderId, MediaFormat, PixelSize};
 
 use super::{Examined, Target, Wanted};
 
@@ -19,6 +19,16 @@ pub enum Opinion {
     Refused(DecoderId),
     /// It is not there, or stopped for a reason of its own.
     None,
+}
+
+/// A decoded picture whose chroma has half as many samples both ways (4:2:0), of 8 bits that use their full range.
+pub struct Planes<'a> {
+    /// Of luma.
+    pub size: PixelSize,
+    /// Y, Cb and Cr: samples, and how many of them lie between the beginnings of two rows.
+    pub planes: [(&'a [u8], usize); 3],
+    /// What Y, Cb and Cr are made of: the number of the matrix (ITU-T H.273, 8.3).
+    pub matrix: u16,
 }
 
 /// A film to decode, whose container was walked.
@@ -57,6 +67,14 @@ pub trait Films: Sync {
 
     /// Decodes one HEVC or AV1 item of a still picture, which needs about `memory` bytes.
     fn opinion(&self, kind: bmff::Kind, stream: &[u8], memory: u64) -> Opinion;
+
+    /// Decodes HEVC pictures that depend on no other, one by one, and has each taken, as long as the taker wants more. `None` where one of
+    /// them does not decode without complaint, or is of another kind than [`Planes`].
+    fn stills(
+        &self,
+        streams: &mut dyn Iterator<Item = Vec<u8>>,
+        taker: &mut dyn FnMut(&Planes<'_>) -> Option<()>,
+    ) -> Option<()>;
 }
 
 static INSTALLED: OnceLock<&'static dyn Films> = OnceLock::new();

@@ -1,6 +1,11 @@
-//! HEIF, HEIC and AVIF: structure and slices by walks of ours, then a strict decode of the primary picture by libheif.
+//! HEIF, HEIC and AVIF: structure and slices by walks of ours, then a strict decode of the primary picture by libheif, or by FFmpeg
+//! where that is [`tiles`] as phones write them.
 
+mod colour;
 mod second;
+#[cfg(test)]
+mod tests;
+mod tiles;
 
 use libheif_rs::{
     ColorSpace, DecodingOptions, HeifContext, HeifError, HeifErrorCode, HeifErrorSubCode, Image, ImageHandle,
@@ -10,7 +15,7 @@ use moxcms::{CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, 
 
 use crate::media::panorama::Panorama;
 use crate::media::structure::bmff;
-use crate::media::structure::heif::{self, Layout, Pictures};
+use crate::media::structure::heif::{self, Layout, Mosaic, Pictures};
 use crate::media::{ColorModel, Limits, Pixels, Samples, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
@@ -80,9 +85,8 @@ impl Format for Heif {
     }
 
     fn examine(&self, format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
-        let Wanted { depth, target, limits, .. } = wanted;
         let mut examined = Examined::by(self.decoder());
-        if let Err(problem) = examine(format, source, depth, target, limits, &mut examined) {
+        if let Err(problem) = examine(format, source, wanted, &mut examined) {
             examined.problem = Some(problem);
         }
         examined
@@ -105,11 +109,10 @@ fn memory(layout: &Layout, source: &Source<'_>) -> u64 {
 fn examine(
     format: MediaFormat,
     source: &Source<'_>,
-    depth: Depth,
-    target: Target,
-    limits: &Limits,
+    mut wanted: Wanted<'_>,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
+    let Wanted { depth, target, limits, .. } = wanted;
     let layout = heif::walk(source).inspect_err(|_| examined.accuser = Some(own_check("HEIF walk")))?;
     if let Some(trailing) = layout.trailing.clone() {
         examined.faults.push(Fault { error: trailing, by: own_check("HEIF walk") });
@@ -125,6 +128,7 @@ fn examine(
     if layout.largest.pixels() > 0 {
         within_limits(layout.largest, memory(&layout, source), limits)?;
     }
+    let mosaic = if target == Target::None { None } else { mosaic(source, &layout)? };
     let pictures = walk_pictures(source, &layout, depth, examined)?;
     if layout.has_track {
         walk_track(source, depth, limits, examined)?;
@@ -134,8 +138,9 @@ fn examine(
     let is_hevc =
         |id: &u32| layout.index.item(*id).is_some_and(|item| matches!(&item.kind, b"hvc1" | b"hev1"));
     let proven = walked && target == Target::None && pictures.shown.iter().all(is_hevc);
-    let depth = if proven { Depth::Structure } else { depth };
-    let outcome = libheif(source, &layout, depth, target, limits, examined);
+    wanted.depth = if proven { Depth::Structure } else { depth };
+    let depth = wanted.depth;
+    let outcome = libheif(source, &layout, mosaic.filter(|_| walked), wanted, examined);
     let opinion = |id: u32| opinion(source, &layout, id);
     if let Err(error) = outcome {
         return Err(second::weigh(error, walked, pictures.shown.iter().copied().map(opinion)));
@@ -199,15 +204,25 @@ fn opinion(source: &Source<'_>, layout: &Layout, id: u32) -> Opinion {
     }
 }
 
-/// What libheif makes of the primary picture.
+/// The primary picture as tiles for FFmpeg, if it is such a one.
+fn mosaic(source: &Source<'_>, layout: &Layout) -> Result<Option<Mosaic>, DecodeError> {
+    let mosaic = Mosaic::of(source, &layout.index)?;
+    // Asked for before anything is done in vain.
+    if mosaic.is_some() && films::needed().is_none() {
+        return Err(DecodeError::unsupported("HEVC tiles, which FFmpeg decodes"));
+    }
+    Ok(mosaic)
+}
+
+/// What libheif makes of the primary picture; a mosaic of sound tiles is described by it and decoded by FFmpeg.
 fn libheif(
     source: &Source<'_>,
     layout: &Layout,
-    depth: Depth,
-    target: Target,
-    limits: &Limits,
+    mosaic: Option<Mosaic>,
+    wanted: Wanted<'_>,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
+    let Wanted { depth, target, limits, reduce } = wanted;
     let bytes = source.load(limits)?;
     let library = LibHeif::new_checked().map_err(|error| failure(&error, layout))?;
     let context = open(&bytes, layout)?;
@@ -218,6 +233,13 @@ fn libheif(
         return Ok(());
     }
     within_limits(size, memory(layout, source), limits)?;
+    let mosaic = mosaic.filter(|mosaic| mosaic.shown() == size && !handle.has_alpha_channel());
+    if let (Some(mosaic), Some(matrix), Some(films)) = (mosaic, matrix(&handle), films::needed())
+        && let Some(pixels) = tiles::decode(source, layout, &mosaic, matrix, films, reduce)
+    {
+        examined.pixels = Some(described(pixels, &handle));
+        return Ok(());
+    }
     let image = decode(&library, &handle, layout)?;
     if target != Target::None {
         examined.pixels = Some(pixels(&image, &handle)?);
@@ -328,9 +350,14 @@ fn pixels(image: &Image, handle: &ImageHandle) -> Result<Pixels, DecodeError> {
     if has_alpha && handle.is_premultiplied_alpha() {
         samples::straighten(&mut samples, model.channels());
     }
+    Ok(described(Pixels::new(size, model, samples), handle))
+}
+
+/// The same pixels with all that the file says of them.
+fn described(pixels: Pixels, handle: &ImageHandle) -> Pixels {
+    let Pixels { mut model, mut samples, .. } = pixels;
     let mut icc = icc(handle);
     let facts = metadata(handle);
-    let mut model = model;
     // A grey profile describes one channel; libheif spreads it over three.
     if icc.as_ref().is_some_and(|icc| icc.get(16..20) == Some(b"GRAY")) {
         match samples::to_gray(samples, model) {
@@ -338,13 +365,24 @@ fn pixels(image: &Image, handle: &ImageHandle) -> Result<Pixels, DecodeError> {
             Err(colored) => (samples, icc) = (colored, None),
         }
     }
-    Ok(Pixels {
+    Pixels {
+        model,
+        samples,
         icc,
         exif_colorspace: facts.colorspace,
         bits_per_sample: handle.luma_bits_per_pixel(),
         panorama: panorama(handle),
-        ..Pixels::new(size, model, samples)
-    })
+        ..pixels
+    }
+}
+
+/// What the container says that Y, Cb and Cr are made of (ITU-T H.273, 8.3): 2 for nothing, `None` for what does not use the full range.
+fn matrix(handle: &ImageHandle) -> Option<u16> {
+    match handle.color_profile_nclx() {
+        None => Some(2),
+        Some(told) if told.full_range_flag() == 1 => u16::try_from(told.matrix_coefficients() as u32).ok(),
+        Some(_) => None,
+    }
 }
 
 /// A little-endian sample of `bits` bits spread over 16.

@@ -13,9 +13,9 @@ mod waves;
 use batch::{Batch, UNITS};
 use waves::Waves;
 
-use crate::media::Rows;
 use crate::media::structure::jpeg::Frame;
 use crate::media::structure::jpeg_walk::Units;
+use crate::media::{Outlet, Rows};
 
 /// Evaluates a picture of one or of three components, Y, Cb and Cr, whose coefficients are in one scan.
 pub struct Scaled {
@@ -90,7 +90,8 @@ impl Scaled {
         let pitch = self.units.0 * self.unit.0 * channels + batch::SLACK;
         let mut strip = vec![0; pitch.checked_mul(self.unit.1)?];
         let mut batch = Batch::new(&self.planes, self.unit);
-        let mut outlet = Outlet { rows, length: self.size.0 * channels, waiting: 0 };
+        let length = self.size.0 * channels;
+        let mut outlet = Outlet::new(rows, length);
         let mut left = self.size.1;
         for _ in 0..self.units.1 {
             for from in (0..self.units.0).step_by(UNITS) {
@@ -103,7 +104,10 @@ impl Scaled {
             }
             let high = left.min(self.unit.1);
             left -= high;
-            outlet.put(strip.chunks_exact(pitch).take(high));
+            for row in strip.chunks_exact(pitch).take(high) {
+                let Some(place) = outlet.row() else { return Some(()) };
+                place.copy_from_slice(row.get(..length)?);
+            }
         }
         outlet.flush();
         Some(())
@@ -115,37 +119,4 @@ fn fixed(steps: [u16; 64]) -> Option<[i16; 64]> {
     const COARSEST: u16 = 255;
     let step = |step: u16| i16::try_from(step).unwrap_or(0) << batch::FRACTION;
     steps.iter().all(|step| *step <= COARSEST).then(|| steps.map(step))
-}
-
-/// Hands rows over, as many at once as there is room for.
-struct Outlet<'r> {
-    rows: &'r mut dyn Rows,
-    /// Bytes of a row.
-    length: usize,
-    /// Rows that are there but not handed over.
-    waiting: usize,
-}
-
-impl Outlet<'_> {
-    /// Takes the first bytes of each row.
-    fn put<'a>(&mut self, strip: impl Iterator<Item = &'a [u8]>) {
-        for row in strip {
-            let Some(row) = row.get(..self.length) else { return };
-            if self.place().is_none() {
-                self.flush();
-            }
-            let Some(place) = self.place() else { return };
-            place.copy_from_slice(row);
-            self.waiting += 1;
-        }
-    }
-
-    fn place(&mut self) -> Option<&mut [u8]> {
-        let from = self.waiting * self.length;
-        self.rows.room().get_mut(from..from + self.length)
-    }
-
-    fn flush(&mut self) {
-        self.rows.came(std::mem::take(&mut self.waiting));
-    }
 }

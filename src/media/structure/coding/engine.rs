@@ -1,6 +1,11 @@
 //! The arithmetic decoder that both standards share (H.264 9.3.1.2 and 9.3.3.2, H.265 9.3.2.5 and 9.3.4.3), exact in the
 //! bits that it has taken.
 
+#![allow(
+    clippy::inline_always,
+    reason = "the arithmetic of each bin waits for that of the one before: measured"
+)]
+
 /// A context's state index and most probable symbol, `pStateIdx << 1 | valMPS`.
 pub(in super::super) type State = u8;
 
@@ -11,11 +16,14 @@ pub(in super::super) fn state_of(before: i32) -> State {
     u8::try_from(packed).unwrap_or(0)
 }
 
+/// Bits that are fetched before they are needed, at least.
+pub(in super::super) const AHEAD: u32 = 16;
+
 /// Decodes bins from the bytes of one slice segment.
 ///
 /// `value` holds the 9 bits of `ivlOffset` and, below them, `ahead` bits that were fetched but not yet taken.
 /// Behind the end it reads zeros; [`Engine::is_behind_end`] tells.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in super::super) struct Engine<'b> {
     bytes: &'b [u8],
     next: usize,
@@ -42,21 +50,16 @@ impl<'b> Engine<'b> {
         self.ahead -= 9;
     }
 
+    #[inline]
     fn fetch(&mut self) {
-        let word = match self.bytes.get(self.next..).and_then(<[u8]>::first_chunk::<4>) {
-            Some(&word) => u32::from_be_bytes(word),
-            None => (0..4).fold(0, |word, index| {
-                word << 8 | self.bytes.get(self.next.saturating_add(index)).copied().map_or(0, u32::from)
-            }),
-        };
+        self.value = self.value << 32 | u64::from(word(self.bytes, self.next));
         self.next = self.next.saturating_add(4);
-        self.value = self.value << 32 | u64::from(word);
         self.ahead += 32;
     }
 
     #[inline]
     fn refill(&mut self) {
-        if self.ahead < 16 {
+        if self.ahead < AHEAD {
             self.fetch();
         }
     }
@@ -72,7 +75,7 @@ impl<'b> Engine<'b> {
     }
 
     /// A bin with a context, whose state is updated (H.264 9.3.3.2.1, H.265 9.3.4.3.2).
-    #[inline]
+    #[inline(always)]
     pub(in super::super) fn bin(&mut self, slot: &mut State) -> bool {
         self.refill();
         let state = *slot;
@@ -81,13 +84,13 @@ impl<'b> Engine<'b> {
         self.range -= lps;
         let scaled = u64::from(self.range) << self.ahead;
         if self.value < scaled {
-            *slot = NEXT_MPS.get(usize::from(state)).copied().unwrap_or(0);
+            *slot = NEXT.get(usize::from(state & 127) << 1).copied().unwrap_or(0);
             let shift = u32::from(self.range < 256);
             self.range <<= shift;
             self.ahead -= shift;
             state & 1 == 1
         } else {
-            *slot = NEXT_LPS.get(usize::from(state)).copied().unwrap_or(0);
+            *slot = NEXT.get(usize::from(state & 127) << 1 | 1).copied().unwrap_or(0);
             self.value -= scaled;
             let shift = lps.leading_zeros() - 23;
             self.range = lps << shift;
@@ -96,30 +99,63 @@ impl<'b> Engine<'b> {
         }
     }
 
+    /// The same without a branch: for bins that nothing depends on at once, since a processor cannot foretell them.
+    #[inline(always)]
+    pub(in super::super) fn flag(&mut self, slot: &mut State) -> bool {
+        self.refill();
+        let state = *slot;
+        let row = usize::from(state & 127) << 2 | (self.range >> 6 & 3) as usize;
+        let lps = u32::from(LPS.get(row).copied().unwrap_or(2));
+        let mps = self.range - lps;
+        let scaled = u64::from(mps) << self.ahead;
+        let is_lps = self.value >= scaled;
+        self.value -= scaled & u64::from(is_lps).wrapping_neg();
+        let range = mps ^ ((mps ^ lps) & u32::from(is_lps).wrapping_neg());
+        let shift = range.leading_zeros() - 23;
+        self.range = range << shift;
+        self.ahead -= shift;
+        let which = usize::from(state & 127) << 1 | usize::from(is_lps);
+        *slot = NEXT.get(which).copied().unwrap_or(0);
+        (state & 1 == 1) ^ is_lps
+    }
+
     /// A bin without a context (H.264 9.3.3.2.3, H.265 9.3.4.3.4).
     #[inline]
     pub(in super::super) fn bypass(&mut self) -> bool {
-        self.bypasses(1) == 1
+        self.refill();
+        self.ahead -= 1;
+        let scaled = u64::from(self.range) << self.ahead;
+        let is_one = self.value >= scaled;
+        self.value -= scaled & u64::from(is_one).wrapping_neg();
+        is_one
     }
 
     /// `count` such bins, up to 32, as one number.
     #[inline]
     pub(in super::super) fn bypasses(&mut self, count: u32) -> u32 {
-        let mut bins = 0;
-        let mut left = count;
-        while left > 0 {
-            self.refill();
-            let now = left.min(16);
-            for _ in 0..now {
-                self.ahead -= 1;
-                let scaled = u64::from(self.range) << self.ahead;
-                let is_one = self.value >= scaled;
-                self.value -= if is_one { scaled } else { 0 };
-                bins = bins << 1 | u32::from(is_one);
-            }
-            left -= now;
+        if count > AHEAD {
+            let first = self.bypasses(count - AHEAD);
+            return first << AHEAD | self.bypasses(AHEAD);
         }
+        let bins = self.peek_bypasses() >> (AHEAD - count);
+        self.take_bypasses(count, bins);
         bins
+    }
+
+    /// The next [`AHEAD`] bins without a context, the first one in the highest bit. They stay.
+    ///
+    /// Each of them doubles the offset and takes the range away where it fits: that is a long division.
+    #[inline]
+    pub(in super::super) fn peek_bypasses(&mut self) -> u32 {
+        self.refill();
+        u32::try_from(self.value >> (self.ahead - AHEAD)).unwrap_or(u32::MAX) / self.range
+    }
+
+    /// Takes the first `count` of them (up to [`AHEAD`]), which are `bins`.
+    #[inline]
+    pub(in super::super) fn take_bypasses(&mut self, count: u32, bins: u32) {
+        self.ahead -= count;
+        self.value -= (u64::from(bins) * u64::from(self.range)) << self.ahead;
     }
 
     /// A bin before the end of something (H.264 9.3.3.2.2.3, H.265 9.3.4.3.5). After a 1 the last bit taken is the stop or alignment bit.
@@ -156,6 +192,22 @@ impl<'b> Engine<'b> {
     }
 }
 
+/// Four bytes from `at` on, with zeros behind the end.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes
+        .get(at..)
+        .and_then(<[u8]>::first_chunk)
+        .map_or_else(|| last_word(bytes, at), |&word| u32::from_be_bytes(word))
+}
+
+#[cold]
+#[inline(never)]
+fn last_word(bytes: &[u8], at: usize) -> u32 {
+    (0..4)
+        .fold(0, |word, index| word << 8 | bytes.get(at.saturating_add(index)).copied().map_or(0, u32::from))
+}
+
 /// `rangeTabLPS` (H.264 table 9-44, H.265 table 9-46).
 #[rustfmt::skip]
 const RANGE_LPS: [[u8; 4]; 64] = [
@@ -184,10 +236,8 @@ const TRANS_LPS: [u8; 64] = [
 
 /// [`RANGE_LPS`] by packed state and `qRangeIdx`.
 static LPS: [u8; 512] = lps();
-/// The packed state after the most probable symbol.
-static NEXT_MPS: [u8; 128] = next_mps();
-/// The packed state after the other one.
-static NEXT_LPS: [u8; 128] = next_lps();
+/// The packed state by that of before and whether the least probable symbol came.
+static NEXT: [u8; 256] = next();
 
 #[allow(clippy::indexing_slicing, reason = "runs in the compiler")]
 const fn lps() -> [u8; 512] {
@@ -201,24 +251,16 @@ const fn lps() -> [u8; 512] {
 }
 
 #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "runs in the compiler")]
-const fn next_mps() -> [u8; 128] {
-    let mut table = [0; 128];
-    let mut index = 0;
-    while index < 128 {
-        table[index] = if index >> 1 >= 62 { index as u8 } else { index as u8 + 2 };
-        index += 1;
-    }
-    table
-}
-
-#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "runs in the compiler")]
-const fn next_lps() -> [u8; 128] {
-    let mut table = [0; 128];
-    let mut index = 0;
-    while index < 128 {
-        let symbol = if index < 2 { index as u8 ^ 1 } else { index as u8 & 1 };
-        table[index] = TRANS_LPS[index >> 1] << 1 | symbol;
-        index += 1;
+const fn next() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut state = 0;
+    while state < 128 {
+        let most = state as u8 & 1;
+        table[state << 1] = if state >> 1 >= 62 { state as u8 } else { state as u8 + 2 };
+        // At the lowest probability the two change places.
+        let symbol = if state < 2 { most ^ 1 } else { most };
+        table[state << 1 | 1] = TRANS_LPS[state >> 1] << 1 | symbol;
+        state += 1;
     }
     table
 }

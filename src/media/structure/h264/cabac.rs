@@ -111,77 +111,113 @@ impl<'b> Cabac<'b> {
         }
     }
 
-    /// Which coefficients are there (7.3.5.3.3); gives how many.
-    #[inline]
-    fn significance(&mut self, block: &Residue) -> u32 {
-        let Some(contexts) = RESIDUALS.get(block.category) else { return 0 };
+    /// Which coefficients are there (7.3.5.3.3), and how large they are; gives how many.
+    fn coefficients(&mut self, block: &Residue) -> Walk<u32> {
+        let Some(contexts) = RESIDUALS.get(block.category) else { return Ok(0) };
         let field = usize::from(block.field);
-        let (significant, last) =
-            (contexts.significant.get(field).copied(), contexts.last.get(field).copied());
-        let (Some(significant), Some(last)) = (significant, last) else { return 0 };
-        let wide = SIGNIFICANT_8X8.get(field).filter(|_| block.most == 64);
-        let mut count = 0;
-        for index in 0..block.most - 1 {
-            let (one, two) = match wide {
-                Some(increments) => (
-                    increments.get(index).copied().map_or(0, usize::from),
-                    LAST_8X8.get(index).copied().map_or(0, usize::from),
-                ),
+        let (significant, last) = (contexts.significant.get(field), contexts.last.get(field));
+        let (Some(&significant), Some(&last)) = (significant, last) else { return Ok(0) };
+        // In registers, as long as it takes.
+        let mut engine = self.engine.clone();
+        let count = {
+            let (before, behind) = self.states.split_at_mut(last);
+            let significant = before.get_mut(significant..).unwrap_or_default();
+            match SIGNIFICANT_8X8.get(field).filter(|_| block.most == 64) {
+                Some(increments) => significance(&mut engine, significant, behind, block.most, |index| {
+                    (increments.get(index).copied().unwrap_or(0), LAST_8X8.get(index).copied().unwrap_or(0))
+                }),
                 None if block.category == CHROMA_DC => {
-                    let place = (index * 4 / block.most).min(2);
+                    let most = u8::try_from(block.most).unwrap_or(4);
+                    significance(&mut engine, significant, behind, block.most, |index| {
+                        let place = u8::try_from(index).map_or(2, |index| (index * 4 / most).min(2));
+                        (place, place)
+                    })
+                }
+                None => significance(&mut engine, significant, behind, block.most, |index| {
+                    let place = u8::try_from(index).unwrap_or(15);
                     (place, place)
-                }
-                None => (index, index),
-            };
-            if self.bin(significant + one) {
-                count += 1;
-                if self.bin(last + two) {
-                    return count;
-                }
+                }),
             }
-        }
-        count + 1
-    }
-
-    /// `coeff_abs_level_minus1` and the sign of each.
-    #[inline]
-    fn levels(&mut self, block: &Residue, count: u32) -> Walk<()> {
-        let Some(level) = RESIDUALS.get(block.category).map(|contexts| contexts.level) else { return Ok(()) };
+        };
         let most = if block.category == CHROMA_DC { 3 } else { 4 };
-        let (mut ones, mut larger) = (0, 0usize);
-        for _ in 0..count {
-            let first = if larger == 0 { (1 + ones).min(4) } else { 0 };
-            if self.bin(level + first) {
-                let context = level + 5 + larger.min(most);
-                let rest = self.unary(context, 13);
-                if rest == 13 {
-                    self.golomb(0)?;
-                }
-                larger += 1;
-            } else {
-                ones += 1;
-            }
-            self.engine.bypass();
-        }
-        Ok(())
-    }
-
-    /// Exponential Golomb code of bypass bins (9.3.2.5).
-    fn golomb(&mut self, order: u32) -> Walk<u32> {
-        let mut order = order;
-        let mut value = 0u32;
-        while self.engine.bypass() {
-            value += 1 << order;
-            order += 1;
-            if order > 20 {
-                return Err(Stop("a number that is larger than it can be"));
-            }
-        }
-        Ok(value + self.engine.bypasses(order))
+        let outcome = match self.states.get_mut(contexts.level..).and_then(<[State]>::first_chunk_mut) {
+            Some(states) => levels(&mut engine, states, count, most),
+            None => Ok(()),
+        };
+        self.engine = engine;
+        outcome.map(|()| count)
     }
 }
 
+/// Exponential Golomb code of bypass bins (9.3.2.5).
+fn golomb(engine: &mut Engine<'_>, order: u32) -> Walk<u32> {
+    let mut order = order;
+    let mut value = 0u32;
+    while engine.bypass() {
+        value += 1 << order;
+        order += 1;
+        if order > 20 {
+            return Err(Stop("a number that is larger than it can be"));
+        }
+    }
+    Ok(value + engine.bypasses(order))
+}
+
+/// How many of `most` coefficients are there. `contexts` gives their contexts by the place of a coefficient.
+#[inline]
+fn significance(
+    engine: &mut Engine<'_>,
+    significant: &mut [State],
+    last: &mut [State],
+    most: usize,
+    contexts: impl Fn(usize) -> (u8, u8),
+) -> u32 {
+    let significant = significant.first_chunk_mut::<PLACES>();
+    let (Some(significant), Some(last)) = (significant, last.first_chunk_mut::<PLACES>()) else { return 0 };
+    let mut count = 0;
+    for index in 0..most - 1 {
+        let (one, two) = contexts(index);
+        let slots = (significant.get_mut(usize::from(one)), last.get_mut(usize::from(two)));
+        let (Some(significant), Some(last)) = slots else { break };
+        if engine.bin(significant) {
+            count += 1;
+            if engine.bin(last) {
+                return count;
+            }
+        }
+    }
+    count + 1
+}
+
+/// `coeff_abs_level_minus1` and the sign of so many coefficients; `most` limits the contexts of large ones.
+#[inline]
+fn levels(engine: &mut Engine<'_>, states: &mut [State; 10], count: u32, most: usize) -> Walk<()> {
+    let (small, large) = states.split_at_mut(5);
+    let (mut ones, mut larger) = (1, 0);
+    for _ in 0..count {
+        let first = if larger == 0 { ones } else { 0 };
+        let Some(slot) = small.get_mut(first) else { break };
+        if engine.bin(slot) {
+            let Some(slot) = large.get_mut(larger.min(most)) else { break };
+            let mut rest = 0;
+            while rest < 13 && engine.bin(slot) {
+                rest += 1;
+            }
+            if rest == 13 {
+                golomb(engine, 0)?;
+            }
+            larger += 1;
+        } else {
+            ones = (ones + 1).min(4);
+        }
+        engine.bypass();
+    }
+    Ok(())
+}
+
 const CHROMA_DC: usize = 3;
+/// A block's coefficients have no more contexts for each flag.
+const PLACES: usize = 15;
 
 impl Coding for Cabac<'_> {
     fn position(&self) -> usize {
@@ -285,7 +321,7 @@ impl Coding for Cabac<'_> {
             value += 1;
         }
         if value >= 9 {
-            value += self.golomb(3)?;
+            value += golomb(&mut self.engine, 3)?;
         }
         self.engine.bypass();
         Ok(value)
@@ -336,8 +372,7 @@ impl Coding for Cabac<'_> {
                 return Ok(0);
             }
         }
-        let count = self.significance(block);
-        self.levels(block, count)?;
+        let count = self.coefficients(block)?;
         Ok(u8::try_from(count).unwrap_or(64))
     }
 

@@ -3,6 +3,7 @@
 //! Costs a few small reads. What the items hold is looked at by [`pictures`].
 
 mod index;
+mod mosaic;
 mod pictures;
 
 use crate::media::Source;
@@ -12,6 +13,7 @@ use super::bmff::{self, Bmff, be32};
 use index::read_index;
 
 pub use index::{Index, Item};
+pub use mosaic::Mosaic;
 pub use pictures::{Pictures, pictures, plain_stream};
 
 /// What the index says.

@@ -6,7 +6,7 @@ use crate::media::Source;
 use crate::media::structure::bmff::{self, be16, be32};
 use crate::media::structure::codec::nal;
 use crate::media::structure::{av1, hevc};
-use crate::model::DecodeError;
+use crate::model::{DecodeError, PixelSize};
 
 use super::index::{Index, Item, read_index};
 use super::spatial_extents;
@@ -186,23 +186,28 @@ fn gather(
 }
 
 /// A picture of tiles (ISO/IEC 23008-12 6.6.2.3).
-struct Grid {
-    columns: usize,
-    height: u32,
+pub(super) struct Grid {
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    pub(super) size: PixelSize,
 }
 
 impl Grid {
-    fn read(source: &Source<'_>, index: &Index, item: &Item) -> Result<Option<Self>, DecodeError> {
+    pub(super) fn read(source: &Source<'_>, index: &Index, item: &Item) -> Result<Option<Self>, DecodeError> {
         let Some(bytes) = bytes(source, item)? else { return Ok(None) };
-        let wide = bytes.get(1).is_some_and(|flags| flags & 1 == 1);
-        let height = if wide { be32(&bytes, 8) } else { be16(&bytes, 6).map(u32::from) };
-        let columns = bytes.get(3).map(|&columns| usize::from(columns) + 1);
         let told = index.property(item.id, *b"ispe");
         let told = told.map_or(Ok(None), |property| spatial_extents(source, property))?;
-        Ok(columns
-            .zip(height)
-            .filter(|&(_, height)| told.is_none_or(|told| told.height == height))
-            .map(|(columns, height)| Self { columns, height }))
+        Ok(Self::of(&bytes).filter(|grid| told.is_none_or(|told| told.height == grid.size.height)))
+    }
+
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let many = |at: usize| bytes.get(at).map(|&less_one| usize::from(less_one) + 1);
+        let wide = bytes.get(1)? & 1 == 1;
+        let side = |number: usize| {
+            if wide { be32(bytes, 4 + 4 * number) } else { be16(bytes, 4 + 2 * number).map(u32::from) }
+        };
+        let size = PixelSize::new(side(0)?, side(1)?);
+        Some(Self { rows: many(2)?, columns: many(3)?, size })
     }
 
     /// Which share of the height a tile begins at, and how much of it one is.
@@ -215,7 +220,7 @@ impl Grid {
     ) -> Result<Option<(f32, f32)>, DecodeError> {
         let size = index.property(tile, *b"ispe");
         let size = size.map_or(Ok(None), |property| spatial_extents(source, property))?;
-        let share = size.map(|size| size.height as f32 / self.height.max(1) as f32);
+        let share = size.map(|size| size.height as f32 / self.size.height.max(1) as f32);
         // Beside the damaged tile there are others: only what is above is sound.
         let inside = if self.columns == 1 { 1.0 } else { 0.0 };
         Ok(share.map(|share| ((number / self.columns) as f32 * share, share * inside)))

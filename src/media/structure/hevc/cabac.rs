@@ -39,6 +39,12 @@ impl<'b> Cabac<'b> {
         Self { engine: Engine::new(bytes, from), contexts }
     }
 
+    /// The same bin without a branch: for such that nothing depends on at once.
+    #[inline]
+    pub(super) fn flag(&mut self, index: u8) -> bool {
+        self.contexts.states.get_mut(usize::from(index)).is_some_and(|state| self.engine.flag(state))
+    }
+
     /// A bin with the context `index`.
     #[inline]
     pub(super) fn bin(&mut self, index: u8) -> bool {

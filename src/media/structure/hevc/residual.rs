@@ -1,10 +1,18 @@
 //! The coefficients of one transform block (H.265 7.3.8.11), read and forgotten.
 
+use super::super::coding::engine::AHEAD;
 use super::tables::{SCANS, SIG_CTX, SIG_CTX_4, ctx};
 use super::tree::{Stop, Tree, Unit, Walk};
 
 /// The largest magnitude of a coefficient, `CoeffMinY` (7.4.9.11).
 const MAX_LEVEL: u32 = 1 << 15;
+
+/// The longest prefix of a level.
+const LONGEST: u32 = 19;
+/// Levels of a sub-block that have a flag for "above 1".
+const FLAGS: u32 = 8;
+/// The context behind such a flag by the one before it and the flag.
+const NEXT_CONTEXT: [u8; 8] = [0, 0, 2, 0, 3, 0, 3, 0];
 
 /// What stays the same for all sub-blocks of one block.
 struct Block {
@@ -152,9 +160,7 @@ impl Tree<'_, '_> {
             let place = scan.and_then(|scan| scan.place.get(usize::from(index))).copied().unwrap_or(0);
             let place = place >> 1 & 0b1100 | place & 0b11;
             let context = table.and_then(|table| table.get(usize::from(place))).copied().unwrap_or(0);
-            if self.cabac.bin(first + base + context) {
-                found.push(index);
-            }
+            found.push_if(self.cabac.flag(first + base + context), index);
         }
         if from == 0 {
             return found;
@@ -188,43 +194,38 @@ impl Tree<'_, '_> {
         }
         let chroma = u8::from(block.chroma);
         let mut context = 1;
-        let mut base = [1u8; 16];
-        let mut second = None;
-        let count = usize::from(found.count);
-        for (index, level) in base.iter_mut().take(count.min(8)).enumerate() {
-            if self.cabac.bin(ctx::GREATER_1 + set * 4 + context + chroma * 16) {
-                *level = 2;
-                context = 0;
-                second = second.or(Some(index));
-            } else if context > 0 && context < 3 {
-                context += 1;
-            }
+        let count = u32::from(found.count);
+        // Levels above 1, by their order.
+        let mut above = 0u32;
+        for index in 0..count.min(FLAGS) {
+            let is_above = self.cabac.flag(ctx::GREATER_1 + set * 4 + context + chroma * 16);
+            above |= u32::from(is_above) << index;
+            context = NEXT_CONTEXT.get(usize::from(context << 1 | u8::from(is_above))).copied().unwrap_or(0);
         }
         *greater_1 = context;
-        if let Some(index) = second
-            && self.cabac.bin(ctx::GREATER_2 + set + chroma * 4)
-            && let Some(level) = base.get_mut(index)
-        {
-            *level = 3;
+        let second = above & above.wrapping_neg();
+        // Of levels whose flags say no more than "as much as can be told" the rest follows, of those without flags too.
+        let mut open = above | u32::MAX << FLAGS & ((1 << count) - 1);
+        if second != 0 {
+            let is_more = self.cabac.bin(ctx::GREATER_2 + set + chroma * 4);
+            open &= if is_more { u32::MAX } else { !second };
         }
-        let span = found.places.first().zip(found.places.get(count.saturating_sub(1)));
+        let span = found.places.first().zip(found.places.get((count as usize).saturating_sub(1)));
         let hidden = block.hides_signs && span.is_some_and(|(last, first)| last - first > 3);
-        self.cabac.bypasses(u32::from(found.count) - u32::from(hidden));
+        self.cabac.bypasses(count - u32::from(hidden));
         let statistics = usize::from(!block.chroma) << 1 | usize::from(block.untransformed);
         let mut rice = self.rice(statistics);
         let mut is_first = true;
-        for (index, &level) in base.iter().take(count).enumerate() {
-            let most = match index {
-                8.. => 1,
-                _ if second == Some(index) => 3,
-                // Behind the first level above 1 a flag says no more than "above 1".
+        while open != 0 {
+            let lowest = open & open.wrapping_neg();
+            open &= open - 1;
+            let base = match lowest {
+                _ if lowest == second => 3,
+                _ if lowest >= 1 << FLAGS => 1,
                 _ => 2,
             };
-            if level != most {
-                continue;
-            }
             let more = self.remaining(rice)?;
-            let level = u32::from(level) + more;
+            let level = base + more;
             if level > MAX_LEVEL {
                 return Err(Stop::Wrong("coefficient of more than 16 bits"));
             }
@@ -260,21 +261,31 @@ impl Tree<'_, '_> {
     /// `coeff_abs_level_remaining` (9.3.3.11).
     fn remaining(&mut self, rice: u32) -> Walk<u32> {
         const LONG: Stop = Stop::Wrong("coefficient of more than 16 bits");
-        let mut prefix = 0;
+        let parts = |prefix: u32| match prefix {
+            0..=3 => (prefix << rice, rice),
+            _ => (((1 << (prefix - 3)) + 2) << rice, prefix - 3 + rice),
+        };
+        let bins = self.cabac.peek_bypasses();
+        let mut prefix = (!(bins << (u32::BITS - AHEAD))).leading_zeros();
+        let (start, len) = parts(prefix);
+        let all = prefix + 1 + len;
+        if all <= AHEAD {
+            let bins = bins >> (AHEAD - all);
+            self.cabac.take_bypasses(all, bins);
+            return Ok(start + (bins & ((1 << len) - 1)));
+        }
+        self.cabac.bypasses(prefix);
         while self.cabac.bypass() {
             prefix += 1;
-            if prefix > 32 {
+            if prefix > LONGEST {
                 return Err(LONG);
             }
         }
-        if prefix <= 3 {
-            return Ok((prefix << rice) + self.cabac.bypasses(rice));
-        }
-        let len = prefix - 3 + rice;
+        let (start, len) = parts(prefix);
         if len > 16 {
             return Err(LONG);
         }
-        Ok((((1 << (prefix - 3)) + 2) << rice) + self.cabac.bypasses(len))
+        Ok(start + self.cabac.bypasses(len))
     }
 }
 
@@ -285,6 +296,14 @@ struct Found {
 }
 
 impl Found {
+    /// The same without a branch.
+    fn push_if(&mut self, is_there: bool, place: u8) {
+        if let Some(slot) = self.places.get_mut(usize::from(self.count)) {
+            *slot = place;
+        }
+        self.count += u8::from(is_there);
+    }
+
     fn push(&mut self, place: u8) {
         if let Some(slot) = self.places.get_mut(usize::from(self.count)) {
             *slot = place;

@@ -176,6 +176,7 @@ impl Trail {
                 return Some(self.found(data, shift.unit, Some(shift)));
             }
         }
+        let mut half: Option<usize> = None;
         for unit in tear::suspects(&self.differences(parts), across) {
             look(first(unit), parts, &mut seen, &mut sectors)?;
             if !tear::is_likely(&seen, unit) {
@@ -183,9 +184,14 @@ impl Trail {
             }
             look(all(unit), parts, &mut seen, &mut sectors)?;
             let torn = tear::judge(&seen, unit, &sectors);
-            if let Some(unit) = torn.filter(|&unit| !self.is_corner(parts, unit)) {
+            let Some(torn) = torn.filter(|tear| !self.is_corner(parts, tear.unit)) else { continue };
+            // One that is not clear enough alone counts together with another one, of other rows.
+            let other = half.filter(|other| torn.is_certain || other.abs_diff(torn.unit) >= 2 * across);
+            if torn.is_certain || other.is_some() {
+                let unit = other.map_or(torn.unit, |other| other.min(torn.unit));
                 return Some(self.found(data, unit, None));
             }
+            half.get_or_insert(torn.unit);
         }
         None
     }
