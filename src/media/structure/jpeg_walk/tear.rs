@@ -92,20 +92,22 @@ pub struct Tear {
     pub is_certain: bool,
 }
 
-/// A first look at the longer part of a tear: whether as many units differ there as [`judge`] asks for.
-pub fn is_likely(rows: &Rows, suspect: usize) -> bool {
+/// A first look at the longer part of a tear: whether as many units differ there as [`judge`] asks for, of a tear alone or of one of two.
+pub fn likely(rows: &Rows, suspect: usize) -> (bool, bool) {
     let across = rows.across();
     let (row, columns) = longer_part(suspect, across);
     let parts: Vec<Vec<f32>> = (0..rows.parts()).map(|part| rows.tears(part, row..row + 1, SOFT)).collect();
     let [least, ..] = LEVELS;
-    let enough = |values: &[f32]| {
+    let most = |values: &[f32]| {
         let sums = Sums::new(values.iter().map(|&value| if value > least { 1.0 } else { 0.0 }));
-        near(suspect, across).map(|unit| unit % across).any(|column| {
+        let columns = near(suspect, across).map(|unit| unit % across).map(|column| {
             let part = if columns.start == 0 { 0..column } else { column..across };
-            sums.mean(part) >= IN_PAIRS
-        })
+            sums.mean(part)
+        });
+        columns.fold(0.0, f32::max)
     };
-    parts.first().is_some_and(|first| enough(first)) || enough(&total(&parts))
+    let share = parts.first().map_or(0.0, |first| most(first)).max(most(&total(&parts)));
+    (share >= AT_SECTOR, share >= IN_PAIRS)
 }
 
 /// The parts together, value by value.
@@ -197,10 +199,9 @@ mod tests {
             rows.set(row, vec![edges.collect()]);
         }
         let sectors: Vec<usize> = (0..WIDE * HIGH).collect();
-        let likely = |suspect: &usize| is_likely(&rows, *suspect);
         suspects(&differences, WIDE)
             .into_iter()
-            .filter(likely)
+            .filter(|suspect| likely(&rows, *suspect).0)
             .find_map(|suspect| judge(&rows, suspect, &sectors).filter(|tear| tear.is_certain))
             .map(|tear| tear.unit)
     }

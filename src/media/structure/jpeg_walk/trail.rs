@@ -88,6 +88,13 @@ impl Waves {
     }
 }
 
+/// What was looked at closely.
+struct Seen {
+    rows: Rows,
+    /// Units in whose data a sector begins.
+    sectors: Vec<usize>,
+}
+
 impl Trail {
     pub const fn new(layout: Layout) -> Self {
         Self { layout, column: 0, starts: Vec::new() }
@@ -150,50 +157,85 @@ impl Trail {
             suspects.extend(shift::suspects(&part.levels, across, level));
             finest.push(step);
         }
-        let mut seen = Rows::new(across, down, finest);
-        let mut sectors = Vec::new();
-        let look = |rows: Range<usize>, parts: &mut [Part<'_>], seen: &mut Rows, sectors: &mut Vec<usize>| {
-            for row in rows {
-                if !seen.has(row) {
-                    seen.set(row, self.row(data, parts, row, sectors)?);
-                }
-            }
-            Some(())
-        };
-        let first = |unit: usize| {
-            let (row, _) = shift::longer_part(unit, across);
-            row.saturating_sub(1)..(row + 1).min(down)
-        };
-        let all = |unit: usize| shift::rows_around(unit / across, down);
+        let mut seen = Seen { rows: Rows::new(across, down, finest), sectors: Vec::new() };
+        if let Some(shift) = self.shifted(data, parts, suspects, &mut seen) {
+            return Some(self.found(data, shift.unit, Some(shift)));
+        }
+        let unit = self.torn(data, parts, &mut seen)?;
+        Some(self.found(data, unit, None))
+    }
+
+    /// Where the level changes.
+    fn shifted(
+        &self,
+        data: &[u8],
+        parts: &mut [Part<'_>],
+        suspects: Vec<shift::Suspect>,
+        seen: &mut Seen,
+    ) -> Option<Shift> {
         for suspect in shift::strongest(suspects) {
             let unit = suspect.unit();
-            look(first(unit), parts, &mut seen, &mut sectors)?;
-            if !shift::is_likely(&seen, suspect) {
+            self.see(data, parts, self.first_rows(unit), seen)?;
+            if !shift::is_likely(&seen.rows, suspect) {
                 continue;
             }
-            look(all(unit), parts, &mut seen, &mut sectors)?;
-            if let Some(shift) = shift::judge(&seen, suspect) {
-                return Some(self.found(data, shift.unit, Some(shift)));
+            self.see(data, parts, self.all_rows(unit), seen)?;
+            let found = shift::judge(&seen.rows, suspect);
+            if found.is_some() {
+                return found;
             }
         }
-        let mut half: Option<usize> = None;
+        None
+    }
+
+    /// Where the picture does not go on.
+    fn torn(&self, data: &[u8], parts: &mut [Part<'_>], seen: &mut Seen) -> Option<usize> {
+        let across = self.layout.units.0;
+        let mut suspects = Vec::new();
         for unit in tear::suspects(&self.differences(parts), across) {
-            look(first(unit), parts, &mut seen, &mut sectors)?;
-            if !tear::is_likely(&seen, unit) {
-                continue;
+            self.see(data, parts, self.first_rows(unit), seen)?;
+            let (alone, one_of_two) = tear::likely(&seen.rows, unit);
+            if one_of_two {
+                suspects.push((unit, alone));
             }
-            look(all(unit), parts, &mut seen, &mut sectors)?;
-            let torn = tear::judge(&seen, unit, &sectors);
+        }
+        // A tear that is not clear enough alone counts together with another one, of other rows.
+        let pairs = suspects.len() > 1;
+        let mut half: Option<usize> = None;
+        for (unit, _) in suspects.into_iter().filter(|&(_, alone)| alone || pairs) {
+            self.see(data, parts, self.all_rows(unit), seen)?;
+            let torn = tear::judge(&seen.rows, unit, &seen.sectors);
             let Some(torn) = torn.filter(|tear| !self.is_corner(parts, tear.unit)) else { continue };
-            // One that is not clear enough alone counts together with another one, of other rows.
             let other = half.filter(|other| torn.is_certain || other.abs_diff(torn.unit) >= 2 * across);
             if torn.is_certain || other.is_some() {
-                let unit = other.map_or(torn.unit, |other| other.min(torn.unit));
-                return Some(self.found(data, unit, None));
+                return Some(other.map_or(torn.unit, |other| other.min(torn.unit)));
             }
             half.get_or_insert(torn.unit);
         }
         None
+    }
+
+    /// The rows for a first look at a unit.
+    fn first_rows(&self, unit: usize) -> Range<usize> {
+        let (across, down) = self.layout.units;
+        let (row, _) = shift::longer_part(unit, across);
+        row.saturating_sub(1)..(row + 1).min(down)
+    }
+
+    /// The rows for a close one.
+    fn all_rows(&self, unit: usize) -> Range<usize> {
+        let (across, down) = self.layout.units;
+        shift::rows_around(unit / across, down)
+    }
+
+    /// Decodes those of these rows that were not seen yet.
+    fn see(&self, data: &[u8], parts: &mut [Part<'_>], rows: Range<usize>, seen: &mut Seen) -> Option<()> {
+        for row in rows {
+            if !seen.rows.has(row) {
+                seen.rows.set(row, self.row(data, parts, row, &mut seen.sectors)?);
+            }
+        }
+        Some(())
     }
 
     fn found(&self, data: &[u8], unit: usize, shift: Option<Shift>) -> Break {
