@@ -1,5 +1,5 @@
 //! HEIF, HEIC and AVIF: structure and slices by walks of ours, then a strict decode of the primary picture by libheif, or by FFmpeg
-//! where that is [`tiles`] as phones write them.
+//! where that is tiles as phones write them.
 
 mod colour;
 mod second;
