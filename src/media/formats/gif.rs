@@ -271,6 +271,21 @@ mod tests {
     }
 
     #[test]
+    fn long_extensions_that_gif_does_not_have_are_pictures_lost() {
+        let bytes = encode(false, None, 1);
+        let (trailer, before) = bytes.split_last().unwrap();
+        let with = |label: u8, blocks: usize| {
+            let mut extended = [before, &[0x21, label]].concat();
+            (0..blocks).for_each(|_| extended.extend_from_slice(&[&[200], [7; 200].as_slice()].concat()));
+            extended.extend_from_slice(&[0, *trailer]);
+            examine_bytes(&Gif, &extended, Target::None)
+        };
+        assert!(with(0x59, 1).is_ok());
+        assert!(with(0x59, 2).is_err_and(|error| error.damage().is_some()));
+        assert!(with(0xFE, 2).is_ok());
+    }
+
+    #[test]
     fn a_run_beyond_the_last_pixel_is_damage_and_whole_rows_are_a_habit() {
         // The same data under a smaller size: the last run is cut, by some pixels or by a row.
         let bytes = encode(false, None, 1);

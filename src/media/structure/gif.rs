@@ -82,9 +82,10 @@ impl Outline {
                     break;
                 }
                 Some(0x21) => {
-                    let label = take(bytes, at, 2, "an extension")?.last().copied();
+                    let (start, label) = (at, take(bytes, at, 2, "an extension")?.last().copied());
                     at += 2;
                     let blocks = sub_blocks(bytes, &mut at)?;
+                    unheard_of(label, &blocks, start)?;
                     let control = blocks.first().filter(|_| label == Some(0xF9));
                     if let Some(&[flags, _, _, index, ..]) =
                         control.and_then(|block| bytes.get(block.clone()))
@@ -147,6 +148,21 @@ fn sub_blocks(bytes: &[u8], at: &mut usize) -> Result<Vec<Range<usize>>, DecodeE
         take(bytes, *at, length, "a data block")?;
         blocks.push(*at..*at + length);
         *at += length;
+    }
+}
+
+/// Of the extensions that are not in the standard (GIF89a, 23 to 26) only short ones are passed over: a long one is a picture
+/// whose beginning was hit.
+fn unheard_of(label: Option<u8>, blocks: &[Range<usize>], start: usize) -> Result<(), DecodeError> {
+    const LONGEST: usize = 255;
+    let length: usize = blocks.iter().map(Range::len).sum();
+    match label {
+        None | Some(0x01 | 0xF9 | 0xFE | 0xFF) => Ok(()),
+        Some(_) if length <= LONGEST => Ok(()),
+        Some(label) => {
+            let what = format!("{length} bytes of an extension {label:02x}, which GIF does not have");
+            Err(DecodeError::malformed(what, start as u64))
+        }
     }
 }
 
