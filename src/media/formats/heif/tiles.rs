@@ -1,7 +1,6 @@
 //! Pictures of HEVC tiles, decoded one by one and handed over row of tiles by row of tiles, so that they are nowhere as a whole.
 //!
-//! FFmpeg does it in half the time that libde265 takes. What it does not decode without complaint, and whatever is not as phones write
-//! it, is left to libheif.
+//! What FFmpeg does not decode without complaint, and whatever is not as phones write it, is left to libheif.
 
 use crate::media::formats::films::{Films, Planes};
 use crate::media::structure::heif::{self, Layout, Mosaic};

@@ -1,10 +1,7 @@
 //! The arithmetic decoder that both standards share (H.264 9.3.1.2 and 9.3.3.2, H.265 9.3.2.5 and 9.3.4.3), exact in the
 //! bits that it has taken.
 
-#![allow(
-    clippy::inline_always,
-    reason = "the arithmetic of each bin waits for that of the one before: measured"
-)]
+#![allow(clippy::inline_always, reason = "a call for each bin would keep the decoder's state in memory")]
 
 /// A context's state index and most probable symbol, `pStateIdx << 1 | valMPS`.
 pub(in super::super) type State = u8;
@@ -74,13 +71,19 @@ impl<'b> Engine<'b> {
         self.position() > self.bytes.len().saturating_mul(8)
     }
 
+    /// The share of the range that the least probable symbol has.
+    #[inline(always)]
+    fn lps(&self, state: State) -> u32 {
+        let row = usize::from(state & 127) << 2 | (self.range >> 6 & 3) as usize;
+        LPS.get(row).copied().map_or(2, u32::from)
+    }
+
     /// A bin with a context, whose state is updated (H.264 9.3.3.2.1, H.265 9.3.4.3.2).
     #[inline(always)]
     pub(in super::super) fn bin(&mut self, slot: &mut State) -> bool {
         self.refill();
         let state = *slot;
-        let row = usize::from(state & 127) << 2 | (self.range >> 6 & 3) as usize;
-        let lps = u32::from(LPS.get(row).copied().unwrap_or(2));
+        let lps = self.lps(state);
         self.range -= lps;
         let scaled = u64::from(self.range) << self.ahead;
         if self.value < scaled {
@@ -104,8 +107,7 @@ impl<'b> Engine<'b> {
     pub(in super::super) fn flag(&mut self, slot: &mut State) -> bool {
         self.refill();
         let state = *slot;
-        let row = usize::from(state & 127) << 2 | (self.range >> 6 & 3) as usize;
-        let lps = u32::from(LPS.get(row).copied().unwrap_or(2));
+        let lps = self.lps(state);
         let mps = self.range - lps;
         let scaled = u64::from(mps) << self.ahead;
         let is_lps = self.value >= scaled;
