@@ -29,14 +29,16 @@ impl Films for Ffmpeg {
 
     fn estimate(&self, format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
         let limits = Limits { max_seconds: 10, ..Limits::default() };
-        let shape =
-            input::Session::open(source, format, Deadline::of(&limits)).ok().and_then(|open| open.shape());
+        let session = input::Session::open_undecoded(source, format, Deadline::of(&limits));
+        let shape = session.ok().and_then(|session| session.shape());
         video::memory(shape.map_or_else(PixelSize::default, |shape| shape.size), Depth::Full, target)
     }
 
     fn examine(&self, film: &Film<'_, '_>, examined: &mut Examined) -> Result<(), DecodeError> {
         let &Film { format, source, wanted: &Wanted { depth, target, limits, .. }, forgiving } = film;
-        let mut session = input::Session::open(source, format, Deadline::of(limits))?;
+        // Decoders of sound may need what only their packets tell.
+        let open = if depth == Depth::Full { input::Session::open } else { input::Session::open_undecoded };
+        let mut session = open(source, format, Deadline::of(limits))?;
         if let Some(shape) = session.shape() {
             let turned = shape.orientation.transposes();
             examined.size = Some(if turned { shape.size.transposed() } else { shape.size });

@@ -13,7 +13,8 @@ pub struct Video;
 
 const PROVES: &str = "the container is whole, every frame has the framing that its codec demands, keyframes decode (all frames and the sound \
      with `--video full`); in MP4, QuickTime and Matroska, slices of H.264 and HEVC and frames of VP8 end at the bit where their blocks \
-     end, in transport streams those of H.264 (of long films the first 16 MiB, and keyframes up to 32 MiB)";
+     end, in transport streams those of H.264 (keyframes up to 16 MiB; of the others the first 4 MiB and a quarter of what follows, up \
+     to 16 MiB)";
 const BLIND: &str = "wrong bytes that leave a frame as long as it was, such as some single flipped bits; in other codecs, wrong bytes inside a \
      frame that still decodes, and between keyframes unless all frames are decoded";
 

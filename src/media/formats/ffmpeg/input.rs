@@ -24,6 +24,9 @@ use crate::media::formats::deadline::Deadline;
 const PROBE_SIZE: &str = "10000000";
 const ANALYZE_MICROSECONDS: &str = "10000000";
 
+/// The least that FFmpeg takes for the first of these.
+const PROBE_SIZE_LEAST: &str = "2048";
+
 /// Blocks of this size are asked from the file.
 const BLOCK: usize = 64 << 10;
 
@@ -118,11 +121,37 @@ pub(super) struct Shape {
 }
 
 impl<'s> Session<'s> {
-    /// Opens the demuxer, reads as much as it needs to know the streams and chooses the main one.
+    /// Opens the demuxer, decodes as much as it needs to know the streams and chooses the main one.
     pub(super) fn open(
         source: &'s Source<'_>,
         format: MediaFormat,
         deadline: Deadline,
+    ) -> Result<Self, DecodeError> {
+        Self::with(source, format, deadline, &[("probesize", PROBE_SIZE)])
+    }
+
+    /// The same without decoding anything where the container says how large the pictures are: what a first keyframe would tell
+    /// besides costs as much as any other.
+    pub(super) fn open_undecoded(
+        source: &'s Source<'_>,
+        format: MediaFormat,
+        deadline: Deadline,
+    ) -> Result<Self, DecodeError> {
+        if matches!(format, MediaFormat::Mp4 | MediaFormat::Mov | MediaFormat::Matroska) {
+            let options = [("probesize", PROBE_SIZE_LEAST), ("codec_whitelist", "none")];
+            let session = Self::with(source, format, deadline, &options)?;
+            if session.shape().is_some() {
+                return Ok(session);
+            }
+        }
+        Self::open(source, format, deadline)
+    }
+
+    fn with(
+        source: &'s Source<'_>,
+        format: MediaFormat,
+        deadline: Deadline,
+        looking: &[(&str, &str)],
     ) -> Result<Self, DecodeError> {
         init();
         let trouble = Trouble::default();
@@ -136,7 +165,9 @@ impl<'s> Session<'s> {
         let mut options = Dictionary::new();
         options.set("format_whitelist", demuxers(format));
         options.set("protocol_whitelist", "none");
-        options.set("probesize", PROBE_SIZE);
+        for (name, value) in looking {
+            options.set(name, value);
+        }
         options.set("analyzeduration", ANALYZE_MICROSECONDS);
         options.set("max_streams", "200");
         let stop = move || deadline.passed();

@@ -10,17 +10,21 @@ use super::super::{h264, hevc, vp8};
 use super::nal::{Family, Framing, annex_b_units};
 use super::{Codec, Flaw};
 
-/// Bytes and blocks of one track that are walked: some 15 million a second and core in arithmetic coding, thrice as many
-/// in codes of variable length. The walk shall not take longer than reading a film does.
-const MOST: u64 = 32 << 20;
-/// What is kept of them for frames that need no other frame, on which all others build.
+/// What may be walked of one track, in bytes and blocks: some 15 million a second and core in arithmetic coding, thrice as many
+/// in codes of variable length. Frames that need no other frame, on which all others build:
 const FOR_INTRA: u64 = 16 << 20;
+/// All others.
+const FOR_INTER: u64 = 16 << 20;
+/// Of these a film's begin is walked whole, and then one part in so many: damage that covers several frames is found as surely, and
+/// the walk costs less than decoding them would.
+const AT_ONCE: u64 = 3 << 20;
+const SHARE: u64 = 4;
 
 /// The walk through one track.
 #[derive(Debug)]
 pub struct CodedData {
     kind: Kind,
-    left: u64,
+    allowance: Allowance,
     tallies: BTreeMap<Coding, Tally>,
 }
 
@@ -29,6 +33,34 @@ enum Kind {
     Avc(Option<Framing>, h264::ParameterSets),
     Hevc(Framing, hevc::ParameterSets),
     Vp8(Box<vp8::Film>),
+}
+
+/// What was walked and what came by, in bytes and blocks.
+#[derive(Debug, Default)]
+struct Allowance {
+    intra: u64,
+    inter: u64,
+    /// Of frames that need others, walked or not.
+    seen: u64,
+}
+
+impl Allowance {
+    /// Whether a frame of so many bytes and blocks is walked; it is counted.
+    fn covers(&mut self, bytes: usize, blocks: u32, intra: bool) -> bool {
+        let cost = (bytes as u64).saturating_add(blocks.into());
+        let (walked, most) = if intra {
+            (&mut self.intra, FOR_INTRA)
+        } else {
+            self.seen = self.seen.saturating_add(cost);
+            (&mut self.inter, FOR_INTER.min(AT_ONCE + self.seen / SHARE))
+        };
+        let after = walked.saturating_add(cost);
+        if after > most {
+            return false;
+        }
+        *walked = after;
+        true
+    }
 }
 
 /// Frames and slices that encoders may code each in their own way.
@@ -67,16 +99,18 @@ impl CodedData {
             Codec::Vp8 => Kind::Vp8(Box::default()),
             _ => return None,
         };
-        Some(Self { kind, left: MOST, tallies: BTreeMap::new() })
+        Some(Self { kind, allowance: Allowance::default(), tallies: BTreeMap::new() })
     }
 
     /// Walks a whole sample whose framing is right, at offset `at` of the file; `place` names it for people.
     pub fn walk(&mut self, sample: &[u8], at: u64, place: impl Fn() -> String) {
-        let mut seen = Seen { left: &mut self.left, parts: Vec::new() };
+        let mut seen = Seen { allowance: &mut self.allowance, parts: Vec::new() };
         match &mut self.kind {
-            Kind::Avc(Some(framing), sets) => seen.walk_avc(framing.units(sample), sets, Some(0)),
+            Kind::Avc(Some(framing), sets) => {
+                seen.walk_avc(framing.units(sample), sample.len(), sets, Some(0))
+            }
             // Packets of streams need not hold whole pictures.
-            Kind::Avc(None, sets) => seen.walk_avc(annex_b_units(sample), sets, None),
+            Kind::Avc(None, sets) => seen.walk_avc(annex_b_units(sample), sample.len(), sets, None),
             Kind::Hevc(framing, sets) => seen.walk_hevc(framing, sets, sample),
             Kind::Vp8(film) => seen.walk_vp8(film, sample),
         }
@@ -103,37 +137,30 @@ impl CodedData {
 
 /// What a sample shows.
 struct Seen<'l> {
-    /// What may still be walked.
-    left: &'l mut u64,
+    allowance: &'l mut Allowance,
     /// Its slices or pictures; `None`: sound.
     parts: Vec<(Coding, Option<Flaw>)>,
 }
 
 impl Seen<'_> {
-    /// Whether `len` bytes may still be walked; they are taken off.
-    fn affords(&mut self, len: usize, intra: bool) -> bool {
-        let rest = self.left.checked_sub(len as u64).filter(|&rest| intra || rest >= FOR_INTRA);
-        *self.left = rest.unwrap_or(*self.left);
-        rest.is_some()
-    }
-
-    /// Takes off the macroblocks or coding tree blocks that were walked: those that are skipped take time, but no bytes.
-    fn charge(&mut self, blocks: u32) {
-        *self.left = self.left.saturating_sub(blocks.into());
-    }
-
-    /// `next` is where the next slice must begin, as long as all before were walked.
+    /// Walks a sample of `len` bytes. `next` is where the next slice must begin, as long as all before were walked.
     fn walk_avc<'s>(
         &mut self,
         units: impl Iterator<Item = (usize, &'s [u8])>,
+        len: usize,
         sets: &mut h264::ParameterSets,
         mut next: Option<u32>,
     ) {
         let mut last = None;
+        let mut covered = None;
         for (start, unit) in units {
             match unit.first().copied().unwrap_or(0) & 31 {
                 7 | 8 => sets.add(unit),
-                1 | 5 if self.affords(unit.len(), h264::is_intra(unit)) => {
+                1 | 5
+                    if *covered.get_or_insert_with(|| {
+                        self.allowance.covers(len, sets.largest(), h264::is_intra(unit))
+                    }) =>
+                {
                     let (coding, behind) = self.slice(sets, start, unit, next);
                     last = coding.map(|coding| (coding, start)).or(last);
                     next = behind;
@@ -160,7 +187,6 @@ impl Seen<'_> {
         let (coding, flaw, behind) = match h264::walk_slice(sets, unit) {
             h264::Answer::NotFollowed(_) => return (None, None),
             h264::Answer::Sound(extent) => {
-                self.charge(extent.to - extent.from);
                 let wrong = next.filter(|&from| from != extent.from && extent.in_order);
                 let flaw = wrong.map(|from| {
                     let what = format!("a slice begins at macroblock {}, {from} is next", extent.from);
@@ -171,7 +197,6 @@ impl Seen<'_> {
                 (Some(extent.coding), flaw, next.filter(|_| extent.in_order).map(|_| behind))
             }
             h264::Answer::Damaged { what, offset, coding } => {
-                self.charge(sets.largest());
                 (coding, Some(Flaw::new(start + offset, what)), None)
             }
         };
@@ -184,8 +209,7 @@ impl Seen<'_> {
         let kind = |unit: &[u8]| unit.first().copied().unwrap_or(0) >> 1 & 63;
         let intra = units.iter().any(|(_, unit)| matches!(kind(unit), 16..=21));
         let parts: Vec<&[u8]> = units.iter().map(|&(_, unit)| unit).collect();
-        if self.affords(sample.len(), intra) {
-            self.charge(sets.largest());
+        if self.allowance.covers(sample.len(), sets.largest(), intra) {
             match hevc::walk(sets, &parts) {
                 hevc::Answer::Sound => self.parts.push((Coding::Hevc(intra), None)),
                 hevc::Answer::NotFollowed(_) => {}
@@ -204,11 +228,11 @@ impl Seen<'_> {
     /// Frames build on what those before said of probabilities.
     fn walk_vp8(&mut self, film: &mut vp8::Film, sample: &[u8]) {
         let is_key = sample.first().is_some_and(|tag| tag & 1 == 0);
-        let Some(blocks) = film.blocks(sample).filter(|_| self.affords(sample.len(), is_key)) else {
+        let blocks = film.blocks(sample).map(|blocks| u32::try_from(blocks).unwrap_or(u32::MAX));
+        if !blocks.is_some_and(|blocks| self.allowance.covers(sample.len(), blocks, is_key)) {
             film.lose();
             return;
-        };
-        self.charge(u32::try_from(blocks).unwrap_or(u32::MAX));
+        }
         let Some(answer) = film.walk(sample) else { return };
         let flaw = answer.err().map(|error| {
             let at = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
@@ -253,6 +277,24 @@ mod tests {
             coded.walk(frame, at as u64 * 10_000, || format!("frame {at}"));
         }
         coded.flaw()
+    }
+
+    #[test]
+    fn of_long_films_a_part_is_walked_everywhere() {
+        let (mut allowance, frame, blocks) = (Allowance::default(), 32 << 10, 8 << 10);
+        let each = u64::from(blocks) + frame as u64;
+        let mut walked: Vec<bool> =
+            (0..1200).map(|at| allowance.covers(frame, blocks, at % 30 == 0)).collect();
+        assert!(walked.iter().step_by(30).all(|&walked| walked), "keyframes");
+        let whole = usize::try_from((AT_ONCE * SHARE / (SHARE - 1)) / each).unwrap();
+        assert!(walked[..whole].iter().all(|&walked| walked), "the begin");
+        assert!(walked[whole + 60..].windows(30).all(|window| window.iter().any(|&walked| walked)));
+        let others = |walked: &[bool]| walked.iter().filter(|&&walked| walked).count();
+        assert!(others(&walked[900..]) < 100);
+        // And no more than that, however long it is.
+        walked.extend((0..10_000).map(|_| allowance.covers(frame, blocks, false)));
+        assert_eq!(others(&walked[11_000..]), 0);
+        assert!(allowance.inter <= FOR_INTER && allowance.intra <= FOR_INTRA);
     }
 
     #[test]
