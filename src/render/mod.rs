@@ -12,6 +12,7 @@ mod crop;
 mod encode;
 pub mod geometry;
 mod linear;
+mod lower;
 mod orient;
 mod profile;
 mod raster;

@@ -1,14 +1,16 @@
 //! Reducing a picture strip by strip while it is decoded. What comes out is what [`Resizer::raster`] makes of the whole picture, but
 //! for a last bit here and there: the weights are the same.
 
-use super::resize::{Fit, RADIUS, Resizer, Scratch, Step, pixel_type, repeat};
+use super::resize::{Fit, RADIUS, Resizer, Step, pixel_type, repeat};
 use super::vertical::Vertical;
 use super::{RenderJob, geometry};
 use crate::media::{Coming, Reduce, Rows};
 use crate::model::PixelSize;
 
-/// Bytes of a strip, and rows at least: the weights of the columns are computed anew for each.
-const STRIP: usize = 4 << 20;
+/// Bytes of a strip, and rows at least.
+const STRIP: usize = 2 << 20;
+/// Bytes of the rows of the result that wait for their columns, whose weights are computed anew each time.
+const LINES: usize = 4 << 20;
 const LEAST_ROWS: usize = 64;
 
 /// Reduces pictures for a job, with the scratch memory of its renderer.
@@ -33,8 +35,9 @@ struct Work {
     first: usize,
     /// Rows in the strip.
     filled: usize,
-    /// Rows of the result as wide as the source.
+    /// Rows of the result as wide as the source, behind those that are made, and how many there are.
     lines: Vec<u8>,
+    waiting: usize,
     /// Rows of the source that came.
     seen: usize,
     /// Rows of the result that are made.
@@ -102,7 +105,7 @@ impl Work {
         let rows = (STRIP / pitch.max(1)).clamp(LEAST_ROWS, (from.height as usize).max(LEAST_ROWS));
         let strip = (rows + kept + 2 * beyond).checked_mul(pitch)?;
         let samples = usize::try_from(to.pixels()).ok()?.checked_mul(model.channels())?;
-        let lines = (rows as f64 * f64::from(to.height) / height) as usize + 2;
+        let lines = (LINES / pitch.max(1)).clamp(LEAST_ROWS, (to.height as usize).max(LEAST_ROWS));
         Some(Self {
             step,
             from,
@@ -118,6 +121,7 @@ impl Work {
             first: 0,
             filled: beyond,
             lines: vec![0; lines.checked_mul(pitch)?],
+            waiting: 0,
             seen: 0,
             made: 0,
             samples: vec![0; samples],
@@ -153,58 +157,50 @@ impl Work {
 
     /// Makes the rows of the result whose sources are there.
     fn reduce(&mut self, resizer: &mut Resizer) -> Option<()> {
-        loop {
-            let end = self.lower()?;
-            if end == self.made {
-                break;
-            }
-            self.narrow(resizer, end)?;
-            self.made = end;
+        let height = self.to.height as usize;
+        while self.lower()? {
+            self.narrow(resizer)?;
+        }
+        let pitch = self.pitch();
+        if self.room().len() >= LEAST_ROWS * pitch {
+            return Some(());
         }
         // What the next row does not reach.
-        let there = self.first + self.filled;
-        let more = self.made < self.to.height as usize;
-        let next = if more { self.vertical.sources(self.made).start } else { there };
+        let (there, done) = (self.first + self.filled, self.made + self.waiting);
+        let next = if done < height { self.vertical.sources(done).start } else { there };
         let gone = next.saturating_sub(self.first).min(self.filled);
-        let pitch = self.pitch();
         self.strip.copy_within(gone * pitch..self.filled * pitch, 0);
         self.filled -= gone;
         self.first += gone;
         Some(())
     }
 
-    /// Makes lines of the rows that are there, as many as there is room for; gives the row of the result behind them.
-    fn lower(&mut self) -> Option<usize> {
-        let (pitch, there) = (self.pitch(), self.first + self.filled);
-        let mut end = self.made;
-        for line in self.lines.chunks_exact_mut(pitch) {
-            let sources = self.vertical.sources(end);
-            if end == self.to.height as usize || sources.end > there {
-                break;
+    /// Makes lines of the rows that are there; tells whether all that there is room for, or the last ones, wait now.
+    fn lower(&mut self) -> Option<bool> {
+        let (pitch, there, height) = (self.pitch(), self.first + self.filled, self.to.height as usize);
+        for line in self.lines.chunks_exact_mut(pitch).skip(self.waiting) {
+            let row = self.made + self.waiting;
+            let sources = self.vertical.sources(row);
+            if row == height || sources.end > there {
+                return Some(row == height && self.waiting > 0);
             }
             let from = sources.start.checked_sub(self.first)? * pitch;
-            self.vertical.reduce(end, self.strip.get(from..from + sources.len() * pitch)?, line);
-            end += 1;
+            self.vertical.reduce(row, self.strip.get(from..from + sources.len() * pitch)?, line);
+            self.waiting += 1;
         }
-        Some(end)
+        Some(true)
     }
 
-    /// Scales the lines to the next rows of the result, up to `end`.
-    fn narrow(&mut self, resizer: &mut Resizer, end: usize) -> Option<()> {
+    /// Scales the lines that wait to the next rows of the result.
+    fn narrow(&mut self, resizer: &mut Resizer) -> Option<()> {
         let ((left, width), line) = (self.shown, self.to.width as usize * self.step.pixel.size());
-        let high = u32::try_from(end - self.made).ok()?;
+        let high = u32::try_from(self.waiting).ok()?;
         let (from, to) = (PixelSize::new(self.from.width, high), PixelSize::new(self.to.width, high));
-        let lines = self.lines.get(..(end - self.made) * self.pitch())?;
+        let lines = self.lines.get(..self.waiting * self.pitch())?;
+        let end = self.made + self.waiting;
         let target = self.samples.get_mut(self.made * line..end * line)?;
-        let extra = (-left).ceil().max(0.0) as u32;
-        if extra == 0 {
-            let region = (left, 0.0, width, high.into());
-            return resizer.region(self.step, (lines, from), (target, to), region).ok();
-        }
-        let padded = PixelSize::new(from.width + 2 * extra, high);
-        let mut wider = Scratch::with_columns_repeated((lines, from), padded, self.step.pixel).ok()?;
-        let region = (left + f64::from(extra), 0.0, width, high.into());
-        resizer.region(self.step, (wider.bytes(), padded), (target, to), region).ok()
+        (self.made, self.waiting) = (end, 0);
+        resizer.columns(self.step, (lines, from), (target, to), (left, width)).ok()
     }
 }
 

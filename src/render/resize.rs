@@ -4,6 +4,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{Filter, FilterType, PixelType, ResizeAlg, ResizeOptions};
 
 use super::RenderError;
+use super::lower;
 use super::raster::{Picture, Raster, sample_count};
 use crate::media::{ColorModel, Samples};
 use crate::model::PixelSize;
@@ -82,7 +83,11 @@ impl Resizer {
         let model = source.model();
         let mut samples = vec![0_u8; sample_count(size, model)?];
         let step = Step { pixel: pixel_type(model, false), alpha: source.alpha, fit };
-        self.resize(step, (&source.samples, source.size), (&mut samples, size))?;
+        if source.alpha || lower::block(source.size.height as usize, size.height as usize) < 2 {
+            self.resize(step, (&source.samples, source.size), (&mut samples, size))?;
+        } else {
+            self.lowered(step, (&source.samples, source.size), (&mut samples, size))?;
+        }
         Ok(Picture { size, alpha: source.alpha, samples })
     }
 
@@ -106,6 +111,40 @@ impl Resizer {
             self.inner.reset_internal_buffers();
         }
         Ok(())
+    }
+
+    /// Rows first, in blocks, and then columns.
+    fn lowered(
+        &mut self,
+        step: Step,
+        (source, from): Given<'_>,
+        (target, to): Room<'_>,
+    ) -> Result<(), RenderError> {
+        let (width, height) = step.fit.shown(from, to);
+        let (left, top) = ((f64::from(from.width) - width) / 2.0, (f64::from(from.height) - height) / 2.0);
+        let pitch = from.width as usize * step.pixel.size();
+        let lines = lower::lower(source, pitch, (top, height), to.height as usize);
+        let lines = lines.ok_or_else(|| RenderError::new("resize", "samples do not fit the size"))?;
+        let low = PixelSize::new(from.width, to.height);
+        self.columns(step, (&lines, low), (target, to), (left, width))
+    }
+
+    /// Scales rows of the right number to these columns, possibly beyond their ends.
+    pub(super) fn columns(
+        &mut self,
+        step: Step,
+        (lines, from): Given<'_>,
+        (target, to): Room<'_>,
+        (left, width): (f64, f64),
+    ) -> Result<(), RenderError> {
+        let extra = repeats(width, from.width);
+        if extra == 0 {
+            return self.region(step, (lines, from), (target, to), (left, 0.0, width, from.height.into()));
+        }
+        let padded = PixelSize::new(from.width.saturating_add(2 * extra), from.height);
+        let mut wider = Scratch::with_columns_repeated((lines, from), padded, step.pixel)?;
+        let region = (left + f64::from(extra), 0.0, width, from.height.into());
+        self.region(step, (wider.bytes(), padded), (target, to), region)
     }
 
     /// Rows first, then columns from a copy with its outer columns repeated.
@@ -246,8 +285,9 @@ pub(super) fn lanczos3(x: f64) -> f64 {
     // sin t up to a quarter of the circle, by its series: the first term left out is below 1e-11.
     let a = t.min(std::f64::consts::PI - t);
     let b = a * a;
-    let terms = [-210.0, -156.0, -110.0, -72.0, -42.0, -20.0, -6.0];
-    let sine = a * terms.iter().fold(1.0, |sum, term| 1.0 + b / term * sum);
+    const TERMS: [f64; 7] =
+        [-1.0 / 210.0, -1.0 / 156.0, -1.0 / 110.0, -1.0 / 72.0, -1.0 / 42.0, -1.0 / 20.0, -1.0 / 6.0];
+    let sine = a * TERMS.iter().fold(1.0, |sum, term| 1.0 + b * term * sum);
     let square = sine * sine;
     square * (3.0 - 4.0 * square) / (3.0 * t * t)
 }

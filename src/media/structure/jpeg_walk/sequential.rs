@@ -65,6 +65,8 @@ impl Coding for Sequential<'_> {
 
 impl Sequential<'_> {
     /// Follows one unit and writes its coefficients down: into blocks that come zeroed, in natural order.
+    #[allow(clippy::inline_always, reason = "a part of the loop over all units")]
+    #[inline(always)]
     pub fn unit_into(&mut self, shared: &mut Bits<'_>, blocks: &mut [[i16; 64]]) -> Result<(), Slip> {
         self.trail.begin_unit(shared, &self.parts);
         let mut blocks = blocks.iter_mut();
@@ -109,9 +111,20 @@ impl Part<'_> {
             let next = self.coefficients.next(bits);
             let at = index + u32::from(next.zeros);
             if next.bits > 0 && at < 64 {
-                bits.skip(next.bits.into());
                 put(block, at, next.value);
-                index = at + 1;
+                let second = at + 1 + u32::from(next.between);
+                if second < 64 {
+                    // Where none is known, a zero over a zero.
+                    put(block, second, next.second);
+                    bits.skip(next.both.into());
+                    index = second + u32::from(next.second != 0);
+                } else if next.ends_then() && at < 63 {
+                    bits.skip(next.both.into());
+                    break;
+                } else {
+                    bits.skip(next.bits.into());
+                    index = at + 1;
+                }
             } else if next.ends() {
                 bits.skip(next.bits.into());
                 break;
@@ -138,7 +151,11 @@ impl Part<'_> {
             bits.skip(taken);
             self.range.add_dc(&mut self.last, difference, 0)
         } else {
-            self.range.read_dc(bits, self.dc, &mut self.last, 0)
+            // A copy, since the call would keep the bits out of registers.
+            let mut own = *bits;
+            let read = self.range.read_dc(&mut own, self.dc, &mut self.last, 0);
+            *bits = own;
+            read
         }
     }
 

@@ -27,6 +27,8 @@ impl<'d, 's, 't> Supply<'d, 's, 't> {
 }
 
 impl Units for Supply<'_, '_, '_> {
+    // Registers for the bits alone.
+    #[inline(never)]
     fn next(&mut self, blocks: &mut [[i16; 64]]) -> bool {
         if self.wrong.is_some() || !self.way.goes_on() {
             return false;

@@ -123,7 +123,7 @@ impl Differences {
     }
 }
 
-/// Look-ups of an AC coefficient of a sequential block together with its code, where both fit into the window.
+/// Look-ups of an AC coefficient of a sequential block together with its code, and of a second one, where they fit into the window.
 pub struct Coefficients([Coefficient; 1 << COEFFICIENT_BITS]);
 
 /// One entry: the value, the zeros before it, and the bits of both; 0 bits where it has to be read otherwise. The end of the block is
@@ -133,43 +133,66 @@ pub struct Coefficient {
     pub value: i16,
     pub zeros: u8,
     pub bits: u8,
+    /// The next one, which is never 16 zeros alone; 0 without zeros before it where that is not known.
+    pub second: i16,
+    /// The zeros before that, 64 for the end of the block.
+    pub between: u8,
+    /// The bits of both.
+    pub both: u8,
 }
 
 impl Coefficient {
+    const UNKNOWN: Self = Self { value: 0, zeros: 0, bits: 0, second: 0, between: 0, both: 0 };
+
     /// Whether the block ends.
     pub const fn ends(self) -> bool {
         self.zeros == 64
+    }
+
+    /// Whether it ends behind the first coefficient.
+    pub const fn ends_then(self) -> bool {
+        self.between == 64
     }
 }
 
 impl Coefficients {
     /// For coefficients of at most `safe` bits.
     pub fn new(huffman: &Huffman, safe: u8) -> Box<Self> {
-        let unknown = Coefficient { value: 0, zeros: 0, bits: 0 };
-        let mut coefficients = Box::new(Self([unknown; 1 << COEFFICIENT_BITS]));
+        let mut coefficients = Box::new(Self([Coefficient::UNKNOWN; 1 << COEFFICIENT_BITS]));
         for (window, entry) in (0u32..).zip(coefficients.0.iter_mut()) {
             let ahead = window << (16 - COEFFICIENT_BITS);
-            let Some((symbol, length)) = huffman.find(ahead) else { continue };
-            let size = u32::from(symbol & 15);
-            let taken = length + size;
-            if taken > COEFFICIENT_BITS || size > safe.into() || size == 0 && !matches!(symbol, 0 | 0xF0) {
+            let Some((value, zeros, bits)) = one(huffman, safe, ahead, COEFFICIENT_BITS) else { continue };
+            *entry = Coefficient { value, zeros, bits, both: bits, ..Coefficient::UNKNOWN };
+            if zeros == 64 {
                 continue;
             }
-            let value = magnitude(ahead >> (16 - taken) & ((1 << size) - 1), size);
-            *entry = Coefficient {
-                value: i16::try_from(value).unwrap_or(0),
-                zeros: if symbol == 0 { 64 } else { symbol >> 4 },
-                bits: u8::try_from(taken).unwrap_or(0),
-            };
+            let (ahead, left) = (ahead << bits & 0xFFFF, COEFFICIENT_BITS - u32::from(bits));
+            if let Some((second, between, more)) = one(huffman, safe, ahead, left)
+                && (second != 0 || between == 64)
+            {
+                *entry = Coefficient { second, between, both: bits + more, ..*entry };
+            }
         }
         coefficients
     }
 
     #[inline]
     pub fn next(&self, bits: &Bits<'_>) -> Coefficient {
-        let unknown = Coefficient { value: 0, zeros: 0, bits: 0 };
-        self.0.get(bits.peek(COEFFICIENT_BITS) as usize).copied().unwrap_or(unknown)
+        self.0.get(bits.peek(COEFFICIENT_BITS) as usize).copied().unwrap_or(Coefficient::UNKNOWN)
     }
+}
+
+/// The coefficient at the begin of these 16 bits, the zeros before it and the bits of both, if the first `known` bits tell them.
+fn one(huffman: &Huffman, safe: u8, ahead: u32, known: u32) -> Option<(i16, u8, u8)> {
+    let (symbol, length) = huffman.find(ahead)?;
+    let size = u32::from(symbol & 15);
+    let taken = length + size;
+    if taken > known || size > safe.into() || size == 0 && !matches!(symbol, 0 | 0xF0) {
+        return None;
+    }
+    let value = magnitude(ahead >> (16 - taken) & ((1 << size) - 1), size);
+    let zeros = if symbol == 0 { 64 } else { symbol >> 4 };
+    Some((i16::try_from(value).ok()?, zeros, u8::try_from(taken).ok()?))
 }
 
 /// Look-ups that pass over as many whole AC coefficients of a sequential block as the window shows, as long as none of them
@@ -409,6 +432,31 @@ mod tests {
         let mut bits = Bits::new(&[0b1101_1100]);
         bits.refill();
         assert!(!narrow.next(&bits).known());
+    }
+
+    #[test]
+    fn two_coefficients_in_one_look_up() {
+        // As above, and 1110: 16 zeros.
+        let table = four([0x01, 0x00, 0x32, 0xF0]);
+        let look = |word: u16, safe: u8| {
+            let data = word.to_be_bytes();
+            let mut bits = Bits::new(&data);
+            bits.refill();
+            let next = Coefficients::new(&table, safe).next(&bits);
+            ((next.value, next.zeros, next.bits), (next.second, next.between, next.both))
+        };
+        // 0 1, 110 11, then 0.
+        assert_eq!(look(0b0111_0110_0000_0000, 4), ((1, 0, 2), (3, 3, 7)));
+        // 0 0, 10.
+        assert_eq!(look(0b0010_0000_0000_0000, 4), ((-1, 0, 2), (0, 64, 4)));
+        // 1110, 0 1.
+        assert_eq!(look(0b1110_0100_0000_0000, 4), ((0, 15, 4), (1, 0, 6)));
+        // 16 zeros are left for the next look-up, and so is what the window does not show.
+        assert_eq!(look(0b0111_1000_0000_0000, 4), ((1, 0, 2), (0, 0, 2)));
+        assert_eq!(look(0b1101_1110_1111_0110, 4), ((3, 3, 5), (3, 3, 10)));
+        // The end alone, and what is too large to be safe.
+        assert_eq!(look(0b1001_0000_0000_0000, 4), ((0, 64, 2), (0, 0, 2)));
+        assert_eq!(look(0b0111_0110_0000_0000, 1), ((1, 0, 2), (0, 0, 2)));
     }
 
     #[test]
