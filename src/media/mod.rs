@@ -5,6 +5,7 @@
 pub mod exif;
 pub mod formats;
 pub mod hash;
+pub(crate) mod lanes;
 pub mod magic;
 pub mod panorama;
 mod pixels;

@@ -11,6 +11,7 @@ mod colour;
 mod crop;
 mod encode;
 pub mod geometry;
+mod kernel;
 mod linear;
 mod lower;
 mod orient;

@@ -1,7 +1,8 @@
 //! Reducing a picture strip by strip while it is decoded. What comes out is what [`Resizer::raster`] makes of the whole picture, but
 //! for a last bit here and there: the weights are the same.
 
-use super::resize::{Fit, RADIUS, Resizer, Step, pixel_type, repeat};
+use super::kernel::RADIUS;
+use super::resize::{Fit, Resizer, Step, pixel_type, repeat};
 use super::vertical::Vertical;
 use super::{RenderJob, geometry};
 use crate::media::{Coming, Reduce, Rows};

@@ -4,13 +4,12 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{Filter, FilterType, PixelType, ResizeAlg, ResizeOptions};
 
 use super::RenderError;
+use super::kernel::{RADIUS, lanczos3};
 use super::lower;
 use super::raster::{Picture, Raster, sample_count};
 use crate::media::{ColorModel, Samples};
 use crate::model::PixelSize;
 
-/// Half the width of the kernel, in pixels of the smaller picture.
-pub(super) const RADIUS: f64 = 3.0;
 /// Scratch memory above this is given back after a picture; most pictures stay below.
 const KEPT_SCRATCH: usize = 48 << 20;
 
@@ -272,26 +271,6 @@ impl Scratch {
     }
 }
 
-/// sinc(x) sinc(x / 3), where sinc(x) is sin(πx) / πx. With t = πx / 3 and sin 3t = 3 sin t - 4 sin³ t that takes one sine, and one that
-/// need not be exact to the last bit: weights have at most 16 bits. Strips would else spend more time on weights than on pixels.
-pub(super) fn lanczos3(x: f64) -> f64 {
-    let t = x.abs() * (std::f64::consts::PI / 3.0);
-    if t < 1e-9 {
-        return 1.0;
-    }
-    if t >= std::f64::consts::PI {
-        return 0.0;
-    }
-    // sin t up to a quarter of the circle, by its series: the first term left out is below 1e-11.
-    let a = t.min(std::f64::consts::PI - t);
-    let b = a * a;
-    const TERMS: [f64; 7] =
-        [-1.0 / 210.0, -1.0 / 156.0, -1.0 / 110.0, -1.0 / 72.0, -1.0 / 42.0, -1.0 / 20.0, -1.0 / 6.0];
-    let sine = a * TERMS.iter().fold(1.0, |sum, term| 1.0 + b * term * sum);
-    let square = sine * sine;
-    square * (3.0 - 4.0 * square) / (3.0 * t * t)
-}
-
 /// Fills `places` with copies of `what`.
 pub(super) fn repeat(places: &mut [u8], what: &[u8]) {
     places.chunks_exact_mut(what.len()).for_each(|place| place.copy_from_slice(what));
@@ -381,18 +360,6 @@ mod tests {
     fn neon_is_taken() {
         let taken = Resizer::default().inner.cpu_extensions();
         assert_eq!(taken, fast_image_resize::CpuExtensions::Neon);
-    }
-
-    #[test]
-    fn the_kernel_is_lanczos3() {
-        let sinc = |x: f64| {
-            if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) }
-        };
-        for step in -3200..=3200 {
-            let x = f64::from(step) / 1000.0;
-            let wanted = if x.abs() < 3.0 { sinc(x) * sinc(x / 3.0) } else { 0.0 };
-            assert!((lanczos3(x) - wanted).abs() < 1e-10, "{x}");
-        }
     }
 
     #[test]

@@ -9,7 +9,8 @@
 
 use multiversion::multiversion;
 
-use super::resize::{RADIUS, lanczos3};
+use super::kernel::{RADIUS, lanczos3};
+use crate::media::lanes::all_weighted;
 
 /// Bits behind the point of a sum.
 const FRACTION: u32 = 7;
@@ -106,11 +107,8 @@ fn sum_of<const SAMPLES: usize>(sources: &[u8], weights: &[i16], pitch: usize, f
         let Some(samples) = source.get(from..).and_then(|samples| samples.first_chunk::<SAMPLES>()) else {
             break;
         };
-        for (sum, &sample) in sums.iter_mut().zip(samples) {
-            // Centred at zero, as the upper byte.
-            let sample = i16::from_le_bytes([0, sample ^ 0x80]);
-            let product = i32::from(sample) * i32::from(weight);
-            *sum = sum.saturating_add((product >> 16) as i16);
+        for (sum, product) in sums.iter_mut().zip(all_weighted(weight, samples)) {
+            *sum = sum.saturating_add(product);
         }
     }
     // Half a level, and what was cut off: half of the last bit of each product.

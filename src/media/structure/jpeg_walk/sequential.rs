@@ -316,3 +316,68 @@ fn put(block: &mut [i16; 64], at: u32, value: i16) {
         *place = value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+    use super::super::tables::{Coefficients, Differences, Huffman, Range, Runs};
+    use super::*;
+
+    /// Codes of two bits (three), three and four bits for these symbols.
+    fn table(symbols: &[u8; 5]) -> Box<Huffman> {
+        let mut counts = [0; 16];
+        counts[1..4].copy_from_slice(&[3, 1, 1]);
+        Huffman::new(&counts, symbols).unwrap()
+    }
+
+    #[test]
+    fn blocks_are_the_same_one_coefficient_or_two_at_a_time() {
+        let dc = table(&[0, 1, 2, 3, 4]);
+        // Blocks that end soon, and blocks that are mostly full, behind which a difference may look like the end of a block.
+        for symbols in [[0x01, 0x00, 0x12, 0x21, 0xF0], [0x01, 0x02, 0x01, 0x11, 0x00]] {
+            let ac = table(&symbols);
+            let range = Range::new(Some(&[1; 64]), 8);
+            let mut part = Part {
+                blocks: 1,
+                columns: 1,
+                dc: &dc,
+                differences: &Differences::new(&dc),
+                ac: &ac,
+                runs: &Runs::new(&ac, 2),
+                coefficients: &Coefficients::new(&ac, 2),
+                range: &range,
+                last: 0,
+                levels: Vec::new(),
+            };
+            let mut state = 1_u32;
+            let data: Vec<u8> = (0..1 << 16)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8 & 0xF7
+                })
+                .collect();
+            let (mut full, mut blocks, mut bits) = (0, 0, Bits::new(&data));
+            while bits.place() + 300 < data.len() {
+                let (start, mut alone) = (bits, bits);
+                let (mut block, mut wanted) = ([0; 64], [0; 64]);
+                part.last = 0;
+                if part.block_into(&mut bits, &mut block).is_err() {
+                    bits = start;
+                    bits.refill();
+                    bits.skip(1);
+                    continue;
+                }
+                let dc = part.heard(&mut alone, 63, |at, value| put(&mut wanted, at, saturated(value)));
+                put(&mut wanted, 0, saturated(dc.ok().unwrap()));
+                assert_eq!(block, wanted, "block {blocks}");
+                bits.refill();
+                alone.refill();
+                assert_eq!((bits.place(), bits.peek(16)), (alone.place(), alone.peek(16)), "block {blocks}");
+                full += usize::from(wanted[63] != 0);
+                blocks += 1;
+            }
+            assert!(blocks > 500 && (full > 100) == (symbols[1] != 0), "{full} of {blocks}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ use multiversion::multiversion;
 
 use super::Plane;
 use super::waves::{MOST, Waves};
+use crate::media::lanes::all_rounded;
 use crate::media::structure::jpeg_walk::Units;
 
 /// Units that are worked on together.
@@ -243,16 +244,10 @@ fn sums<const GROUP: usize>(
 
 #[inline(always)]
 fn add_product(sum: &mut Lanes, factor: i16, value: &Lanes) {
+    let products = all_rounded(factor, value);
     for unit in 0..UNITS {
-        sum[unit] = sum[unit].saturating_add(product(factor, value[unit]));
+        sum[unit] = sum[unit].saturating_add(products[unit]);
     }
-}
-
-/// The product with a factor that counts in 1/32768, rounded: written as processors do it.
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "no factor is as large as one")]
-fn product(factor: i16, value: i16) -> i16 {
-    ((((i32::from(factor) * i32::from(value)) >> 14) + 1) >> 1) as i16
 }
 
 /// Makes red, green and blue of a row (ITU-T T.871, 7), four pixels in each three words, the first byte lowest.
@@ -263,16 +258,15 @@ fn coloured(luma: &[Lanes], blue: &[Lanes], red: &[Lanes], row: &mut [[u32; UNIT
         let mut levels = [[0; UNITS]; 12];
         let (places, _) = levels.as_chunks_mut::<3>();
         for (((luma, blue), red), [r, g, b]) in luma.iter().zip(blue).zip(red).zip(places) {
+            // 1.402 cr, 0.344136 cb + 0.714136 cr, 1.772 cb: what is above a half is added as a whole.
+            let (more_red, less_red) = (all_rounded(13_173, red), all_rounded(9_367, red));
+            let (green, less_blue) = (all_rounded(-11_277, blue), all_rounded(7_471, blue));
             for unit in 0..UNITS {
                 let (y, cb, cr) = (luma[unit], blue[unit], red[unit]);
-                // 1.402 cr, 0.344136 cb + 0.714136 cr, 1.772 cb: what is above a half is added as a whole.
-                r[unit] = level(y.saturating_add(cr).saturating_add(product(13_173, cr)));
-                g[unit] = level(
-                    y.saturating_sub(cr)
-                        .saturating_add(product(-11_277, cb))
-                        .saturating_add(product(9_367, cr)),
-                );
-                b[unit] = level(y.saturating_add(cb).saturating_add(cb).saturating_sub(product(7_471, cb)));
+                r[unit] = level(y.saturating_add(cr).saturating_add(more_red[unit]));
+                g[unit] =
+                    level(y.saturating_sub(cr).saturating_add(green[unit]).saturating_add(less_red[unit]));
+                b[unit] = level(y.saturating_add(cb).saturating_add(cb).saturating_sub(less_blue[unit]));
             }
         }
         let (quarters, _) = levels.as_chunks::<4>();
