@@ -15,9 +15,8 @@ use super::vertical::Vertical;
 const GAP: usize = 2;
 
 /// How many rows are averaged before the kernel is used.
-pub(super) const fn block(from: usize, to: usize) -> usize {
-    let block = if to == 0 { 1 } else { from / to / GAP };
-    if block == 0 { 1 } else { block }
+pub(super) fn block(from: usize, to: usize) -> usize {
+    from.checked_div(to * GAP).unwrap_or(1).max(1)
 }
 
 /// Rows of blocks that are made at once, besides those that the kernel covers.
@@ -109,6 +108,7 @@ mod tests {
         clippy::unwrap_used,
         clippy::indexing_slicing,
         clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
         reason = "a panic is a failed test"
     )]
 

@@ -107,7 +107,7 @@ impl CodedData {
         let mut seen = Seen { allowance: &mut self.allowance, parts: Vec::new() };
         match &mut self.kind {
             Kind::Avc(Some(framing), sets) => {
-                seen.walk_avc(framing.units(sample), sample.len(), sets, Some(0))
+                seen.walk_avc(framing.units(sample), sample.len(), sets, Some(0));
             }
             // Packets of streams need not hold whole pictures.
             Kind::Avc(None, sets) => seen.walk_avc(annex_b_units(sample), sample.len(), sets, None),

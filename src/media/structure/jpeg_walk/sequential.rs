@@ -325,18 +325,18 @@ mod tests {
     use super::*;
 
     /// Codes of two bits (three), three and four bits for these symbols.
-    fn table(symbols: &[u8; 5]) -> Box<Huffman> {
+    fn table(symbols: [u8; 5]) -> Box<Huffman> {
         let mut counts = [0; 16];
         counts[1..4].copy_from_slice(&[3, 1, 1]);
-        Huffman::new(&counts, symbols).unwrap()
+        Huffman::new(&counts, &symbols).unwrap()
     }
 
     #[test]
     fn blocks_are_the_same_one_coefficient_or_two_at_a_time() {
-        let dc = table(&[0, 1, 2, 3, 4]);
+        let dc = table([0, 1, 2, 3, 4]);
         // Blocks that end soon, and blocks that are mostly full, behind which a difference may look like the end of a block.
         for symbols in [[0x01, 0x00, 0x12, 0x21, 0xF0], [0x01, 0x02, 0x01, 0x11, 0x00]] {
-            let ac = table(&symbols);
+            let ac = table(symbols);
             let range = Range::new(Some(&[1; 64]), 8);
             let mut part = Part {
                 blocks: 1,
