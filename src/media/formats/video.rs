@@ -15,8 +15,8 @@ const PROVES: &str = "the container is whole, every frame has the framing that i
      with `--video full`); in MP4, QuickTime and Matroska, slices of H.264 and HEVC and frames of VP8 end at the bit where their blocks \
      end, in transport streams those of H.264 (keyframes up to 16 MiB; of the others the first 4 MiB and a quarter of what follows, up \
      to 16 MiB)";
-const BLIND: &str = "wrong bytes that leave a frame as long as it was, such as some single flipped bits; in other codecs, wrong bytes inside a \
-     frame that still decodes, and between keyframes unless all frames are decoded";
+const BLIND: &str = "wrong bytes that leave a frame as long as it was, such as some single flipped bits; in frames of long films that are not walked and in \
+     other codecs, wrong bytes inside a frame that still decodes, and between keyframes unless all frames are decoded (`--video full`)";
 
 const fn row(
     format: MediaFormat,
