@@ -157,11 +157,8 @@ impl Resizer {
         let low = PixelSize::new(from.width, to.height);
         let mut rows = Scratch::new(low, step.pixel)?;
         self.part(step, (source, from), (rows.bytes(), low), from_whole(from))?;
-        let extra = repeats(width, from.width);
-        let padded = PixelSize::new(from.width.saturating_add(2 * extra), to.height);
-        let mut wider = Scratch::with_columns_repeated((rows.bytes(), low), padded, step.pixel)?;
-        drop(rows);
-        self.part(step, (wider.bytes(), padded), (target, to), (width, to.height.into()))
+        let left = (f64::from(from.width) - width) / 2.0;
+        self.columns(step, (rows.bytes(), low), (target, to), (left, width))
     }
 
     /// Columns first, between repeated outer rows.

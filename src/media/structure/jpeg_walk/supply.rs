@@ -27,7 +27,7 @@ impl<'d, 's, 't> Supply<'d, 's, 't> {
 }
 
 impl Units for Supply<'_, '_, '_> {
-    // Registers for the bits alone.
+    // Apart from what makes pixels, so that the bits stay in registers.
     #[inline(never)]
     fn next(&mut self, blocks: &mut [[i16; 64]]) -> bool {
         if self.wrong.is_some() || !self.way.goes_on() {

@@ -71,6 +71,7 @@ impl<'p> Batch<'p> {
     }
 
     /// Puts the pixels of the first `count` units into a strip with rows of `pitch` bytes, from this byte of each row on.
+    // Apart from the walk, as there.
     #[inline(never)]
     pub fn put(&mut self, count: usize, from: usize, pitch: usize, strip: &mut [u8]) {
         let each = self.blocks.len() / UNITS;
