@@ -67,12 +67,19 @@ const SIDE: usize = 64;
 fn average(rows: &[u8], last: &[u8], count: usize, out: &mut [u8]) {
     let pitch = out.len();
     let (blocks, rest) = out.as_chunks_mut::<SIDE>();
+    let is_whole = rest.is_empty();
     for (number, block) in blocks.iter_mut().enumerate() {
         *block = average_of(rows, last, (pitch, number * SIDE), count);
     }
-    let from = pitch - rest.len();
-    for (number, sample) in rest.iter_mut().enumerate() {
-        [*sample] = average_of(rows, last, (pitch, from + number), count);
+    // The last ones with some that are made already, or one by one.
+    match out.last_chunk_mut::<SIDE>() {
+        Some(block) if !is_whole => *block = average_of(rows, last, (pitch, pitch - SIDE), count),
+        Some(_) => {}
+        None => {
+            for (at, sample) in out.iter_mut().enumerate() {
+                [*sample] = average_of(rows, last, (pitch, at), count);
+            }
+        }
     }
 }
 
@@ -97,7 +104,11 @@ fn average_of<const SAMPLES: usize>(
             *sum += u16::from(sample);
         }
     }
-    // Exact, since no sum is larger than 255 times the number of rows.
+    // Both are exact, since no sum is larger than 255 times the number of rows.
+    if let 2..=16 = used {
+        let (half, reciprocal) = ((used / 2) as u16, 65_536 / used + 1);
+        return sums.map(|sum| ((u32::from(sum + half) * reciprocal) >> 16) as u8);
+    }
     let (half, reciprocal) = (used / 2, (1 << 24) / used + 1);
     sums.map(|sum| (((u32::from(sum) + half) * reciprocal) >> 24) as u8)
 }

@@ -11,6 +11,7 @@ mod colour;
 mod crop;
 mod encode;
 pub mod geometry;
+mod horizontal;
 mod kernel;
 mod linear;
 mod lower;
@@ -22,6 +23,7 @@ mod resize;
 mod thumbhash;
 mod tone;
 mod vertical;
+mod weights;
 
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,20 @@
 //! Reducing a picture strip by strip while it is decoded. What comes out is what [`Resizer::raster`] makes of the whole picture, but
 //! for a last bit here and there: the weights are the same.
 
+use super::horizontal::Horizontal;
 use super::kernel::RADIUS;
-use super::resize::{Fit, Resizer, Step, pixel_type, repeat};
+use super::resize::{Fit, Resizer, Step, pixel_type, repeat, repeats};
 use super::vertical::Vertical;
 use super::{RenderJob, geometry};
 use crate::media::{Coming, Reduce, Rows};
 use crate::model::PixelSize;
 
 /// Bytes of a strip, and rows at least.
-const STRIP: usize = 2 << 20;
-/// Bytes of the rows of the result that wait for their columns, whose weights are computed anew each time.
-const LINES: usize = 4 << 20;
+const STRIP: usize = 512 << 10;
 const LEAST_ROWS: usize = 64;
+/// Rows of the result that wait for their columns: what stays near the processor, and bytes where weights are computed anew each time.
+const LINES: usize = 32;
+const MANY_LINES: usize = 4 << 20;
 
 /// Reduces pictures for a job, with the scratch memory of its renderer.
 pub struct Reducer<'r> {
@@ -26,8 +28,12 @@ struct Work {
     step: Step,
     from: PixelSize,
     to: PixelSize,
-    /// The columns of the source that the result shows: left and width, possibly beyond its edges.
+    /// The columns of lines that the result shows: left and width.
     shown: (f64, f64),
+    /// How often the outer columns are repeated in lines on each side, in bytes.
+    margin: usize,
+    /// None where another program's will do.
+    horizontal: Option<Horizontal>,
     /// Rows that lie beyond the upper and the lower edge each: those are like the one at the edge. They count as rows of the source.
     beyond: usize,
     vertical: Vertical,
@@ -36,9 +42,10 @@ struct Work {
     first: usize,
     /// Rows in the strip.
     filled: usize,
-    /// Rows of the result as wide as the source, behind those that are made, and how many there are.
+    /// Rows of the result as wide as the source and its margins, behind those that are made; and how many there are, and could be.
     lines: Vec<u8>,
     waiting: usize,
+    most: usize,
     /// Rows of the source that came.
     seen: usize,
     /// Rows of the result that are made.
@@ -106,12 +113,19 @@ impl Work {
         let rows = (STRIP / pitch.max(1)).clamp(LEAST_ROWS, (from.height as usize).max(LEAST_ROWS));
         let strip = (rows + kept + 2 * beyond).checked_mul(pitch)?;
         let samples = usize::try_from(to.pixels()).ok()?.checked_mul(model.channels())?;
-        let lines = (LINES / pitch.max(1)).clamp(LEAST_ROWS, (to.height as usize).max(LEAST_ROWS));
+        let margin = repeats(width, from.width) as usize;
+        let (shown, wide) = ((left + margin as f64, width), from.width as usize + 2 * margin);
+        let horizontal = Horizontal::new(model.channels(), wide, shown, to.width as usize);
+        let line = wide * model.channels();
+        let most = if horizontal.is_some() { LINES } else { (MANY_LINES / line.max(1)).max(LINES) };
+        let slack = horizontal.as_ref().map_or(0, Horizontal::slack);
         Some(Self {
             step,
             from,
             to,
-            shown: (left, width),
+            shown,
+            margin: margin * model.channels(),
+            horizontal,
             beyond,
             vertical: Vertical::new(
                 from.height as usize + 2 * beyond,
@@ -121,8 +135,9 @@ impl Work {
             strip: vec![0; strip],
             first: 0,
             filled: beyond,
-            lines: vec![0; lines.checked_mul(pitch)?],
+            lines: vec![0; most.checked_mul(line)?.checked_add(slack)?],
             waiting: 0,
+            most,
             seen: 0,
             made: 0,
             samples: vec![0; samples],
@@ -179,14 +194,22 @@ impl Work {
     /// Makes lines of the rows that are there; tells whether all that there is room for, or the last ones, wait now.
     fn lower(&mut self) -> Option<bool> {
         let (pitch, there, height) = (self.pitch(), self.first + self.filled, self.to.height as usize);
-        for line in self.lines.chunks_exact_mut(pitch).skip(self.waiting) {
+        let wide = pitch + 2 * self.margin;
+        for line in self.lines.chunks_exact_mut(wide).take(self.most).skip(self.waiting) {
             let row = self.made + self.waiting;
             let sources = self.vertical.sources(row);
             if row == height || sources.end > there {
                 return Some(row == height && self.waiting > 0);
             }
             let from = sources.start.checked_sub(self.first)? * pitch;
-            self.vertical.reduce(row, self.strip.get(from..from + sources.len() * pitch)?, line);
+            let (left, rest) = line.split_at_mut_checked(self.margin)?;
+            let (middle, right) = rest.split_at_mut_checked(pitch)?;
+            self.vertical.reduce(row, self.strip.get(from..from + sources.len() * pitch)?, middle);
+            if self.margin > 0 {
+                let pixel = self.step.pixel.size();
+                repeat(left, middle.get(..pixel)?);
+                repeat(right, middle.get(pitch.checked_sub(pixel)?..)?);
+            }
             self.waiting += 1;
         }
         Some(true)
@@ -194,14 +217,19 @@ impl Work {
 
     /// Scales the lines that wait to the next rows of the result.
     fn narrow(&mut self, resizer: &mut Resizer) -> Option<()> {
-        let ((left, width), line) = (self.shown, self.to.width as usize * self.step.pixel.size());
-        let high = u32::try_from(self.waiting).ok()?;
-        let (from, to) = (PixelSize::new(self.from.width, high), PixelSize::new(self.to.width, high));
-        let lines = self.lines.get(..self.waiting * self.pitch())?;
-        let end = self.made + self.waiting;
-        let target = self.samples.get_mut(self.made * line..end * line)?;
-        (self.made, self.waiting) = (end, 0);
-        resizer.columns(self.step, (lines, from), (target, to), (left, width)).ok()
+        let (pixel, waiting) = (self.step.pixel.size(), self.waiting);
+        let (line, wide) = (self.to.width as usize * pixel, self.pitch() + 2 * self.margin);
+        let target = self.samples.get_mut(self.made * line..(self.made + waiting) * line)?;
+        self.made += waiting;
+        self.waiting = 0;
+        if let Some(horizontal) = &self.horizontal {
+            return horizontal.reduce(self.lines.get(..waiting * wide + horizontal.slack())?, target);
+        }
+        let high = u32::try_from(waiting).ok()?;
+        let (from, to) =
+            (PixelSize::new(u32::try_from(wide / pixel).ok()?, high), PixelSize::new(self.to.width, high));
+        let ((left, width), lines) = (self.shown, self.lines.get(..waiting * wide)?);
+        resizer.region(self.step, (lines, from), (target, to), (left, 0.0, width, high.into())).ok()
     }
 }
 

@@ -129,7 +129,7 @@ impl Resizer {
     }
 
     /// Scales rows of the right number to these columns, possibly beyond their ends.
-    pub(super) fn columns(
+    fn columns(
         &mut self,
         step: Step,
         (lines, from): Given<'_>,
@@ -279,7 +279,7 @@ fn from_whole(size: PixelSize) -> (f64, f64) {
 
 /// How often the outermost line is repeated on each side so that there are `shown` of them.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few lines; saturates")]
-fn repeats(shown: f64, found: u32) -> u32 {
+pub(super) fn repeats(shown: f64, found: u32) -> u32 {
     ((shown - f64::from(found)) / 2.0).ceil() as u32
 }
 

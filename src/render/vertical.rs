@@ -1,119 +1,101 @@
 //! The vertical half of reducing 8-bit samples: rows of the result as weighted sums of rows of the source.
 //!
-//! The weights are those that `fast_image_resize` computes. Products keep sixteen bits, seven of them behind the
-//! point, so that twice as many samples fit into a vector as sums of 32 bits would leave.
-#![allow(
-    unsafe_code,
-    reason = "the macro calls the version for vector instructions that it found the processor to have"
-)]
+//! Products keep sixteen bits, seven of them behind the point, so that twice as many samples fit into a vector as sums of 32
+//! bits would leave.
+#![allow(clippy::inline_always, reason = "else not compiled for the vector instructions of its caller")]
 
-use multiversion::multiversion;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 
-use super::kernel::{RADIUS, lanczos3};
-use crate::media::lanes::all_weighted;
+use super::weights::{self, FRACTION, Weights};
+#[cfg(target_arch = "x86_64")]
+use crate::media::lanes::Avx2;
+#[cfg(target_arch = "aarch64")]
+use crate::media::lanes::Neon;
+#[cfg(not(target_arch = "aarch64"))]
+use crate::media::lanes::Plain;
+use crate::media::lanes::{LANES, Lanes, Processor};
 
-/// Bits behind the point of a sum.
-const FRACTION: u32 = 7;
-/// A weight of one.
-const ONE: f64 = 32_768.0;
 /// Samples that are summed side by side.
 const BLOCK: usize = 64;
 
 /// For each row of the result, the rows of the source that it is made of, and their weights.
-pub struct Vertical {
-    /// Per row of the result: the first row of the source, and where its weights begin.
-    rows: Vec<(usize, usize)>,
-    weights: Vec<i16>,
-}
+pub struct Vertical(Weights);
 
 impl Vertical {
     /// For `to` rows that show the source from `top` on, `height` of its rows, of which there are `from`.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "numbers of rows; floats saturate"
-    )]
-    pub fn new(from: usize, (top, height): (f64, f64), to: usize) -> Self {
-        let scale = height / to.max(1) as f64;
-        let stretch = scale.max(1.0);
-        let mut this = Self { rows: Vec::with_capacity(to), weights: Vec::new() };
-        let mut exact: Vec<f64> = Vec::new();
-        for row in 0..to {
-            let middle = top + (row as f64 + 0.5) * scale;
-            let first = (middle - RADIUS * stretch).floor().max(0.0) as usize;
-            let end = ((middle + RADIUS * stretch).ceil().max(0.0) as usize).min(from);
-            exact.clear();
-            exact.extend((first..end).map(|at| lanczos3((at as f64 + 0.5 - middle) / stretch)));
-            this.rows.push((first, this.weights.len()));
-            this.push(&exact);
-        }
-        this
-    }
-
-    /// Adds the weights of one row: whole numbers with the sum of one.
-    #[allow(clippy::cast_possible_truncation, reason = "at most one in sixteen bits")]
-    fn push(&mut self, exact: &[f64]) {
-        let sum: f64 = exact.iter().sum();
-        let from = self.weights.len();
-        self.weights.extend(exact.iter().map(|weight| (weight / sum * ONE).round().min(ONE - 1.0) as i16));
-        let weights = self.weights.get_mut(from..).unwrap_or_default();
-        let lacking = ONE as i32 - weights.iter().map(|&weight| i32::from(weight)).sum::<i32>();
-        if let Some(largest) = weights.iter_mut().max() {
-            *largest = largest.saturating_add(lacking as i16);
-        }
+    pub fn new(from: usize, shown: (f64, f64), to: usize) -> Self {
+        Self(Weights::new(from, shown, to))
     }
 
     /// The rows of the source that a row of the result is made of.
     pub fn sources(&self, row: usize) -> std::ops::Range<usize> {
-        let (first, _) = self.rows.get(row).copied().unwrap_or_default();
-        first..first + self.weights(row).len()
+        self.0.sources(row)
     }
 
     /// Makes a row of the result of its sources, rows of as many bytes that begin with the first of [`Self::sources`].
     pub fn reduce(&self, row: usize, sources: &[u8], out: &mut [u8]) {
-        sum(sources, self.weights(row), out);
-    }
-
-    fn weights(&self, row: usize) -> &[i16] {
-        let at = |row: usize| self.rows.get(row).map_or(self.weights.len(), |&(_, at)| at);
-        self.weights.get(at(row)..at(row + 1)).unwrap_or_default()
+        sum(sources, self.0.of(row), out);
     }
 }
 
-#[multiversion(targets("x86_64+avx2"))]
 fn sum(sources: &[u8], weights: &[i16], out: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(processor) = Avx2::found() {
+        return avx2::sum(processor, sources, weights, out);
+    }
+    #[cfg(target_arch = "aarch64")]
+    let processor = Neon;
+    #[cfg(not(target_arch = "aarch64"))]
+    let processor = Plain;
+    by_blocks(sources, weights, out, |from, pitch| block(processor, sources, weights, pitch, from));
+}
+
+/// All samples of a row: by blocks, whose first byte and the bytes of a row are handed over.
+#[inline(always)]
+fn by_blocks(sources: &[u8], weights: &[i16], out: &mut [u8], sums: impl Fn(usize, usize) -> [u8; BLOCK]) {
     let pitch = out.len();
     let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
     for (number, block) in blocks.iter_mut().enumerate() {
-        *block = sum_of(sources, weights, pitch, number * BLOCK);
+        *block = sums(number * BLOCK, pitch);
     }
-    let from = pitch - rest.len();
-    for (number, sample) in rest.iter_mut().enumerate() {
-        [*sample] = sum_of(sources, weights, pitch, from + number);
+    if rest.is_empty() {
+        return;
     }
+    // The last ones with some that are made already, or with some that are not there.
+    if let Some(block) = out.last_chunk_mut::<BLOCK>() {
+        *block = sums(pitch - BLOCK, pitch);
+        return;
+    }
+    let mut wider = vec![0; weights.len() * BLOCK];
+    for (wide, source) in wider.chunks_exact_mut(BLOCK).zip(sources.chunks_exact(pitch)) {
+        wide.split_at_mut(pitch).0.copy_from_slice(source);
+    }
+    let mut block = [0; BLOCK];
+    sum(&wider, weights, &mut block);
+    out.copy_from_slice(block.split_at(pitch).0);
 }
 
-/// Sums of so many samples side by side, `from` bytes into each row.
-#[allow(clippy::inline_always, reason = "else not compiled for the vector instructions of its caller")]
+/// Sums of samples side by side, `from` bytes into each row.
 #[inline(always)]
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "clamped, or the upper half of a product"
-)]
-fn sum_of<const SAMPLES: usize>(sources: &[u8], weights: &[i16], pitch: usize, from: usize) -> [u8; SAMPLES] {
-    let mut sums = [0_i16; SAMPLES];
+fn block(
+    processor: impl Processor,
+    sources: &[u8],
+    weights: &[i16],
+    pitch: usize,
+    from: usize,
+) -> [u8; BLOCK] {
+    let mut sums = [processor.all(weights::half(weights.len())); BLOCK / LANES];
     for (source, &weight) in sources.chunks_exact(pitch).zip(weights) {
-        let Some(samples) = source.get(from..).and_then(|samples| samples.first_chunk::<SAMPLES>()) else {
+        let Some(samples) = source.get(from..).and_then(|samples| samples.first_chunk::<BLOCK>()) else {
             break;
         };
-        for (sum, product) in sums.iter_mut().zip(all_weighted(weight, samples)) {
-            *sum = sum.saturating_add(product);
+        for (sum, samples) in sums.iter_mut().zip(samples.as_chunks::<LANES>().0) {
+            let centred = Lanes(samples.map(|sample| i16::from_le_bytes([0, sample ^ 0x80])));
+            *sum = processor.plus(*sum, processor.products(processor.load(&centred), processor.all(weight)));
         }
     }
-    // Half a level, and what was cut off: half of the last bit of each product.
-    let half = (1 << (FRACTION - 1)) + i16::try_from(weights.len() / 2).unwrap_or(0);
-    sums.map(|sum| ((sum.saturating_add(half) >> FRACTION) + 128).clamp(0, 255) as u8)
+    bytemuck::cast(sums.map(|sum| processor.samples::<FRACTION>(sum)))
 }
 
 #[cfg(test)]
@@ -125,6 +107,7 @@ mod tests {
         reason = "tests"
     )]
 
+    use super::super::kernel::lanczos3;
     use super::*;
 
     /// The sums in floating point.

@@ -3,28 +3,31 @@
 //! Four of the bits are behind the point, to which products are rounded.
 #![allow(
     unsafe_code,
-    reason = "the macro calls the version for vector instructions that it found the processor to have"
+    reason = "calls the version for vector instructions that it found the processor to have"
 )]
 #![allow(clippy::inline_always, reason = "else not compiled for the vector instructions of its caller")]
 #![allow(clippy::indexing_slicing, reason = "vectors of fixed length, and loops over all of it")]
 
-use multiversion::multiversion;
-
 use super::Plane;
 use super::waves::{MOST, Waves};
-use crate::media::lanes::all_rounded;
+#[cfg(target_arch = "x86_64")]
+use crate::media::lanes::Avx2;
+#[cfg(target_arch = "aarch64")]
+use crate::media::lanes::Neon;
+#[cfg(not(target_arch = "aarch64"))]
+use crate::media::lanes::Plain;
+use crate::media::lanes::{LANES, Lanes, Processor};
 use crate::media::structure::jpeg_walk::Units;
 
 /// Units that are worked on together.
-pub const UNITS: usize = 16;
-/// Bytes of a row that may be written behind its pixels.
-pub const SLACK: usize = 12;
+pub const UNITS: usize = LANES;
+/// Bytes of a row of a unit that are written at once, and bytes of a row that may be written behind its pixels.
+const PIECE: usize = 16;
+pub const SLACK: usize = PIECE;
 /// Bits behind the point.
-pub const FRACTION: u32 = 4;
+pub const FRACTION: i32 = 4;
 
-/// One number of each unit.
-type Lanes = [i16; UNITS];
-/// Such numbers in a row or a column.
+/// Numbers of each unit, in a row or a column.
 type Line = [Lanes; MOST];
 type Grid = [Line; 8];
 
@@ -46,17 +49,19 @@ struct Scratch {
     grids: [Grid; 2],
     /// Per component, rows of a unit without padding.
     samples: Vec<Vec<Lanes>>,
-    /// A row of a unit: bytes of red, green and blue, four in a word.
-    row: Vec<[u32; UNITS]>,
+    /// A row of a unit: red, green and blue of each pixel; and of each unit, sixteen bytes of that.
+    levels: Vec<[u8; UNITS]>,
+    pieces: Vec<[[u8; PIECE]; UNITS]>,
 }
 
 impl<'p> Batch<'p> {
     pub fn new(planes: &'p [Plane], unit: (usize, usize)) -> Self {
         let blocks: usize = planes.iter().map(Plane::count).sum();
         let scratch = Scratch {
-            grids: [[[[0; UNITS]; MOST]; 8]; 2],
-            samples: vec![vec![[0; UNITS]; unit.0 * unit.1]; planes.len()],
-            row: vec![[0; UNITS]; unit.0.div_ceil(4) * 3],
+            grids: [[[Lanes::all(0); MOST]; 8]; 2],
+            samples: vec![vec![Lanes::all(0); unit.0 * unit.1]; planes.len()],
+            levels: vec![[0; UNITS]; (3 * unit.0).next_multiple_of(PIECE)],
+            pieces: vec![[[0; PIECE]; UNITS]; (3 * unit.0).div_ceil(PIECE)],
         };
         Self { planes, unit, blocks: vec![NOTHING; blocks * UNITS], scratch }
     }
@@ -74,6 +79,37 @@ impl<'p> Batch<'p> {
     // Apart from the walk, as there.
     #[inline(never)]
     pub fn put(&mut self, count: usize, from: usize, pitch: usize, strip: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(processor) = Avx2::found() {
+            #[target_feature(enable = "avx2")]
+            fn with_avx2(
+                batch: &mut Batch,
+                processor: Avx2,
+                count: usize,
+                from: usize,
+                pitch: usize,
+                strip: &mut [u8],
+            ) {
+                batch.put_with(processor, count, from, pitch, strip);
+            }
+            // SAFETY: the processor has it.
+            return unsafe { with_avx2(self, processor, count, from, pitch, strip) };
+        }
+        #[cfg(target_arch = "aarch64")]
+        self.put_with(Neon, count, from, pitch, strip);
+        #[cfg(not(target_arch = "aarch64"))]
+        self.put_with(Plain, count, from, pitch, strip);
+    }
+
+    #[inline(always)]
+    fn put_with(
+        &mut self,
+        processor: impl Processor,
+        count: usize,
+        from: usize,
+        pitch: usize,
+        strip: &mut [u8],
+    ) {
         let each = self.blocks.len() / UNITS;
         let mut first = 0;
         for (plane, samples) in self.planes.iter().zip(&mut self.scratch.samples) {
@@ -84,12 +120,13 @@ impl<'p> Batch<'p> {
                 let (column, row) = (number % plane.blocks.0, number / plane.blocks.0);
                 let at = row * plane.down.places * self.unit.0 + column * plane.across.places;
                 let place = samples.get_mut(at..).unwrap_or_default();
-                evaluate(plane, blocks, &mut self.scratch.grids, place, self.unit.0);
+                evaluate(processor, plane, blocks, &mut self.scratch.grids, place, self.unit.0);
             }
             first += plane.count();
         }
         let rows = strip.chunks_exact_mut(pitch).filter_map(|row| row.get_mut(from..));
-        match self.scratch.samples.as_slice() {
+        let Scratch { samples, levels, pieces, .. } = &mut self.scratch;
+        match samples.as_slice() {
             [luma] => {
                 for (samples, row) in luma.chunks_exact(self.unit.0).zip(rows) {
                     grey(samples, count, row);
@@ -98,8 +135,11 @@ impl<'p> Batch<'p> {
             [luma, blue, red] => {
                 let planes = luma.chunks_exact(self.unit.0).zip(blue.chunks_exact(self.unit.0));
                 for (((luma, blue), red), row) in planes.zip(red.chunks_exact(self.unit.0)).zip(rows) {
-                    coloured(luma, blue, red, &mut self.scratch.row);
-                    lay_out(&self.scratch.row, count, 3 * self.unit.0, row);
+                    coloured(processor, luma, blue, red, levels);
+                    for (piece, levels) in pieces.iter_mut().zip(levels.as_chunks().0) {
+                        *piece = processor.turned_bytes(levels);
+                    }
+                    lay_out(pieces, count, 3 * self.unit.0, row);
                 }
             }
             _ => {}
@@ -108,8 +148,9 @@ impl<'p> Batch<'p> {
 }
 
 /// Evaluates one block of each unit: puts rows of samples into a grid that has `pitch` of them in a row.
-#[multiversion(targets("x86_64+avx2"))]
+#[inline(always)]
 fn evaluate(
+    processor: impl Processor,
     plane: &Plane,
     blocks: [&[i16; 64]; UNITS],
     scratch: &mut [Grid; 2],
@@ -118,34 +159,21 @@ fn evaluate(
 ) {
     let (columns, rows) = extent(blocks, (plane.across.heard, plane.down.heard));
     let [given, half] = scratch;
-    // Eight blocks at a time: more addresses than registers cost more than the second pass.
-    for (half, eight) in blocks.as_chunks::<8>().0.iter().enumerate() {
-        for (row, line) in given.iter_mut().enumerate().take(rows) {
-            for (column, lanes) in line.iter_mut().enumerate().take(columns) {
-                let at = (row * 8 + column) % 64;
-                let (step, values) = (plane.steps[at], side_by_side(eight.map(|block| block[at])));
-                let lanes = &mut lanes.as_chunks_mut::<8>().0[half];
-                for unit in 0..8 {
-                    lanes[unit] = values[unit].wrapping_mul(step);
-                }
-            }
+    let lines = given.iter_mut().zip(plane.steps.as_chunks::<8>().0).enumerate().take(rows);
+    for (row, (line, steps)) in lines {
+        let mut sources = [&[0; 8]; UNITS];
+        for (source, block) in sources.iter_mut().zip(blocks) {
+            *source = &block.as_chunks::<8>().0[row];
+        }
+        let turned = processor.turned(sources);
+        for ((lanes, values), &step) in line.iter_mut().zip(turned).zip(steps).take(columns) {
+            *lanes = processor.store(processor.times(values, processor.all(step)));
         }
     }
     let given = given.get(..rows).unwrap_or_default();
     let half = half.get_mut(..columns).unwrap_or_default();
-    along(&plane.down, given, half.iter_mut().map(Line::as_mut_slice));
-    along(&plane.across, half, out.chunks_mut(pitch).take(plane.down.places));
-}
-
-/// Eight numbers in one vector: else each of them is multiplied alone.
-#[inline(always)]
-#[allow(clippy::many_single_char_names, reason = "eight numbers")]
-fn side_by_side(values: [i16; 8]) -> [i16; 8] {
-    let [a, b, c, d, e, f, g, h] = values.map(|value| u128::from(value.cast_unsigned()));
-    let low = a | b << 16 | c << 32 | d << 48;
-    let high = e | f << 16 | g << 32 | h << 48;
-    let bytes = (low | high << 64).to_le_bytes();
-    std::array::from_fn(|unit| i16::from_le_bytes([bytes[2 * unit], bytes[2 * unit + 1]]))
+    along(processor, &plane.down, given, half.iter_mut().map(Line::as_mut_slice));
+    along(processor, &plane.across, half, out.chunks_mut(pitch).take(plane.down.places));
 }
 
 /// How many columns and rows of coefficients are not all zero, at least one, of those that are heard.
@@ -175,20 +203,25 @@ fn extent(blocks: [&[i16; 64]; UNITS], heard: (usize, usize)) -> (usize, usize) 
 
 /// Evaluates coefficients of one dimension at all places: those at the first place of each line given into the first line, and so on.
 #[inline(always)]
-fn along<'l>(waves: &Waves, given: &[Line], lines: impl Iterator<Item = &'l mut [Lanes]>) {
+fn along<'l>(
+    processor: impl Processor,
+    waves: &Waves,
+    given: &[Line],
+    lines: impl Iterator<Item = &'l mut [Lanes]>,
+) {
     match waves.places {
-        1 => spread::<1, 1>(waves, given, lines),
-        2 => spread::<2, 1>(waves, given, lines),
-        3 => spread::<3, 2>(waves, given, lines),
-        4 => spread::<4, 2>(waves, given, lines),
-        5 => spread::<5, 3>(waves, given, lines),
-        6 => spread::<6, 3>(waves, given, lines),
-        7 => spread::<7, 1>(waves, given, lines),
-        8 => spread::<8, 1>(waves, given, lines),
-        10 => spread::<10, 5>(waves, given, lines),
-        12 => spread::<12, 3>(waves, given, lines),
-        14 => spread::<14, 1>(waves, given, lines),
-        16 => spread::<16, 1>(waves, given, lines),
+        1 => spread::<1, 1>(processor, waves, given, lines),
+        2 => spread::<2, 1>(processor, waves, given, lines),
+        3 => spread::<3, 2>(processor, waves, given, lines),
+        4 => spread::<4, 2>(processor, waves, given, lines),
+        5 => spread::<5, 3>(processor, waves, given, lines),
+        6 => spread::<6, 3>(processor, waves, given, lines),
+        7 => spread::<7, 1>(processor, waves, given, lines),
+        8 => spread::<8, 1>(processor, waves, given, lines),
+        10 => spread::<10, 5>(processor, waves, given, lines),
+        12 => spread::<12, 3>(processor, waves, given, lines),
+        14 => spread::<14, 1>(processor, waves, given, lines),
+        16 => spread::<16, 1>(processor, waves, given, lines),
         _ => {}
     }
 }
@@ -196,6 +229,7 @@ fn along<'l>(waves: &Waves, given: &[Line], lines: impl Iterator<Item = &'l mut 
 /// `GROUP` places of one half at once, and those opposite: as many as the compiler keeps in vectors, which was tried.
 #[inline(always)]
 fn spread<'l, const PLACES: usize, const GROUP: usize>(
+    processor: impl Processor,
     waves: &Waves,
     given: &[Line],
     lines: impl Iterator<Item = &'l mut [Lanes]>,
@@ -203,14 +237,12 @@ fn spread<'l, const PLACES: usize, const GROUP: usize>(
     for (at, line) in lines.enumerate() {
         let Some(line) = line.first_chunk_mut::<PLACES>() else { continue };
         for from in (0..PLACES.div_ceil(2)).step_by(GROUP) {
-            let (even, odd) = sums::<GROUP>(waves, given, at % MOST, from);
+            let (even, odd) = sums::<_, GROUP>(processor, waves, given, at % MOST, from);
             for number in 0..GROUP {
                 let (even, odd, place) = (even[number], odd[number], from + number);
                 if place < PLACES.div_ceil(2) {
-                    for unit in 0..UNITS {
-                        line[PLACES - 1 - place][unit] = even[unit].saturating_sub(odd[unit]);
-                        line[place][unit] = even[unit].saturating_add(odd[unit]);
-                    }
+                    line[PLACES - 1 - place] = processor.store(processor.minus(even, odd));
+                    line[place] = processor.store(processor.plus(even, odd));
                 }
             }
         }
@@ -219,77 +251,67 @@ fn spread<'l, const PLACES: usize, const GROUP: usize>(
 
 /// What coefficients with even numbers give at some places, and what others do.
 #[inline(always)]
-fn sums<const GROUP: usize>(
+fn sums<P: Processor, const GROUP: usize>(
+    processor: P,
     waves: &Waves,
     given: &[Line],
     at: usize,
     from: usize,
-) -> ([Lanes; GROUP], [Lanes; GROUP]) {
-    let (mut even, mut odd) = ([[0; UNITS]; GROUP], [[0; UNITS]; GROUP]);
+) -> ([P::Vector; GROUP], [P::Vector; GROUP]) {
+    let (mut even, mut odd) = ([processor.all(0); GROUP], [processor.all(0); GROUP]);
     let (pairs, last) = given.as_chunks::<2>();
     let (factors, _) = waves.values.as_chunks::<2>();
     for ([first, second], [a, b]) in pairs.iter().zip(factors) {
+        let (first, second) = (processor.load(&first[at]), processor.load(&second[at]));
         for number in 0..GROUP {
             let place = (from + number) % (MOST / 2);
-            add_product(&mut even[number], a[place], &first[at]);
-            add_product(&mut odd[number], b[place], &second[at]);
+            even[number] = processor.plus(even[number], processor.scaled(processor.load(&a[place]), first));
+            odd[number] = processor.plus(odd[number], processor.scaled(processor.load(&b[place]), second));
         }
     }
     if let ([last], Some([factors, _])) = (last, factors.get(pairs.len())) {
+        let last = processor.load(&last[at]);
         for number in 0..GROUP {
-            add_product(&mut even[number], factors[(from + number) % (MOST / 2)], &last[at]);
+            let factor = processor.load(&factors[(from + number) % (MOST / 2)]);
+            even[number] = processor.plus(even[number], processor.scaled(factor, last));
         }
     }
     (even, odd)
 }
 
+/// Makes red, green and blue of each pixel of a row (ITU-T T.871, 7).
 #[inline(always)]
-fn add_product(sum: &mut Lanes, factor: i16, value: &Lanes) {
-    let products = all_rounded(factor, value);
-    for unit in 0..UNITS {
-        sum[unit] = sum[unit].saturating_add(products[unit]);
+fn coloured<P: Processor>(
+    processor: P,
+    luma: &[Lanes],
+    blue: &[Lanes],
+    red: &[Lanes],
+    levels: &mut [[u8; UNITS]],
+) {
+    let places = levels.as_chunks_mut::<3>().0;
+    for (((luma, blue), red), [r, g, b]) in luma.iter().zip(blue).zip(red).zip(places) {
+        // 1.402 cr, 0.344136 cb + 0.714136 cr, 1.772 cb: what is above a half is added as a whole.
+        let (cb, cr) = (processor.load(blue), processor.load(red));
+        let y = processor.plus(processor.load(luma), processor.all(HALF));
+        let more_red = processor.scaled(processor.all(13_173), cr);
+        let (green, less_red) =
+            (processor.scaled(processor.all(-11_277), cb), processor.scaled(processor.all(9_367), cr));
+        let less_blue = processor.scaled(processor.all(7_471), cb);
+        *r = processor.samples::<FRACTION>(processor.plus(processor.plus(y, cr), more_red));
+        *g = processor
+            .samples::<FRACTION>(processor.plus(processor.plus(processor.minus(y, cr), green), less_red));
+        *b = processor
+            .samples::<FRACTION>(processor.minus(processor.plus(processor.plus(y, cb), cb), less_blue));
     }
 }
 
-/// Makes red, green and blue of a row (ITU-T T.871, 7), four pixels in each three words, the first byte lowest.
-#[multiversion(targets("x86_64+avx2"))]
-fn coloured(luma: &[Lanes], blue: &[Lanes], red: &[Lanes], row: &mut [[u32; UNITS]]) {
-    let pixels = luma.chunks(4).zip(blue.chunks(4)).zip(red.chunks(4));
-    for (((luma, blue), red), words) in pixels.zip(row.as_chunks_mut::<3>().0) {
-        let mut levels = [[0; UNITS]; 12];
-        let (places, _) = levels.as_chunks_mut::<3>();
-        for (((luma, blue), red), [r, g, b]) in luma.iter().zip(blue).zip(red).zip(places) {
-            // 1.402 cr, 0.344136 cb + 0.714136 cr, 1.772 cb: what is above a half is added as a whole.
-            let (more_red, less_red) = (all_rounded(13_173, red), all_rounded(9_367, red));
-            let (green, less_blue) = (all_rounded(-11_277, blue), all_rounded(7_471, blue));
-            for unit in 0..UNITS {
-                let (y, cb, cr) = (luma[unit], blue[unit], red[unit]);
-                r[unit] = level(y.saturating_add(cr).saturating_add(more_red[unit]));
-                g[unit] =
-                    level(y.saturating_sub(cr).saturating_add(green[unit]).saturating_add(less_red[unit]));
-                b[unit] = level(y.saturating_add(cb).saturating_add(cb).saturating_sub(less_blue[unit]));
-            }
-        }
-        let (quarters, _) = levels.as_chunks::<4>();
-        for (word, [a, b, c, d]) in words.iter_mut().zip(quarters) {
-            let (mut low, mut high) = ([0; UNITS], [0; UNITS]);
-            for unit in 0..UNITS {
-                low[unit] = a[unit] | b[unit] << 8;
-                high[unit] = c[unit] | d[unit] << 8;
-            }
-            for unit in 0..UNITS {
-                word[unit] = u32::from(low[unit]) | u32::from(high[unit]) << 16;
-            }
-        }
-    }
-}
-
-/// Writes the words of the first units one after another, each over what the last word of the one before has too much.
-fn lay_out(words: &[[u32; UNITS]], count: usize, length: usize, row: &mut [u8]) {
+/// Writes the pieces of the first units one after another, each over what the last piece of the one before has too much.
+#[inline(always)]
+fn lay_out(pieces: &[[[u8; PIECE]; UNITS]], count: usize, length: usize, row: &mut [u8]) {
     for unit in 0..count {
-        let Some(place) = row.get_mut(unit * length..unit * length + 4 * words.len()) else { return };
-        for (place, word) in place.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-            *place = word[unit % UNITS].to_le_bytes();
+        let place = row.get_mut(unit * length..).unwrap_or_default();
+        for (place, pieces) in place.as_chunks_mut::<PIECE>().0.iter_mut().zip(pieces) {
+            *place = pieces[unit % UNITS];
         }
     }
 }
@@ -298,14 +320,16 @@ fn lay_out(words: &[[u32; UNITS]], count: usize, length: usize, row: &mut [u8]) 
 fn grey(luma: &[Lanes], count: usize, row: &mut [u8]) {
     for (unit, row) in row.chunks_mut(luma.len()).enumerate().take(count) {
         for (place, y) in row.iter_mut().zip(luma) {
-            *place = level(y[unit % UNITS]).to_le_bytes()[0];
+            *place = level(y.0[unit % UNITS]);
         }
     }
 }
 
+/// Half a level.
+const HALF: i16 = 1 << (FRACTION - 1);
+
 /// The level, 0 to 255, that lies next to a sample centred at 0.
-#[inline(always)]
-fn level(sample: i16) -> u16 {
-    const HALF: i16 = (128 << FRACTION) + (1 << (FRACTION - 1));
-    (sample.saturating_add(HALF) >> FRACTION).clamp(0, 255).cast_unsigned()
+fn level(sample: i16) -> u8 {
+    let level = (sample.saturating_add(HALF) >> FRACTION) + 128;
+    u8::try_from(level.max(0)).unwrap_or(u8::MAX)
 }

@@ -2,6 +2,8 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
+use crate::media::lanes::Lanes;
+
 /// Most places that eight coefficients are evaluated at.
 pub const MOST: usize = 16;
 
@@ -15,7 +17,7 @@ pub struct Waves {
     /// Coefficients that are looked at: more than there are places say nothing about these.
     pub heard: usize,
     /// By coefficient, then by place, in units of 1/32768.
-    pub values: [[i16; MOST / 2]; 8],
+    pub values: [[Lanes; MOST / 2]; 8],
 }
 
 impl Waves {
@@ -25,12 +27,12 @@ impl Waves {
         if !(1..=MOST).contains(&places) {
             return None;
         }
-        let mut values = [[0; MOST / 2]; 8];
+        let mut values = [[Lanes::all(0); MOST / 2]; 8];
         for (number, values) in values.iter_mut().enumerate() {
             let scale = if number == 0 { FRAC_1_SQRT_2 } else { 1.0 };
             for (place, value) in values.iter_mut().enumerate() {
                 let angle = ((2 * place + 1) * number) as f32 * PI / (2 * places) as f32;
-                *value = (16_384.0 * scale * angle.cos()).round() as i16;
+                *value = Lanes::all((16_384.0 * scale * angle.cos()).round() as i16);
             }
         }
         Some(Self { places, heard: places.min(8), values })
