@@ -6,13 +6,14 @@ use super::samples::{Steps, ZIGZAG, natural};
 
 /// What is kept of one component.
 pub struct Kept {
-    /// Per coefficient in zig-zag order, its place among the kept ones of its block. Those that are not kept share one place behind
-    /// them: to write there costs less than to ask whether.
+    /// Per coefficient in zig-zag order, its place among the kept ones of its block, which are in natural order. Those that are not
+    /// kept share one place behind them: to write there costs less than to ask whether.
     slots: [u8; 64],
     /// The last of them in zig-zag order.
     last: u32,
-    /// The places of those in natural order.
-    places: Vec<u8>,
+    /// How many are kept, and how many in a row.
+    count: usize,
+    across: usize,
     /// Block by block, in rows with padding, with the place behind each.
     values: Vec<i16>,
     /// In natural order.
@@ -51,8 +52,9 @@ impl Block<'_> {
     #[inline]
     pub fn enlarge(&mut self, index: u32, bit: bool, shift: u8) {
         if let Some(value) = self.at(index) {
-            // Which bit comes cannot be foreseen: a branch would cost more.
-            *value = value.saturating_add((value.signum() * i16::from(bit)) << shift);
+            // Which bit comes cannot be foreseen: a branch would cost more. Nothing but nonsense overflows.
+            let sign = *value >> 15;
+            *value = value.wrapping_add(((i16::from(bit) << shift) ^ sign).wrapping_sub(sign));
         }
     }
 
@@ -68,39 +70,51 @@ impl Block<'_> {
 impl Kept {
     /// For the coefficients of so many frequencies across and down; `None` where there is no memory.
     pub fn new(plane: &Plane, heard: (usize, usize), steps: &Steps) -> Option<Self> {
-        let is_kept = |place: u8| usize::from(place % 8) < heard.0 && usize::from(place / 8) < heard.1;
-        let places: Vec<u8> = ZIGZAG.into_iter().filter(|&place| is_kept(place)).collect();
-        let mut slots = [u8::try_from(places.len()).ok()?; 64];
-        let (mut last, mut next) = (0, 0);
+        let (across, down) = (heard.0.min(8), heard.1.min(8));
+        let kept = across * down;
+        let mut slots = [u8::try_from(kept).ok()?; 64];
+        let mut last = 0;
         for ((index, slot), &place) in (0..).zip(&mut slots).zip(&ZIGZAG) {
-            if is_kept(place) {
-                (*slot, last) = (next, index);
-                next += 1;
+            let (column, row) = (usize::from(place % 8), usize::from(place / 8));
+            if column < across && row < down {
+                (*slot, last) = (u8::try_from(row * across + column).ok()?, index);
             }
         }
-        let count = plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(places.len() + 1)?;
+        let count = plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(kept + 1)?;
         let mut values = Vec::new();
         values.try_reserve_exact(count).ok()?;
         values.resize(count, 0);
-        Some(Self { slots, last, places, values, steps: natural(steps) })
+        Some(Self { slots, last, count: kept, across, values, steps: natural(steps) })
     }
 
     /// What is kept of a block.
     #[inline]
     pub fn block(&mut self, block: usize) -> Block<'_> {
-        let stride = self.places.len() + 1;
+        let stride = self.count + 1;
         let values = self.values.get_mut(block * stride..(block + 1) * stride).unwrap_or_default();
         Block { slots: &self.slots, last: self.last, values }
     }
 
     fn write(&self, block: usize, to: &mut [i16; 64]) {
-        let stride = self.places.len() + 1;
-        let values = self.values.get(block * stride..(block + 1) * stride).unwrap_or_default();
-        for (&value, &place) in values.iter().zip(&self.places) {
-            // The mask spares a check: places are below 64.
-            if let Some(cell) = to.get_mut(usize::from(place) % 64) {
-                *cell = value;
+        let from = block * (self.count + 1);
+        let values = self.values.get(from..from + self.count).unwrap_or_default();
+        match self.across {
+            4 => rows::<4>(values, to),
+            8 => rows::<8>(values, to),
+            across => {
+                for (row, values) in to.chunks_exact_mut(8).zip(values.chunks_exact(across)) {
+                    row.iter_mut().zip(values).for_each(|(cell, &value)| *cell = value);
+                }
             }
+        }
+    }
+}
+
+/// Puts rows of so many values to the beginnings of rows of eight.
+fn rows<const ACROSS: usize>(values: &[i16], to: &mut [i16; 64]) {
+    for (row, values) in to.as_chunks_mut::<8>().0.iter_mut().zip(values.as_chunks::<ACROSS>().0) {
+        if let Some(place) = row.first_chunk_mut() {
+            *place = *values;
         }
     }
 }
