@@ -14,11 +14,7 @@ mod pick;
 use super::weights::{self, FRACTION, Weights};
 #[cfg(target_arch = "x86_64")]
 use crate::media::lanes::Avx2;
-use crate::media::lanes::Lanes;
-#[cfg(target_arch = "aarch64")]
-use crate::media::lanes::Neon;
-#[cfg(not(target_arch = "aarch64"))]
-use crate::media::lanes::Plain;
+use crate::media::lanes::{Lanes, USUAL};
 use pick::{GROUP, Group, Pick, WINDOW};
 
 /// Rows that share the loading of weights.
@@ -94,10 +90,7 @@ impl Horizontal {
             avx2::reduce(processor, self, rows, out);
             return Some(());
         }
-        #[cfg(target_arch = "aarch64")]
-        self.all(Neon, rows, out);
-        #[cfg(not(target_arch = "aarch64"))]
-        self.all(Plain, rows, out);
+        self.all(USUAL, rows, out);
         Some(())
     }
 
@@ -170,6 +163,7 @@ mod tests {
 
     use super::super::kernel::lanczos3;
     use super::*;
+    use crate::media::lanes::Plain;
 
     /// A sample of the result in floating point.
     fn exact(row: &[u8], step: usize, (left, width): (f64, f64), to: usize, at: usize) -> f64 {
@@ -206,12 +200,9 @@ mod tests {
                     assert!(off < 0.8, "{from} to {to} of {step}, {at}: {off}");
                 }
             }
-            #[cfg(not(target_arch = "aarch64"))]
-            {
-                let mut plain = vec![0; out.len()];
-                horizontal.all(Plain, &rows, &mut plain);
-                assert_eq!(plain, out, "{from} to {to} of {step}");
-            }
+            let mut plain = vec![0; out.len()];
+            horizontal.all(Plain, &rows, &mut plain);
+            assert_eq!(plain, out, "{from} to {to} of {step}");
             assert_eq!(horizontal.reduce(&rows[1..], &mut out), None);
         }
     }

@@ -10,11 +10,7 @@ mod avx2;
 use super::weights::{self, FRACTION, Weights};
 #[cfg(target_arch = "x86_64")]
 use crate::media::lanes::Avx2;
-#[cfg(target_arch = "aarch64")]
-use crate::media::lanes::Neon;
-#[cfg(not(target_arch = "aarch64"))]
-use crate::media::lanes::Plain;
-use crate::media::lanes::{LANES, Lanes, Processor};
+use crate::media::lanes::{LANES, Lanes, Processor, USUAL};
 
 /// Samples that are summed side by side.
 const BLOCK: usize = 64;
@@ -44,11 +40,7 @@ fn sum(sources: &[u8], weights: &[i16], out: &mut [u8]) {
     if let Some(processor) = Avx2::found() {
         return avx2::sum(processor, sources, weights, out);
     }
-    #[cfg(target_arch = "aarch64")]
-    let processor = Neon;
-    #[cfg(not(target_arch = "aarch64"))]
-    let processor = Plain;
-    by_blocks(sources, weights, out, |from, pitch| block(processor, sources, weights, pitch, from));
+    by_blocks(sources, weights, out, |from, pitch| block(USUAL, sources, weights, pitch, from));
 }
 
 /// All samples of a row: by blocks, whose first byte and the bytes of a row are handed over.

@@ -12,11 +12,7 @@ use super::Plane;
 use super::waves::{MOST, Waves};
 #[cfg(target_arch = "x86_64")]
 use crate::media::lanes::Avx2;
-#[cfg(target_arch = "aarch64")]
-use crate::media::lanes::Neon;
-#[cfg(not(target_arch = "aarch64"))]
-use crate::media::lanes::Plain;
-use crate::media::lanes::{LANES, Lanes, Processor};
+use crate::media::lanes::{LANES, Lanes, Processor, USUAL};
 use crate::media::structure::jpeg_walk::Units;
 
 /// Units that are worked on together.
@@ -95,10 +91,7 @@ impl<'p> Batch<'p> {
             // SAFETY: the processor has it.
             return unsafe { with_avx2(self, processor, count, from, pitch, strip) };
         }
-        #[cfg(target_arch = "aarch64")]
-        self.put_with(Neon, count, from, pitch, strip);
-        #[cfg(not(target_arch = "aarch64"))]
-        self.put_with(Plain, count, from, pitch, strip);
+        self.put_with(USUAL, count, from, pitch, strip);
     }
 
     #[inline(always)]
