@@ -72,10 +72,9 @@ impl Station {
         Ok(self.pool.stats().decoders)
     }
 
-    /// What to tell about the machine: workers, memory, protections. Starts one worker to know.
+    /// What to tell about the machine: workers, memory, protections. Starts one worker to know, which then is the first to work.
     pub fn notes(&self, cancel: &Cancel) -> Result<Vec<String>, RunError> {
-        let mut worker = self.pool.worker();
-        worker.start(&cancel.flag()).map_err(|failure| RunError::io(failure.to_string()))?;
+        self.pool.start_one(&cancel.flag()).map_err(|failure| RunError::io(failure.to_string()))?;
         let stats = self.pool.stats();
         let mut notes = vec![format!(
             "{} worker{}, {} MiB of memory for decoding",

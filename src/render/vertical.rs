@@ -10,7 +10,7 @@ mod avx2;
 use super::weights::{self, FRACTION, Weights};
 #[cfg(target_arch = "x86_64")]
 use crate::media::lanes::Avx2;
-use crate::media::lanes::{LANES, Lanes, Processor, USUAL};
+use crate::media::lanes::{LANES, Processor, USUAL};
 
 /// Samples that are summed side by side.
 const BLOCK: usize = 64;
@@ -83,8 +83,7 @@ fn block(
             break;
         };
         for (sum, samples) in sums.iter_mut().zip(samples.as_chunks::<LANES>().0) {
-            let centred = Lanes(samples.map(|sample| i16::from_le_bytes([0, sample ^ 0x80])));
-            *sum = processor.plus(*sum, processor.products(processor.load(&centred), processor.all(weight)));
+            *sum = processor.plus(*sum, processor.weighed(samples, weight));
         }
     }
     bytemuck::cast(sums.map(|sum| processor.samples::<FRACTION>(sum)))

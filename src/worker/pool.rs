@@ -138,6 +138,8 @@ struct Shared {
     /// Read by every item in flight, written by the second try of one.
     alone: RwLock<()>,
     stats: Mutex<PoolStats>,
+    /// One that was started to be asked who it is: the first worker that has to start has it.
+    spare: Mutex<Option<Process>>,
     /// Killed, but not yet let go by the system.
     lingering: Mutex<Vec<Child>>,
 }
@@ -152,6 +154,7 @@ impl WorkerPool {
                 program,
                 alone: RwLock::new(()),
                 stats: Mutex::default(),
+                spare: Mutex::default(),
                 lingering: Mutex::default(),
             }),
         })
@@ -175,6 +178,15 @@ impl WorkerPool {
         worker
     }
 
+    /// Starts a worker to know who it is. It is kept for the first one that has to start; the calling thread has to outlive that,
+    /// since the system ends a worker with the thread that started it.
+    pub fn start_one(&self, cancel: &AtomicBool) -> Result<(), WorkerFailure> {
+        let mut worker = self.worker();
+        worker.start(cancel)?;
+        *self.shared.spare() = worker.process.take();
+        Ok(())
+    }
+
     /// What happened so far.
     pub fn stats(&self) -> PoolStats {
         self.shared.stats().clone()
@@ -184,6 +196,10 @@ impl WorkerPool {
 impl Shared {
     fn stats(&self) -> MutexGuard<'_, PoolStats> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Process>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lingering(&self) -> MutexGuard<'_, Vec<Child>> {
@@ -210,6 +226,8 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        let spare = self.spare().take();
+        spare.map(|process| self.end(process));
         for child in self.lingering().iter_mut() {
             let _ = child.try_wait();
         }
@@ -218,7 +236,7 @@ impl Drop for Shared {
 
 /// One worker process at a time, for one thread.
 ///
-/// It stays with the thread that made it: the system ends a worker when the thread that started it ends.
+/// It stays with the thread that made it: the system ends a process when the thread that started it ends.
 pub struct Worker {
     shared: Arc<Shared>,
     process: Option<Process>,
@@ -348,7 +366,8 @@ impl Worker {
     /// Starts the process now, for who wants to know that it works, or what it can.
     pub fn start(&mut self, cancel: &AtomicBool) -> Result<(), WorkerFailure> {
         if self.process.is_none() {
-            self.process = Some(start(&self.shared, self.films, cancel)?);
+            let spare = if self.films { None } else { self.shared.spare().take() };
+            self.process = Some(spare.map_or_else(|| start(&self.shared, self.films, cancel), Ok)?);
             self.items = 0;
         }
         Ok(())

@@ -6,10 +6,10 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_packs_epi16, _mm_set1_epi8, _mm_unpackhi_epi8, _mm_unpacklo_epi8, _mm_xor_si128,
-    _mm256_adds_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_mulhi_epi16,
-    _mm256_mulhrs_epi16, _mm256_mullo_epi16, _mm256_set_m128i, _mm256_set1_epi16, _mm256_srai_epi16,
-    _mm256_subs_epi16, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
-    _mm256_unpacklo_epi16, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_adds_epi16, _mm256_castsi256_si128, _mm256_cvtepu8_epi16, _mm256_extracti128_si256,
+    _mm256_mulhi_epi16, _mm256_mulhrs_epi16, _mm256_mullo_epi16, _mm256_set_m128i, _mm256_set1_epi16,
+    _mm256_slli_epi16, _mm256_srai_epi16, _mm256_subs_epi16, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi16, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
 use super::{LANES, Lanes, Processor};
@@ -74,6 +74,18 @@ impl Processor for Avx2 {
     fn products(self, values: __m256i, weights: __m256i) -> __m256i {
         // SAFETY: see above.
         unsafe { _mm256_mulhi_epi16(values, weights) }
+    }
+
+    #[inline(always)]
+    fn weighed(self, samples: &[u8; LANES], weight: i16) -> __m256i {
+        // SAFETY: see above.
+        unsafe {
+            let centred = _mm_xor_si128(bytemuck::cast(*samples), _mm_set1_epi8(i8::MIN));
+            _mm256_mulhi_epi16(
+                _mm256_slli_epi16::<8>(_mm256_cvtepu8_epi16(centred)),
+                _mm256_set1_epi16(weight),
+            )
+        }
     }
 
     #[inline(always)]

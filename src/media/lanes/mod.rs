@@ -56,6 +56,8 @@ pub trait Processor: Copy {
     fn scaled(self, factor: Self::Vector, values: Self::Vector) -> Self::Vector;
     /// The upper halves of products of numbers whose last bit is zero.
     fn products(self, values: Self::Vector, weights: Self::Vector) -> Self::Vector;
+    /// What samples, centred at zero, add with a weight that counts in 1/32768: with seven bits behind the point, rounded down.
+    fn weighed(self, samples: &[u8; LANES], weight: i16) -> Self::Vector;
     /// Samples, limited to 0 to 255, of numbers centred at zero with so many bits behind the point, rounded down.
     fn samples<const FRACTION: i32>(self, values: Self::Vector) -> [u8; LANES];
     /// Rows of numbers become columns.
@@ -128,6 +130,12 @@ impl Processor for Plain {
     }
 
     #[inline(always)]
+    fn weighed(self, samples: &[u8; LANES], weight: i16) -> Lanes {
+        let centred = Lanes(samples.map(|sample| i16::from_le_bytes([0, sample ^ 0x80])));
+        self.products(centred, self.all(weight))
+    }
+
+    #[inline(always)]
     fn samples<const FRACTION: i32>(self, values: Lanes) -> [u8; LANES] {
         values.0.map(|value| ((value >> FRACTION) + 128).clamp(0, 255) as u8)
     }
@@ -178,6 +186,8 @@ mod tests {
             same(processor.scaled(given(factor), given(b)), Plain.scaled(factor, b));
             let even = Lanes(a.0.map(|value| value & !1));
             same(processor.products(given(even), given(b)), Plain.products(even, b));
+            let bytes = a.0.map(|value| value as u8);
+            same(processor.weighed(&bytes, b.0[0]), Plain.weighed(&bytes, b.0[0]));
             assert_eq!(processor.samples::<7>(given(a)), Plain.samples::<7>(a));
             assert_eq!(processor.samples::<4>(given(a)), Plain.samples::<4>(a));
             let rows: [[i16; 8]; LANES] =

@@ -4,8 +4,9 @@
 #![allow(clippy::indexing_slicing, reason = "vectors of fixed length, and loops over all of it")]
 
 use std::arch::aarch64::{
-    int16x8_t, int32x4_t, uint8x16_t, vdupq_n_s16, vdupq_n_u8, veorq_u8, vmulq_s16, vqaddq_s16, vqdmulhq_s16,
-    vqmovn_high_s16, vqmovn_s16, vqrdmulhq_s16, vqsubq_s16, vreinterpretq_u8_s8, vshrq_n_s16, vtrn1q_s16,
+    int16x8_t, int32x4_t, uint8x16_t, vdupq_n_s16, vdupq_n_u8, veorq_u8, vget_low_s8, vmulq_s16, vqaddq_s16,
+    vqdmulhq_n_s16, vqdmulhq_s16, vqmovn_high_s16, vqmovn_s16, vqrdmulhq_s16, vqsubq_s16,
+    vreinterpretq_s8_u8, vreinterpretq_u8_s8, vshll_high_n_s8, vshll_n_s8, vshrq_n_s16, vtrn1q_s16,
     vtrn1q_s32, vtrn2q_s16, vtrn2q_s32, vzip1q_u8, vzip2q_u8,
 };
 
@@ -76,6 +77,16 @@ impl Processor for Neon {
         Self::both(values, weights, |values, weights| unsafe {
             vqdmulhq_s16(vshrq_n_s16::<1>(values), weights)
         })
+    }
+
+    #[inline(always)]
+    fn weighed(self, samples: &[u8; LANES], weight: i16) -> Self::Vector {
+        // SAFETY: see above. The instruction doubles the products, so samples are taken half as large.
+        unsafe {
+            let centred = vreinterpretq_s8_u8(veorq_u8(bytemuck::cast(*samples), vdupq_n_u8(0x80)));
+            let (low, high) = (vshll_n_s8::<7>(vget_low_s8(centred)), vshll_high_n_s8::<7>(centred));
+            [vqdmulhq_n_s16(low, weight), vqdmulhq_n_s16(high, weight)]
+        }
     }
 
     #[inline(always)]
