@@ -227,7 +227,9 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let spare = self.spare().take();
-        spare.map(|process| self.end(process));
+        if let Some(process) = spare {
+            self.end(process);
+        }
         for child in self.lingering().iter_mut() {
             let _ = child.try_wait();
         }

@@ -1,7 +1,7 @@
 //! Arithmetic on 16-bit numbers side by side, each of which is one instruction of the processors that matter.
 //!
-//! Compilers find these instructions in plain arithmetic now and then, and lose them again for no visible reason, which makes a
-//! decoder several times slower. So they are named, once for each kind of processor.
+//! Compilers find these instructions in plain arithmetic now and then, and lose them again for no visible reason. So they
+//! are named, once for each kind of processor.
 #![allow(clippy::inline_always, reason = "else not compiled for the vector instructions of its caller")]
 #![allow(clippy::indexing_slicing, reason = "vectors of fixed length, and loops over all of it")]
 

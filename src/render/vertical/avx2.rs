@@ -1,7 +1,7 @@
 //! Sums of rows with AVX2.
 //!
 //! Bytes become the upper halves of sixteen bits within each half of a vector, and are packed again in the same order: a compiler
-//! keeps the order of memory all the way and crosses the halves for it, which takes half as long again.
+//! keeps the order of memory all the way and crosses the halves for it.
 #![allow(unsafe_code, reason = "instructions that a processor may lack")]
 
 use std::arch::x86_64::{

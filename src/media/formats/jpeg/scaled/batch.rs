@@ -45,7 +45,7 @@ struct Scratch {
     grids: [Grid; 2],
     /// Per component, rows of a unit without padding.
     samples: Vec<Vec<Lanes>>,
-    /// A row of a unit: red, green and blue of each pixel; and of each unit, sixteen bytes of that.
+    /// A row of a unit: the channels of each pixel; and of each unit, sixteen bytes of that.
     levels: Vec<[u8; UNITS]>,
     pieces: Vec<[[u8; PIECE]; UNITS]>,
 }
@@ -56,8 +56,8 @@ impl<'p> Batch<'p> {
         let scratch = Scratch {
             grids: [[[Lanes::all(0); MOST]; 8]; 2],
             samples: vec![vec![Lanes::all(0); unit.0 * unit.1]; planes.len()],
-            levels: vec![[0; UNITS]; (3 * unit.0).next_multiple_of(PIECE)],
-            pieces: vec![[[0; PIECE]; UNITS]; (3 * unit.0).div_ceil(PIECE)],
+            levels: vec![[0; UNITS]; (planes.len() * unit.0).next_multiple_of(PIECE)],
+            pieces: vec![[[0; PIECE]; UNITS]; (planes.len() * unit.0).div_ceil(PIECE)],
         };
         Self { planes, unit, blocks: vec![NOTHING; blocks * UNITS], scratch }
     }
@@ -117,25 +117,24 @@ impl<'p> Batch<'p> {
             }
             first += plane.count();
         }
-        let rows = strip.chunks_exact_mut(pitch).filter_map(|row| row.get_mut(from..));
+        let (across, channels) = (self.unit.0, self.planes.len());
         let Scratch { samples, levels, pieces, .. } = &mut self.scratch;
-        match samples.as_slice() {
-            [luma] => {
-                for (samples, row) in luma.chunks_exact(self.unit.0).zip(rows) {
-                    grey(samples, count, row);
-                }
-            }
-            [luma, blue, red] => {
-                let planes = luma.chunks_exact(self.unit.0).zip(blue.chunks_exact(self.unit.0));
-                for (((luma, blue), red), row) in planes.zip(red.chunks_exact(self.unit.0)).zip(rows) {
+        let rows = strip.chunks_exact_mut(pitch).filter_map(|row| row.get_mut(from..));
+        for (number, row) in rows.enumerate() {
+            let line = number * across..(number + 1) * across;
+            match samples.as_slice() {
+                [luma] => grey(processor, luma.get(line).unwrap_or_default(), levels),
+                [luma, blue, red] => {
+                    let [luma, blue, red] =
+                        [luma, blue, red].map(|plane| plane.get(line.clone()).unwrap_or_default());
                     coloured(processor, luma, blue, red, levels);
-                    for (piece, levels) in pieces.iter_mut().zip(levels.as_chunks().0) {
-                        *piece = processor.turned_bytes(levels);
-                    }
-                    lay_out(pieces, count, 3 * self.unit.0, row);
                 }
+                _ => return,
             }
-            _ => {}
+            for (piece, levels) in pieces.iter_mut().zip(levels.as_chunks().0) {
+                *piece = processor.turned_bytes(levels);
+            }
+            lay_out(pieces, count, channels * across, row);
         }
     }
 }
@@ -310,19 +309,13 @@ fn lay_out(pieces: &[[[u8; PIECE]; UNITS]], count: usize, length: usize, row: &m
 }
 
 /// The same for pictures without colours.
-fn grey(luma: &[Lanes], count: usize, row: &mut [u8]) {
-    for (unit, row) in row.chunks_mut(luma.len()).enumerate().take(count) {
-        for (place, y) in row.iter_mut().zip(luma) {
-            *place = level(y.0[unit % UNITS]);
-        }
+#[inline(always)]
+fn grey(processor: impl Processor, luma: &[Lanes], levels: &mut [[u8; UNITS]]) {
+    for (luma, level) in luma.iter().zip(levels) {
+        let y = processor.plus(processor.load(luma), processor.all(HALF));
+        *level = processor.samples::<FRACTION>(y);
     }
 }
 
 /// Half a level.
 const HALF: i16 = 1 << (FRACTION - 1);
-
-/// The level, 0 to 255, that lies next to a sample centred at 0.
-fn level(sample: i16) -> u8 {
-    let level = (sample.saturating_add(HALF) >> FRACTION) + 128;
-    u8::try_from(level.max(0)).unwrap_or(u8::MAX)
-}
