@@ -110,22 +110,12 @@ impl<'a> Bits<'a> {
         self.count -= bits.cast_signed();
     }
 
-    /// At most 16 bits.
+    /// The same, and goes on behind them.
     #[inline]
     pub const fn take(&mut self, bits: u32) -> u32 {
         let value = self.peek(bits);
         self.skip(bits);
         value
-    }
-
-    /// Any number of bits.
-    pub fn pass_over(&mut self, mut bits: u32) {
-        while bits > 0 {
-            self.refill();
-            let step = bits.min(ENOUGH.cast_unsigned());
-            self.skip(step);
-            bits -= step;
-        }
     }
 
     /// A number of a magnitude category (F.2.2.1).

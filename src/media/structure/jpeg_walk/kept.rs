@@ -48,13 +48,12 @@ impl Block<'_> {
         }
     }
 
-    /// Adds a bit to the magnitude of a coefficient that is not zero.
+    /// Adds to the magnitude of a coefficient that is not zero. Nothing but nonsense overflows.
     #[inline]
-    pub fn enlarge(&mut self, index: u32, bit: bool, shift: u8) {
+    pub fn enlarge(&mut self, index: u32, by: i16) {
         if let Some(value) = self.at(index) {
-            // Which bit comes cannot be foreseen: a branch would cost more. Nothing but nonsense overflows.
             let sign = *value >> 15;
-            *value = value.wrapping_add(((i16::from(bit) << shift) ^ sign).wrapping_sub(sign));
+            *value = value.wrapping_add((by ^ sign).wrapping_sub(sign));
         }
     }
 

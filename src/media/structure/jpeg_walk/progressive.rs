@@ -1,8 +1,10 @@
 //! Blocks of progressive pictures (ITU-T T.81 annex G): some coefficients, or some bits of them, in each scan.
 
+use std::hint::select_unpredictable;
+
 use super::bits::{Bits, magnitude};
 use super::kept::{Block, Kept, Places};
-use super::tables::{Coefficients, Huffman, Range, saturated};
+use super::tables::{Coefficients, Huffman, Range, Refinements, saturated};
 use super::{Coding, Slip};
 
 /// One component of a scan of DC coefficients.
@@ -85,18 +87,15 @@ impl Coding for MoreDc<'_> {
     }
 }
 
-/// A scan of AC coefficients of one component, first or refining (G.1.2.2 and G.1.2.3).
-pub struct Ac<'t> {
+/// A scan of AC coefficients of one component.
+pub struct Band<'t> {
     pub table: &'t Huffman,
-    /// The fast way through it, for first scans.
-    pub coefficients: &'t Coefficients,
     pub range: &'t Range,
     /// The band, both ends included.
     pub from: u32,
     pub to: u32,
     /// Bits that later scans add.
     pub shift: u8,
-    pub refining: bool,
     /// Blocks that follow without new coefficients.
     pub run: u32,
     /// Which coefficients of each block are not zero, in rows of `stride` blocks, `across` of them coded.
@@ -111,18 +110,41 @@ pub struct Ac<'t> {
     pub starved: bool,
 }
 
-impl Coding for Ac<'_> {
+/// One that is coded in one of two ways, with the look-ups of that: each has a loop of its own.
+pub struct Ac<'t, T> {
+    pub fast: &'t T,
+    pub band: Band<'t>,
+}
+
+/// A first scan (G.1.2.2).
+type FirstAc<'t> = Ac<'t, Coefficients>;
+/// A refining one (G.1.2.3).
+type MoreAc<'t> = Ac<'t, Refinements>;
+
+/// What is different in them.
+trait Blocks {
+    /// Whether nothing is coded for a block, in a run of empty ones, that has these coefficients.
+    fn passes(&self, nonzero: u64) -> bool;
+
+    /// Follows the codes of a block; gives which coefficients are not zero then.
+    fn block(&mut self, bits: &mut Bits<'_>, place: usize, nonzero: u64) -> Result<u64, Slip>;
+}
+
+impl<T> Coding for Ac<'_, T>
+where
+    Self: Blocks,
+{
     const TELLING: bool = false;
 
     fn restart(&mut self) -> Result<(), Slip> {
-        if self.run > 0 {
+        if self.band.run > 0 {
             return Err(Slip::Wrong("a run of empty blocks past its end"));
         }
         Ok(())
     }
 
     fn starved(&self) -> bool {
-        self.starved
+        self.band.starved
     }
 
     #[inline]
@@ -130,6 +152,27 @@ impl Coding for Ac<'_> {
         // A copy of its own, which stays in registers.
         let mut bits = *shared;
         bits.refill();
+        let place = self.band.begin_block(&bits);
+        let nonzero = self.band.nonzero.get(place).copied().unwrap_or(0);
+        let found = if self.band.run > 0 && self.passes(nonzero) {
+            self.band.run -= 1;
+            Ok(nonzero)
+        } else {
+            self.block(&mut bits, place, nonzero)
+        };
+        *shared = bits;
+        if let Some(nonzero) = self.band.nonzero.get_mut(place) {
+            *nonzero = found?;
+        }
+        Ok(())
+    }
+}
+
+impl Band<'_> {
+    /// Goes to the next block; gives its place.
+    #[allow(clippy::inline_always, reason = "a part of the loop over all units")]
+    #[inline(always)]
+    fn begin_block(&mut self, bits: &Bits<'_>) -> usize {
         self.starved = self.run == 0 && bits.at_marker() && bits.padding_is_ones();
         let place = self.row * self.stride + self.column;
         self.column += 1;
@@ -137,45 +180,35 @@ impl Coding for Ac<'_> {
             self.column = 0;
             self.row += 1;
         }
-        let nonzero = self.nonzero.get(place).copied().unwrap_or(0);
-        let corrected = self.refining && nonzero & band(self.from, self.to) != 0;
-        let found = if self.run > 0 && !corrected {
-            self.run -= 1;
-            Ok(nonzero)
-        } else if self.refining {
-            self.refine(&mut bits, place, nonzero)
-        } else {
-            self.first(&mut bits, place, nonzero)
-        };
-        *shared = bits;
-        if let Some(nonzero) = self.nonzero.get_mut(place) {
-            *nonzero = found?;
-        }
-        Ok(())
+        place
     }
 }
 
-impl Ac<'_> {
-    /// The length of a run of blocks without further coefficients, this one included.
-    fn end_of_band(bits: &mut Bits<'_>, exponent: u8) -> u32 {
-        (1 << exponent) + bits.take(exponent.into())
+/// The length of a run of blocks without further coefficients, this one included.
+fn end_of_band(bits: &mut Bits<'_>, exponent: u8) -> u32 {
+    (1 << exponent) + bits.take(exponent.into())
+}
+
+impl Blocks for FirstAc<'_> {
+    fn passes(&self, _: u64) -> bool {
+        true
     }
 
     #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
     #[inline(always)]
-    fn first(&mut self, bits: &mut Bits<'_>, place: usize, mut nonzero: u64) -> Result<u64, Slip> {
-        let mut kept = self.kept.as_mut().map(|kept| kept.block(place));
-        let mut index = self.from;
-        while index <= self.to {
+    fn block(&mut self, bits: &mut Bits<'_>, place: usize, mut nonzero: u64) -> Result<u64, Slip> {
+        let mut kept = self.band.kept.as_mut().map(|kept| kept.block(place));
+        let mut index = self.band.from;
+        while index <= self.band.to {
             bits.refill();
-            let next = self.coefficients.next(bits);
+            let next = self.fast.next(bits);
             let at = index + u32::from(next.zeros);
-            if next.bits > 0 && at <= self.to {
+            if next.bits > 0 && at <= self.band.to {
                 bits.skip(next.bits.into());
                 // Sixteen zeros have no value.
                 nonzero |= u64::from(next.value != 0) << at;
                 if let Some(kept) = &mut kept {
-                    kept.set(at, next.value << self.shift);
+                    kept.set(at, next.value << self.band.shift);
                 }
                 index = at + 1;
                 continue;
@@ -184,103 +217,149 @@ impl Ac<'_> {
                 bits.skip(next.bits.into());
                 break;
             }
-            let symbol = self.table.symbol(bits)?;
+            let symbol = self.band.table.symbol(bits)?;
             let (zeros, size) = (symbol >> 4, symbol & 15);
             if size == 0 && zeros < 15 {
-                self.run = Self::end_of_band(bits, zeros) - 1;
+                self.band.run = end_of_band(bits, zeros) - 1;
                 break;
             }
             index += u32::from(zeros);
-            if size == 0 && index <= self.to {
+            if size == 0 && index <= self.band.to {
                 index += 1;
                 continue;
             }
-            if index > self.to {
+            if index > self.band.to {
                 return Err(Slip::PAST_BAND);
             }
             let value = magnitude(bits.peek(size.into()), size.into());
-            self.range.read_ac(bits, index, size, self.shift)?;
+            self.band.range.read_ac(bits, index, size, self.band.shift)?;
             if let Some(kept) = &mut kept {
-                kept.set(index, saturated(value << self.shift));
+                kept.set(index, saturated(value << self.band.shift));
             }
             nonzero |= 1 << index;
             index += 1;
         }
         Ok(nonzero)
     }
+}
 
+impl Blocks for MoreAc<'_> {
+    fn passes(&self, nonzero: u64) -> bool {
+        nonzero & band(self.band.from, self.band.to) == 0
+    }
+
+    // The corrections of coefficients that were there before come between the codes.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn refine(&mut self, bits: &mut Bits<'_>, place: usize, mut nonzero: u64) -> Result<u64, Slip> {
-        let mut kept = self.kept.as_mut().map(|kept| kept.block(place));
-        let (before, all) = (nonzero, band(self.from, self.to));
-        let mut index = self.from;
-        while self.run == 0 && index <= self.to {
-            bits.refill();
-            let symbol = self.table.symbol(bits)?;
-            let (zeros, size) = (symbol >> 4, symbol & 15);
-            let mut new = 0;
-            match size {
-                0 if zeros < 15 => {
-                    self.run = Self::end_of_band(bits, zeros);
-                    break;
+    fn block(&mut self, bits: &mut Bits<'_>, place: usize, mut nonzero: u64) -> Result<u64, Slip> {
+        let mut kept = self.band.kept.as_mut().map(|kept| kept.block(place));
+        let (all, step) = (band(self.band.from, self.band.to), 1 << self.band.shift);
+        let before = nonzero & all;
+        let (mut index, mut run, mut more) = (self.band.from, self.band.run, Corrections::default());
+        while run == 0 && index <= self.band.to {
+            // Enough for a code, a sign and 32 corrections.
+            bits.top_up();
+            let mut next = self.fast.next(bits);
+            if next.bits > 0 {
+                bits.skip(next.bits.into());
+            } else {
+                let symbol = self.band.table.symbol(bits)?;
+                next.zeros = symbol >> 4;
+                match symbol & 15 {
+                    0 if next.zeros < 15 => {
+                        run = end_of_band(bits, next.zeros);
+                        break;
+                    }
+                    0 => {}
+                    1 => next.sign = if bits.take(1) == 1 { 1 } else { -1 },
+                    _ => return Err(Slip::Wrong("a refinement of more than one bit")),
                 }
-                0 => {}
-                1 => new = if bits.take(1) == 1 { 1 << self.shift } else { -1 << self.shift },
-                _ => return Err(Slip::Wrong("a refinement of more than one bit")),
             }
             // The new one comes after so many zeros.
-            let rest = all & u64::MAX << index;
-            let mut free = !nonzero & rest;
-            // Mostly there are few: without a branch for each.
-            let next = |free: u64| free & free.wrapping_sub(1);
-            let few = [free, next(free), next(next(free)), next(next(next(free)))];
-            free = few.get(usize::from(zeros & 3)).copied().unwrap_or(0);
-            for _ in 0..zeros >> 2 {
-                free = next(next(next(next(free))));
-            }
-            index = if free == 0 { self.to + 1 } else { free.trailing_zeros() };
-            let passed = rest & u64::MAX >> (64 - index);
-            *bits = correct(*bits, kept.as_mut(), before & passed, self.shift);
-            if index > self.to {
+            let free = nth(!nonzero & all & u64::MAX << index, next.zeros);
+            if free == 0 {
+                more.read(bits, (before & band(index, self.band.to)).count_ones());
                 return Err(Slip::PAST_BAND);
             }
-            if let (Some(kept), 1) = (kept.as_mut(), size) {
-                kept.set(index, new);
+            let found = free.trailing_zeros();
+            // All that were passed and are not zeros.
+            more.read(bits, found - index - u32::from(next.zeros));
+            if next.sign != 0 {
+                nonzero |= free & free.wrapping_neg();
+                if let Some(kept) = &mut kept {
+                    kept.set(found, i16::from(next.sign) * step);
+                }
             }
-            nonzero |= u64::from(size) << index;
-            index += 1;
+            index = found + 1;
         }
-        if self.run > 0 {
-            self.run -= 1;
-            *bits = correct(*bits, kept.as_mut(), before & band(index, self.to), self.shift);
+        if run > 0 {
+            run -= 1;
+            bits.refill();
+            more.read(bits, (before & band(index, self.band.to)).count_ones());
+        }
+        self.band.run = run;
+        if let Some(kept) = &mut kept {
+            more.apply(kept, before, step);
         }
         Ok(nonzero)
     }
 }
 
-/// Coefficients that are there already have a bit each.
+/// The bits of a word without so many of its lowest ones.
 #[allow(clippy::inline_always, reason = "as above")]
 #[inline(always)]
-fn correct<'b>(mut bits: Bits<'b>, kept: Option<&mut Block<'_>>, there: u64, shift: u8) -> Bits<'b> {
-    let Some(kept) = kept else {
-        bits.pass_over(there.count_ones());
-        return bits;
-    };
-    let heard = there & band(0, kept.last());
-    let mut left = heard;
-    while left != 0 {
-        bits.refill();
-        let count = left.count_ones().min(32);
-        let mut more = bits.take(count) << (32 - count);
-        for _ in 0..count {
-            kept.enlarge(left.trailing_zeros(), more >> 31 == 1, shift);
+fn nth(mut bits: u64, number: u8) -> u64 {
+    // Mostly there are few: without a branch for each.
+    let less = |bits: u64| bits & bits.wrapping_sub(1);
+    let (one, two) = (less(bits), less(less(bits)));
+    let three = less(two);
+    let even = select_unpredictable(number & 2 == 0, bits, two);
+    let odd = select_unpredictable(number & 2 == 0, one, three);
+    bits = select_unpredictable(number & 1 == 0, even, odd);
+    for _ in 0..number >> 2 {
+        bits = less(less(less(less(bits))));
+    }
+    bits
+}
+
+/// The bits that a refining scan brings for the coefficients of a block that are there already, a bit each.
+#[derive(Default)]
+struct Corrections {
+    /// The last one lowest.
+    bits: u64,
+    count: u32,
+}
+
+impl Corrections {
+    /// Reads some, at least 32 of which have to be there.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn read(&mut self, bits: &mut Bits<'_>, mut count: u32) {
+        if count > 32 {
+            self.bits = self.bits << 32 | u64::from(bits.take(32));
+            self.count += 32;
+            count -= 32;
+            bits.refill();
+        }
+        self.bits = self.bits << count | u64::from(bits.take(count));
+        self.count += count;
+    }
+
+    /// Adds them to the coefficients that were there before.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn apply(&self, kept: &mut Block<'_>, before: u64, step: i16) {
+        let mut left = before & band(0, kept.last());
+        // The first one on top; where there are none, none is left either.
+        let mut bits = (self.bits << (64 - self.count) % 64).cast_signed();
+        while left != 0 {
+            // Which bit comes cannot be foreseen: a branch would cost more.
+            let mask = bits >> 63;
+            kept.enlarge(left.trailing_zeros(), step & mask as i16);
             left &= left - 1;
-            more <<= 1;
+            bits <<= 1;
         }
     }
-    bits.pass_over((there & !heard).count_ones());
-    bits
 }
 
 /// The bits of the coefficients from one index to another, both included.

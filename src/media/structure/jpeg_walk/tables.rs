@@ -16,6 +16,9 @@ const DIFFERENCE_BITS: u32 = 10;
 /// Window of the look-up that reads one AC coefficient with its code.
 const COEFFICIENT_BITS: u32 = 11;
 
+/// Window of the look-up that reads a new coefficient of a refining scan with its code.
+const REFINEMENT_BITS: u32 = 10;
+
 /// One Huffman table.
 pub struct Huffman {
     /// Symbol and length of the code that these bits begin with; length 0: longer, or none.
@@ -193,6 +196,40 @@ fn one(huffman: &Huffman, safe: u8, ahead: u32, known: u32) -> Option<(i16, u8, 
     let value = magnitude(ahead >> (16 - taken) & ((1 << size) - 1), size);
     let zeros = if symbol == 0 { 64 } else { symbol >> 4 };
     Some((i16::try_from(value).ok()?, zeros, u8::try_from(taken).ok()?))
+}
+
+/// Look-ups of a new AC coefficient of a refining scan (ITU-T T.81 G.1.2.3) together with its code, where both fit into the window.
+pub struct Refinements([Refinement; 1 << REFINEMENT_BITS]);
+
+/// One entry; 0 bits where it has to be read otherwise.
+#[derive(Clone, Copy)]
+pub struct Refinement {
+    /// 1, -1, or 0 for sixteen zeros alone, of which this is the last.
+    pub sign: i8,
+    /// The zeros before it.
+    pub zeros: u8,
+    /// The bits of code and sign.
+    pub bits: u8,
+}
+
+impl Refinements {
+    const UNKNOWN: Refinement = Refinement { sign: 0, zeros: 0, bits: 0 };
+
+    pub fn new(huffman: &Huffman) -> Box<Self> {
+        let mut refinements = Box::new(Self([Self::UNKNOWN; 1 << REFINEMENT_BITS]));
+        for (window, entry) in (0u32..).zip(refinements.0.iter_mut()) {
+            let ahead = window << (16 - REFINEMENT_BITS);
+            if let Some((value @ -1..=1, zeros @ ..16, bits)) = one(huffman, 1, ahead, REFINEMENT_BITS) {
+                *entry = Refinement { sign: i8::try_from(value).unwrap_or(0), zeros, bits };
+            }
+        }
+        refinements
+    }
+
+    #[inline]
+    pub fn next(&self, bits: &Bits<'_>) -> Refinement {
+        self.0.get(bits.peek(REFINEMENT_BITS) as usize).copied().unwrap_or(Self::UNKNOWN)
+    }
 }
 
 /// Look-ups that pass over as many whole AC coefficients of a sequential block as the window shows, as long as none of them

@@ -1,8 +1,8 @@
 //! The scans of progressive pictures, and what is kept of them for whoever makes pixels.
 
 use super::super::kept::{Kept, Places, Store};
-use super::super::progressive::{Ac, FirstDc, FirstPart, MoreDc, MorePart};
-use super::super::tables::{Coefficients, Range};
+use super::super::progressive::{Ac, Band, FirstDc, FirstPart, MoreDc, MorePart};
+use super::super::tables::{Coefficients, Range, Refinements};
 use super::{Plan, Stop, Walker, table};
 use crate::media::structure::jpeg::Scan;
 
@@ -114,25 +114,28 @@ impl Walker<'_> {
         let mut kept = self.take_kept(number);
         let table = table(&self.ac, ac)?;
         let safe = range.safe(plan.from.into()..=plan.to.into(), plan.shift);
-        let coefficients = Coefficients::new(table, safe);
-        let mut coding = Ac {
+        let (stride, across) = (plane.padded.0, plane.alone.0);
+        let (from, to, shift) = (plan.from.into(), plan.to.into(), plan.shift);
+        let band = Band {
             table,
-            coefficients: &coefficients,
             range,
-            from: plan.from.into(),
-            to: plan.to.into(),
-            shift: plan.shift,
-            refining: plan.before > 0,
+            from,
+            to,
+            shift,
             run: 0,
             nonzero: &mut nonzero,
             kept: kept.as_mut(),
-            stride: plane.padded.0,
-            across: plane.alone.0,
+            stride,
+            across,
             column: 0,
             row: 0,
             starved: false,
         };
-        let result = self.run(bytes, scan, plan, &mut coding);
+        let result = if plan.before > 0 {
+            self.run(bytes, scan, plan, &mut Ac { fast: &*Refinements::new(table), band })
+        } else {
+            self.run(bytes, scan, plan, &mut Ac { fast: &*Coefficients::new(table, safe), band })
+        };
         if let Some(progress) = self.progress.get_mut(number) {
             progress.nonzero = nonzero;
             progress.kept = kept;
