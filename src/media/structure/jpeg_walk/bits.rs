@@ -34,21 +34,27 @@ impl<'a> Bits<'a> {
         Self { data, rest: data, held: 0, count: 0 }
     }
 
+    #[inline]
     pub const fn mark(&self) -> Mark {
         Mark { rest: self.rest.len(), held: self.held, count: self.count }
     }
 
     /// Goes on at a mark in the same data.
+    #[allow(clippy::inline_always, reason = "as below")]
+    #[inline(always)]
     pub fn resume(data: &'a [u8], mark: Mark) -> Self {
         let rest = data.get(data.len().saturating_sub(mark.rest)..).unwrap_or_default();
         Self { data, rest, held: mark.held, count: mark.count }
     }
 
     /// The same bits from a mark on.
+    #[allow(clippy::inline_always, reason = "a call would keep the bits out of registers")]
+    #[inline(always)]
     pub fn back_to(&self, mark: Mark) -> Self {
         Self::resume(self.data, mark)
     }
 
+    #[inline]
     fn advance(&mut self, bytes: usize) {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
@@ -69,13 +75,14 @@ impl<'a> Bits<'a> {
 
     #[inline]
     fn fill(&mut self) {
-        // Bits that are already held come again, and are the same.
-        let bytes = (63 - self.count) >> 3;
+        // Bits that are already held come again, and are the same. With less than none, the marker is what comes.
+        let bytes = ((63 - self.count) >> 3).cast_unsigned() & 7;
         match self.rest.first_chunk::<8>().map(|word| u64::from_be_bytes(*word)) {
-            Some(word) if !has_ones(word, bytes.cast_unsigned()) => {
-                self.held |= word >> self.count;
-                self.advance(bytes.cast_unsigned() as usize);
-                self.count += bytes * 8;
+            Some(word) if !has_ones(word, bytes) => {
+                self.held |= word >> (self.count & 63);
+                self.advance(bytes as usize);
+                // What bytes * 8 adds.
+                self.count |= 0b11_1000;
             }
             // By value, so that the caller's copy can stay in registers.
             _ => *self = self.filled_bytewise(),

@@ -351,7 +351,7 @@ impl Corrections {
     fn apply(&self, kept: &mut Block<'_>, before: u64, step: i16) {
         let mut left = before & band(0, kept.last());
         // The first one on top; where there are none, none is left either.
-        let mut bits = (self.bits << (64 - self.count) % 64).cast_signed();
+        let mut bits = (self.bits << ((64 - self.count) % 64)).cast_signed();
         while left != 0 {
             // Which bit comes cannot be foreseen: a branch would cost more.
             let mask = bits >> 63;

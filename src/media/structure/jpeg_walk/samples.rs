@@ -36,6 +36,9 @@ static COSINES: LazyLock<[[f32; 8]; 8]> = LazyLock::new(|| {
     })
 });
 
+/// The highest sample of each coefficient in one dimension, rounded up.
+const HIGHEST: [f32; 8] = [0.353_56, 0.490_4, 0.490_4, 0.490_4, 0.490_4, 0.490_4, 0.490_4, 0.490_4];
+
 /// Encoders that smooth the edges of clipped areas go so many levels beyond the range on purpose, of 128.
 const OVERSHOOT: f32 = 31.0;
 
@@ -57,29 +60,42 @@ pub fn possible(quantised: &[i32; 64], steps: &Steps, half: f32) -> bool {
     }
     let [first, ..] = *steps;
     let limit = half + (2.0 * f32::from(first)).min(OVERSHOOT * half / 128.0);
-    // No wave of a coefficient is higher than a quarter of it.
-    if block.iter().flatten().map(|value| value.abs()).sum::<f32>() <= 4.0 * limit {
+    // No sample is larger than all waves together where each is highest.
+    let heights: f32 = block.iter().zip(HIGHEST).map(|(row, down)| down * highest(row)).sum();
+    if heights <= limit {
         return true;
     }
-    let samples = transform(transform(block));
+    let samples = transform(&block);
     let beyond: f32 = samples.iter().flatten().map(|sample| (sample.abs() - limit).max(0.0).powi(2)).sum();
     beyond <= allowed
 }
 
-/// One dimension back to samples; rows and columns change places.
-fn transform(block: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
+fn highest(row: &[f32; 8]) -> f32 {
+    row.iter().zip(HIGHEST).map(|(value, across)| across * value.abs()).sum()
+}
+
+/// Back to samples: columns, then rows.
+fn transform(block: &[[f32; 8]; 8]) -> [[f32; 8]; 8] {
     let cosines = &*COSINES;
-    let mut out = [[0.0; 8]; 8];
-    for (number, row) in block.iter().enumerate() {
-        for (coefficient, wave) in row.iter().zip(cosines).filter(|(coefficient, _)| **coefficient != 0.0) {
-            for (target, value) in out.iter_mut().zip(wave) {
-                if let Some(cell) = target.get_mut(number) {
-                    *cell += coefficient * value;
-                }
-            }
+    let (mut columns, mut out) = ([[0.0; 8]; 8], [[0.0; 8]; 8]);
+    for (row, wave) in block.iter().zip(cosines).filter(|(row, _)| row.iter().any(|&cell| cell != 0.0)) {
+        for (target, height) in columns.iter_mut().zip(wave) {
+            add(target, row, *height);
+        }
+    }
+    for (target, row) in out.iter_mut().zip(&columns) {
+        for (coefficient, wave) in row.iter().zip(cosines) {
+            add(target, wave, *coefficient);
         }
     }
     out
+}
+
+#[inline]
+fn add(target: &mut [f32; 8], values: &[f32; 8], times: f32) {
+    for (cell, value) in target.iter_mut().zip(values) {
+        *cell += value * times;
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +126,7 @@ mod tests {
     fn the_transform_keeps_distances() {
         let mut block = [[0.0; 8]; 8];
         (block[0][0], block[1][3], block[7][7]) = (100.0, -40.0, 9.0);
-        let samples = transform(transform(block));
+        let samples = transform(&block);
         let power = |block: [[f32; 8]; 8]| block.iter().flatten().map(|value| value * value).sum::<f32>();
         assert!((power(samples) / power(block) - 1.0).abs() < 1e-4);
     }

@@ -3,7 +3,7 @@
 use super::bits::{Bits, magnitude};
 use super::part::Part;
 use super::samples::ZIGZAG;
-use super::tables::saturated;
+use super::tables::{Run, saturated};
 use super::trail::Trail;
 use super::{Coding, Slip};
 
@@ -24,31 +24,8 @@ impl Coding for Sequential<'_> {
     }
 
     #[inline]
-    fn unit(&mut self, shared: &mut Bits<'_>) -> Result<(), Slip> {
-        self.trail.begin_unit(shared, &self.parts);
-        // A copy of its own, which stays in registers.
-        let mut bits = *shared;
-        for part in &mut self.parts {
-            let (mut top, mut bottom) = (0, 0);
-            for number in 0..part.blocks {
-                let before = bits.mark();
-                let loud = part.codes(&mut bits);
-                let possible = |loud| if loud { part.samples(bits.back_to(before)) } else { Ok(()) };
-                if let Err(slip) = loud.and_then(possible) {
-                    *shared = bits;
-                    return Err(slip);
-                }
-                if number < part.columns {
-                    top += part.last;
-                }
-                if number + part.columns >= part.blocks {
-                    bottom += part.last;
-                }
-            }
-            part.levels.push((top, bottom));
-        }
-        *shared = bits;
-        Ok(())
+    fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        self.follow(bits, Passing)
     }
 
     fn rewind(&mut self, units: usize) {
@@ -67,36 +44,114 @@ impl Sequential<'_> {
     /// Follows one unit and writes its coefficients down: into blocks that come zeroed, in natural order.
     #[allow(clippy::inline_always, reason = "a part of the loop over all units")]
     #[inline(always)]
-    pub fn unit_into(&mut self, shared: &mut Bits<'_>, blocks: &mut [[i16; 64]]) -> Result<(), Slip> {
+    pub fn unit_into(&mut self, bits: &mut Bits<'_>, blocks: &mut [[i16; 64]]) -> Result<(), Slip> {
+        self.follow(bits, Writing(blocks.iter_mut()))
+    }
+
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn follow<F: Follow>(&mut self, shared: &mut Bits<'_>, mut way: F) -> Result<(), Slip> {
         self.trail.begin_unit(shared, &self.parts);
-        let mut blocks = blocks.iter_mut();
+        // A copy of its own, which stays in registers.
         let mut bits = *shared;
-        let mut result = Ok(());
-        for part in &mut self.parts {
-            let (mut top, mut bottom) = (0, 0);
-            for number in 0..part.blocks {
-                // Whoever asks for fewer blocks than there are does not look at them.
-                let Some(block) = blocks.next() else { break };
-                result = part.block_into(&mut bits, block);
-                if result.is_err() {
-                    *shared = bits;
-                    return result;
-                }
-                if number < part.columns {
-                    top += part.last;
-                }
-                if number + part.columns >= part.blocks {
-                    bottom += part.last;
-                }
-            }
-            part.levels.push((top, bottom));
-        }
+        bits.top_up();
+        let result = match self.parts.as_mut_slice() {
+            // The usual 4:2:0.
+            [y, cb, cr] if F::SHORT && [y.blocks, y.columns, cb.blocks, cr.blocks] == [4, 2, 1, 1] => way
+                .four(y, &mut bits)
+                .and_then(|()| way.one(cb, &mut bits))
+                .and_then(|()| way.one(cr, &mut bits)),
+            parts => parts.iter_mut().try_for_each(|part| way.some(part, &mut bits)),
+        };
         *shared = bits;
         result
     }
 }
 
+/// What is done with each block.
+trait Follow {
+    /// It is so short that units are written out. The ends of loops over blocks could not be foreseen, among so many branches that
+    /// depend on the data.
+    const SHORT: bool;
+
+    fn block(&mut self, part: &mut Part<'_>, bits: &mut Bits<'_>) -> Result<(), Slip>;
+
+    /// The blocks of one part of a unit, and their levels.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn some(&mut self, part: &mut Part<'_>, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        let (mut top, mut bottom) = (0, 0);
+        for number in 0..part.blocks {
+            self.block(part, bits)?;
+            if number < part.columns {
+                top += part.last;
+            }
+            if number + part.columns >= part.blocks {
+                bottom += part.last;
+            }
+        }
+        part.levels.push((top, bottom));
+        Ok(())
+    }
+
+    /// The same for a single one.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn one(&mut self, part: &mut Part<'_>, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        self.block(part, bits)?;
+        part.levels.push((part.last, part.last));
+        Ok(())
+    }
+
+    /// The same for two rows of two.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn four(&mut self, part: &mut Part<'_>, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        self.block(part, bits)?;
+        let mut top = part.last;
+        self.block(part, bits)?;
+        top += part.last;
+        self.block(part, bits)?;
+        let mut bottom = part.last;
+        self.block(part, bits)?;
+        bottom += part.last;
+        part.levels.push((top, bottom));
+        Ok(())
+    }
+}
+
+/// Its codes are passed over.
+struct Passing;
+
+impl Follow for Passing {
+    const SHORT: bool = true;
+
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn block(&mut self, part: &mut Part<'_>, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        let before = bits.mark();
+        if part.codes(bits)? { part.samples(bits.back_to(before)) } else { Ok(()) }
+    }
+}
+
+/// Its coefficients are written down.
+struct Writing<'a>(std::slice::IterMut<'a, [i16; 64]>);
+
+impl Follow for Writing<'_> {
+    const SHORT: bool = false;
+
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn block(&mut self, part: &mut Part<'_>, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        // Whoever asks for fewer blocks than there are does not look at them.
+        self.0.next().map_or(Ok(()), |block| part.block_into(bits, block))
+    }
+}
+
 impl Part<'_> {
+    // What follows looks at the next bits before it fetches more, so that nothing waits for those. There are always enough for a look,
+    // which is 12 bits at most: nothing takes more than 44 of the 56 and more that there are after each time.
+
     /// Follows the codes of a block and writes its coefficients down.
     #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
     #[inline(always)]
@@ -107,8 +162,8 @@ impl Part<'_> {
         *dc = saturated(self.last);
         let (mut index, mut loud) = (1u32, false);
         while index < 64 {
-            bits.refill();
             let next = self.coefficients.next(bits);
+            bits.top_up();
             let at = index + u32::from(next.zeros);
             if next.bits > 0 && at < 64 {
                 put(block, at, next.value);
@@ -145,8 +200,8 @@ impl Part<'_> {
     #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
     #[inline(always)]
     fn dc(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
-        bits.refill();
         let (difference, taken) = self.differences.next(bits);
+        bits.top_up();
         if taken > 0 {
             bits.skip(taken);
             self.range.add_dc(&mut self.last, difference, 0)
@@ -166,10 +221,11 @@ impl Part<'_> {
         self.dc(bits)?;
         let (mut index, mut loud) = (1, false);
         while index < 64 {
-            // No run takes more than 22 bits: a code that ends in the window, and its number.
+            let run = self.runs.next(bits);
             bits.top_up();
-            if self.run(bits, &mut index) {
-                let _ = index < 64 && self.run(bits, &mut index);
+            // No run takes more than 22 bits: a code that ends in the window, and its number.
+            if Self::pass(run, bits, &mut index) {
+                let _ = index < 64 && Self::pass(self.runs.next(bits), bits, &mut index);
                 continue;
             }
             if let Some((symbol, length)) = self.ac.short(bits) {
@@ -191,11 +247,10 @@ impl Part<'_> {
     /// Passes over some coefficients if one look-up is enough for them; 64 is behind the end of the block.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn run(&self, bits: &mut Bits<'_>, index: &mut u32) -> bool {
-        let run = self.runs.next(bits);
+    const fn pass(run: Run, bits: &mut Bits<'_>, index: &mut u32) -> bool {
         let next = *index + run.passed();
-        // What begins behind the last coefficient belongs to the next block.
-        let passed = run.known() && next <= 64;
+        // What begins behind the last coefficient belongs to the next block; what is not known passes it.
+        let passed = next <= 64;
         if passed {
             bits.skip(run.bits());
             *index = if run.ends() { 64 } else { next };
@@ -237,7 +292,7 @@ impl Part<'_> {
     /// The quantised values of a block in zig-zag order, DC as a difference.
     fn values(&self, bits: &mut Bits<'_>) -> Result<[i32; 64], Slip> {
         let mut block = [0; 64];
-        let dc = self.heard(bits, 63, |index, value| {
+        let dc = self.heard(bits, u64::MAX, |index, value| {
             if let Some(place) = block.get_mut(index as usize) {
                 *place = value;
             }
@@ -247,18 +302,18 @@ impl Part<'_> {
         Ok(block)
     }
 
-    /// Goes once more through a block whose codes are right. Gives the DC difference, and hands over the quantised AC coefficients up to
-    /// a zig-zag place; those behind it may come too.
+    /// Goes once more through a block whose codes are right. Gives the DC difference, and hands over the quantised AC coefficients of
+    /// some zig-zag places, a bit each; others may come too.
     #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
     #[inline(always)]
     pub fn heard(
         &self,
         shared: &mut Bits<'_>,
-        up_to: u32,
+        wanted: u64,
         mut each: impl FnMut(u32, i32),
     ) -> Result<i32, Slip> {
         let mut bits = *shared;
-        bits.refill();
+        bits.top_up();
         let (mut dc, taken) = self.differences.next(&bits);
         if taken > 0 {
             bits.skip(taken);
@@ -268,10 +323,11 @@ impl Part<'_> {
         }
         let mut index = 1;
         while index < 64 {
-            bits.refill();
-            if index > up_to {
+            bits.top_up();
+            if wanted >> index & 1 == 0 {
                 let run = self.runs.next(&bits);
-                if run.known() && index + run.passed() <= 64 {
+                // As many as there are up to the next one that is wanted.
+                if index + run.passed() <= 64 && run.passed() <= (wanted >> index).trailing_zeros() {
                     bits.skip(run.bits());
                     index = if run.ends() { 64 } else { index + run.passed() };
                     continue;
@@ -368,7 +424,7 @@ mod tests {
                     bits.skip(1);
                     continue;
                 }
-                let dc = part.heard(&mut alone, 63, |at, value| put(&mut wanted, at, saturated(value)));
+                let dc = part.heard(&mut alone, u64::MAX, |at, value| put(&mut wanted, at, saturated(value)));
                 put(&mut wanted, 0, saturated(dc.ok().unwrap()));
                 assert_eq!(block, wanted, "block {blocks}");
                 bits.refill();

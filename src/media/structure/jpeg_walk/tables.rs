@@ -12,7 +12,7 @@ const FAST_BITS: u32 = 9;
 const RUN_BITS: u32 = 12;
 
 /// Window of the look-up that reads a DC difference with its code.
-const DIFFERENCE_BITS: u32 = 10;
+const DIFFERENCE_BITS: u32 = 12;
 /// Window of the look-up that reads one AC coefficient with its code.
 const COEFFICIENT_BITS: u32 = 11;
 
@@ -100,19 +100,20 @@ impl Huffman {
     }
 }
 
-/// Look-ups of a DC difference together with its code, where both fit into the window.
-pub struct Differences([(i16, u8); 1 << DIFFERENCE_BITS]);
+/// Look-ups of a DC difference together with its code, where both fit into the window: the difference, and in the lowest four bits
+/// how many bits it takes.
+pub struct Differences([i16; 1 << DIFFERENCE_BITS]);
 
 impl Differences {
     pub fn new(huffman: &Huffman) -> Box<Self> {
-        let mut differences = Box::new(Self([(0, 0); 1 << DIFFERENCE_BITS]));
+        let mut differences = Box::new(Self([0; 1 << DIFFERENCE_BITS]));
         for (window, entry) in (0u32..).zip(differences.0.iter_mut()) {
             let ahead = window << (16 - DIFFERENCE_BITS);
             let Some((size, length)) = huffman.find(ahead) else { continue };
             let taken = length + u32::from(size);
             if taken <= DIFFERENCE_BITS {
                 let value = magnitude(ahead >> (16 - taken) & ((1 << size) - 1), size.into());
-                *entry = (i16::try_from(value).unwrap_or(0), u8::try_from(taken).unwrap_or(0));
+                *entry = i16::try_from(value << 4 | taken.cast_signed()).unwrap_or(0);
             }
         }
         differences
@@ -121,8 +122,8 @@ impl Differences {
     /// The difference, and how many bits it takes; 0 bits where it has to be read otherwise.
     #[inline]
     pub fn next(&self, bits: &Bits<'_>) -> (i32, u32) {
-        let (difference, taken) = self.0.get(bits.peek(DIFFERENCE_BITS) as usize).copied().unwrap_or((0, 0));
-        (difference.into(), taken.into())
+        let entry = i32::from(self.0.get(bits.peek(DIFFERENCE_BITS) as usize).copied().unwrap_or(0));
+        (entry >> 4, (entry & 15).cast_unsigned())
     }
 }
 
@@ -233,27 +234,26 @@ impl Refinements {
 }
 
 /// Look-ups that pass over as many whole AC coefficients of a sequential block as the window shows, as long as none of them
-/// can be out of range. 0: the next symbol has to be looked at alone.
-pub struct Runs([u16; 1 << RUN_BITS]);
+/// can be out of range.
+pub struct Runs([Run; 1 << RUN_BITS]);
 
-/// One entry: bits to skip in the upper byte; below, whether the block ends, and how far it then is: the coefficients passed, and
-/// one more where it ends.
+/// One entry: the bits to skip lowest, where a shift takes them from; above, how far that is in the block: the coefficients passed, and
+/// one more where it ends; on top, whether it ends.
 #[derive(Clone, Copy)]
 pub struct Run(u16);
 
 impl Run {
-    const ENDS: u16 = 0x80;
-
-    pub const fn known(self) -> bool {
-        self.0 != 0
-    }
+    /// The next symbol has to be looked at alone: no block is as long.
+    const UNKNOWN: Self = Self(0x7F << 6);
+    const ENDS: u16 = 1 << 15;
 
     pub const fn bits(self) -> u32 {
-        (self.0 >> 8) as u32
+        (self.0 & 63) as u32
     }
 
+    /// More than there are in a block where that is not known.
     pub const fn passed(self) -> u32 {
-        (self.0 & (Self::ENDS - 1)) as u32
+        (self.0 >> 6 & 0x7F) as u32
     }
 
     pub const fn ends(self) -> bool {
@@ -264,7 +264,7 @@ impl Run {
 impl Runs {
     /// For coefficients of at most `safe` bits.
     pub fn new(huffman: &Huffman, safe: u8) -> Box<Self> {
-        let mut runs = Box::new(Self([0; 1 << RUN_BITS]));
+        let mut runs = Box::new(Self([Run::UNKNOWN; 1 << RUN_BITS]));
         for (window, entry) in (0u32..).zip(runs.0.iter_mut()) {
             let (mut bits, mut passed, mut ends) = (0u32, 0u32, 0);
             while bits < RUN_BITS && ends == 0 {
@@ -282,14 +282,16 @@ impl Runs {
                 }
                 bits += length + u32::from(size);
             }
-            *entry = u16::try_from(bits << 8 | passed).unwrap_or(0) | ends;
+            if bits > 0 {
+                *entry = Run(u16::try_from(passed << 6 | bits).unwrap_or(0) | ends);
+            }
         }
         runs
     }
 
     #[inline]
     pub fn next(&self, bits: &Bits<'_>) -> Run {
-        Run(self.0.get(bits.peek(RUN_BITS) as usize).copied().unwrap_or(0))
+        self.0.get(bits.peek(RUN_BITS) as usize).copied().unwrap_or(Run::UNKNOWN)
     }
 }
 
@@ -468,7 +470,7 @@ mod tests {
         let narrow = Runs::new(&table, 1);
         let mut bits = Bits::new(&[0b1101_1100]);
         bits.refill();
-        assert!(!narrow.next(&bits).known());
+        assert!(narrow.next(&bits).passed() > 64);
     }
 
     #[test]

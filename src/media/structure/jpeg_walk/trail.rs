@@ -11,14 +11,28 @@ use super::sector::SECTOR;
 use super::shift::{self, Shift};
 use super::tear;
 
-/// Of each zig-zag place up to the last that matters: the frequency, if it is one that makes the rows of a block differ, or X.
-#[rustfmt::skip]
-const UPRIGHT: [u8; 36] = [
-    0, X, 1, 2, X, X, X, X, X, 3, 4, X, X, X, X, X, X, X,
-    X, X, 5, 6, X, X, X, X, X, X, X, X, X, X, X, X, X, 7,
-];
-const X: u8 = u8::MAX;
-const LAST_UPRIGHT: u32 = 35;
+/// Zig-zag places of the coefficients that make the rows of a block differ, lowest frequency first.
+const UPRIGHT: [u8; 8] = [0, 2, 3, 9, 10, 20, 21, 35];
+/// Of each place, the number of it among those, or one behind them.
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "computed by the compiler")]
+const NUMBERS: [u8; 64] = {
+    let (mut numbers, mut number) = ([UPRIGHT.len() as u8; 64], 0);
+    while number < UPRIGHT.len() {
+        numbers[UPRIGHT[number] as usize] = number as u8;
+        number += 1;
+    }
+    numbers
+};
+/// Their places, a bit each.
+#[allow(clippy::indexing_slicing, reason = "computed by the compiler")]
+const ALL_UPRIGHT: u64 = {
+    let (mut places, mut number) = (0, 0);
+    while number < UPRIGHT.len() {
+        places |= 1 << UPRIGHT[number];
+        number += 1;
+    }
+    places
+};
 /// What each of them adds to the means of the first two rows of samples (A.3.3).
 const FIRST_ROW: [f32; 8] = [0.125, 0.173_380, 0.163_320, 0.146_984, 0.125, 0.098_212, 0.067_650, 0.034_487];
 const SECOND_ROW: [f32; 8] =
@@ -63,28 +77,45 @@ pub struct Trail {
     starts: Vec<Start>,
 }
 
-/// What coefficients add to the means of the first two rows of samples of a block: waves that are the same upside down, and those
-/// that are not.
-#[derive(Default)]
+/// What a step of each of the upright coefficients adds to the means of the first two rows of samples of a block.
 struct Waves {
-    even: (f32, f32),
-    odd: (f32, f32),
+    first: [f32; 8],
+    second: [f32; 8],
+}
+
+/// The means of the two rows at an edge of a block.
+#[derive(Clone, Copy)]
+struct Means {
+    outer: f32,
+    inner: f32,
 }
 
 impl Waves {
-    /// Adds a quantised coefficient at a zig-zag place.
-    #[inline]
-    fn add(&mut self, place: u32, value: i32, steps: &Steps) {
-        let Some(frequency) = UPRIGHT.get(place as usize).map(|&frequency| usize::from(frequency)) else {
-            return;
+    fn new(steps: &Steps) -> Self {
+        let weigh = |row: [f32; 8]| {
+            let mut row = row;
+            for (weight, place) in row.iter_mut().zip(UPRIGHT) {
+                *weight *= steps.get(usize::from(place)).map_or(0.0, |&step| f32::from(step));
+            }
+            row
         };
-        let (Some(first), Some(second)) = (FIRST_ROW.get(frequency), SECOND_ROW.get(frequency)) else {
-            return;
+        Self { first: weigh(FIRST_ROW), second: weigh(SECOND_ROW) }
+    }
+
+    /// At the upper and the lower edge, of these quantised coefficients. Every second wave is the same upside down, the others
+    /// change their sign.
+    fn edges(&self, upright: &[i32; 9]) -> (Means, Means) {
+        let sum = |weights: &[f32; 8]| {
+            let (mut even, mut odd) = (0.0, 0.0);
+            for (weights, values) in weights.as_chunks::<2>().0.iter().zip(upright.as_chunks::<2>().0) {
+                let ([a, b], [c, d]) = (weights, values);
+                even += a * *c as f32;
+                odd += b * *d as f32;
+            }
+            (even + odd, even - odd)
         };
-        let value = value as f32 * steps.get(place as usize).map_or(0.0, |&step| f32::from(step));
-        let sum = if frequency.is_multiple_of(2) { &mut self.even } else { &mut self.odd };
-        sum.0 += value * first;
-        sum.1 += value * second;
+        let ((first, last), (second, before_last)) = (sum(&self.first), sum(&self.second));
+        (Means { outer: first, inner: second }, Means { outer: last, inner: before_last })
     }
 }
 
@@ -344,22 +375,29 @@ impl Part<'_> {
         let (columns, share) = (self.columns, 1.0 / self.columns as f32);
         let steps = self.range.steps()?;
         let [step, ..] = *steps;
+        let waves = Waves::new(steps);
         let mut sum = Edge { first: 0.0, second: 0.0, before_last: 0.0, last: 0.0, upper: 0.0, lower: 0.0 };
         for number in 0..self.blocks {
-            let mut waves = Waves::default();
-            self.last +=
-                self.heard(bits, LAST_UPRIGHT, |place, value| waves.add(place, value, steps)).ok()?;
-            waves.add(0, self.last, steps);
-            let Waves { even, odd } = waves;
+            let mut upright = [0; 9];
+            let difference = self.heard(bits, ALL_UPRIGHT, |place, value| {
+                let number = NUMBERS.get(place as usize % 64).map(|&number| usize::from(number));
+                if let Some(place) = number.and_then(|number| upright.get_mut(number)) {
+                    *place = value;
+                }
+            });
+            self.last += difference.ok()?;
+            let [dc, ..] = &mut upright;
+            *dc = self.last;
+            let (top, bottom) = waves.edges(&upright);
             let mean = self.last as f32 * f32::from(step) / 8.0;
             if number < columns {
-                sum.first += (even.0 + odd.0) * share;
-                sum.second += (even.1 + odd.1) * share;
+                sum.first += top.outer * share;
+                sum.second += top.inner * share;
                 sum.upper += mean * share;
             }
             if number + columns >= self.blocks {
-                sum.before_last += (even.1 - odd.1) * share;
-                sum.last += (even.0 - odd.0) * share;
+                sum.before_last += bottom.inner * share;
+                sum.last += bottom.outer * share;
                 sum.lower += mean * share;
             }
         }
