@@ -170,11 +170,11 @@ fn odd_jpeg(oddity: Oddity, bytes: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
     }
     let layout = jpeg::Layout::of(bytes)?;
     Some(match oddity {
-        Oddity::JpegSpareBytes => inserted(bytes, layout.end, &spare(rng)),
+        Oddity::JpegSpareBytes => inserted(bytes, before_fill(bytes, layout.end), &spare(rng)),
         Oddity::JpegSpareBytesInside => {
             let inside: Vec<usize> = layout.breaks.iter().copied().filter(|&at| at != layout.end).collect();
             let at = *inside.get(rng.below(inside.len()))?;
-            inserted(bytes, at, &spare(rng))
+            inserted(bytes, before_fill(bytes, at), &spare(rng))
         }
         Oddity::JpegFill => {
             let at = *layout.headers.get(rng.below(layout.headers.len()))?;
@@ -193,6 +193,11 @@ fn odd_jpeg(oddity: Oddity, bytes: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
         }
         _ => return None,
     })
+}
+
+/// Before the fill bytes of a marker: with those, what is inserted would begin with one.
+fn before_fill(bytes: &[u8], marker: usize) -> usize {
+    marker - bytes[..marker].iter().rev().take_while(|&&byte| byte == 0xff).count()
 }
 
 /// Up to 64 bytes that are no markers.

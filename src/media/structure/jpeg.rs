@@ -119,10 +119,22 @@ pub fn walk(bytes: &[u8]) -> Outline {
     outline
 }
 
-/// Whether the EOI marker comes within the bytes that may be spare.
-fn ends_soon(bytes: &[u8], at: usize) -> bool {
-    let near = bytes.get(at..).unwrap_or_default();
-    near.windows(2).take(SPARE_BYTES + 2).any(|pair| pair == [0xFF, EOI])
+/// Whether what looks like a marker belongs to the bytes that some cameras leave before the end: `gap` is where those may begin, `after`
+/// is behind it.
+///
+/// The EOI marker comes soon, and the marker is one that files do not have there, or would begin a segment that passes over the end and
+/// is not followed by a marker.
+fn is_spare(bytes: &[u8], gap: usize, marker: u8, after: usize) -> bool {
+    let near = bytes.get(gap..).unwrap_or_default();
+    let Some(end) = near.windows(2).take(SPARE_BYTES + 2).position(|pair| pair == [0xFF, EOI]) else {
+        return false;
+    };
+    match marker {
+        EOI | 0x01 | 0xD0..=0xD7 => false,
+        SOI | 0x02..=0xBF => true,
+        _ => segment_body(bytes, after, marker)
+            .map_or(true, |body| body.end > gap + end && bytes.get(body.end) != Some(&0xFF)),
+    }
 }
 
 impl Outline {
@@ -200,8 +212,7 @@ impl Outline {
             match bytes.get(first + fill) {
                 None => return Ok(None),
                 Some(0) => from = first + fill + 1,
-                // Reserved: never seen in files, but in bytes that some cameras leave before the end.
-                Some(0x02..=0xBF) if !self.scans.is_empty() && ends_soon(bytes, at) => {
+                Some(&marker) if !self.scans.is_empty() && is_spare(bytes, at, marker, first + fill + 1) => {
                     from = first + fill + 1;
                 }
                 Some(&marker) => {
@@ -441,18 +452,28 @@ mod tests {
     }
 
     #[test]
-    fn spare_bytes_that_look_like_a_reserved_marker_are_harmless_before_the_end_only() {
-        let padded = |count: usize| {
+    fn spare_bytes_that_look_like_a_marker_are_harmless_before_the_end_only() {
+        let padded = |marker: u8, count: usize| {
             let mut bytes = tiny();
             let end = bytes.len() - 2;
-            bytes.splice(end..end, [vec![0xFF, 0x09], vec![7; count]].concat());
+            bytes.splice(end..end, [vec![0xFF, marker], vec![7; count]].concat());
             bytes
         };
-        let bytes = padded(20);
+        // Reserved, one that nothing can have there, and some whose segment would pass over the end.
+        for marker in [0x09, SOI, 0xC4, 0xCD, 0xE1, SOS] {
+            let bytes = padded(marker, 20);
+            let outline = walk(&bytes);
+            assert_eq!((outline.problem, outline.end), (None, Some(bytes.len())), "{marker:02x}");
+            assert_eq!(outline.spare, [(bytes.len() - 24, 22)], "{marker:02x}");
+            assert!(walk(&padded(marker, 200)).problem.is_some(), "{marker:02x}");
+        }
+        // A segment is one, with the end of a picture in it too.
+        let mut bytes = tiny();
+        let end = bytes.len() - 2;
+        bytes.splice(end..end, [0xFF, 0xFE, 0, 6, 1, 0xFF, EOI, 2]);
         let outline = walk(&bytes);
         assert_eq!((outline.problem, outline.end), (None, Some(bytes.len())));
-        assert_eq!(outline.spare, [(bytes.len() - 24, 22)]);
-        assert!(walk(&padded(200)).problem.is_some());
+        assert_eq!(outline.segments.last().map(|segment| segment.marker), Some(0xFE));
         // Before the picture it stands for nothing, as ever.
         let mut bytes = tiny();
         bytes.splice(2..2, [0xFF, 0x09, 7, 7]);
