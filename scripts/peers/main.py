@@ -82,7 +82,7 @@ def measure(rows, bench):
     """All rows; (measured, names of rows without files, rows that failed and why)."""
     measured, absent, failed = [], [], []
     for row in rows:
-        if not bench.library.of(*row.kinds):
+        if row.kinds and not bench.library.of(*row.kinds):
             absent.append(row.name)
             print(f"{row.name}: no files of its kind", flush=True)
             continue

@@ -92,7 +92,8 @@ def write(target, measured, missing, bench, load):
 
 Written by `scripts/bench-peers --write`, {datetime.now(timezone.utc):%Y-%m-%d}. Both sides do the same files in turn, {bench.runs} pairs; figures are medians,
 ratios are medians of the ratios of each pair. CPU is user and system time of all processes, children included. Starting the programs is
-included. Ratios are theirs over photofsck's (more is better), shares photofsck's over theirs (less is better).
+included. Ratios are theirs over photofsck's (more is better); shares, and all figures with a limit of "at most", are photofsck's over theirs
+(less is better). The last two rows are measured by `cargo bench --bench isolation` and `--bench warm_check`.
 
 - Machine: {processor()}; {storage(bench.scratch)}. Load average {load} at the beginning, {' '.join(f'{value:.1f}' for value in os.getloadavg())} at the end: on a
   machine that does other work as well, trust CPU and not wall.

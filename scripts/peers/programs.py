@@ -44,6 +44,14 @@ def batch(command, *arguments):
     return json.loads(done.stdout)
 
 
+def cargo_bench(name, files):
+    """What a bench program of the repository prints."""
+    done = subprocess.run(["cargo", "bench", "--quiet", "--bench", name, "--", *files], cwd=TOP, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"cargo bench ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
 class Photofsck:
     """The program under measurement."""
 

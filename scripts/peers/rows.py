@@ -1,5 +1,6 @@
 """The rows of the table: what is done, beside whom, and what is asked. A new row is one more entry of ROWS."""
 import math
+import re
 from dataclasses import dataclass
 
 import programs
@@ -112,6 +113,28 @@ class Memory:
         return Result({"peak": max(peaks)}, bench.describe(distinct, len(files), len(found) - len(distinct)))
 
 
+@dataclass(frozen=True)
+class Bench:
+    """A bench program of the repository, which does both sides' work in turn by itself and tells the medians in its last line."""
+
+    name: str
+    work: str
+    against: str
+    kinds: tuple
+    asked: tuple
+    figures: str
+    files: str
+
+    def measure(self, bench):
+        """Builds it and runs it once."""
+        done = programs.cargo_bench(self.name, bench.library.of(*self.kinds))
+        last = done.strip().splitlines()[-1:] or [""]
+        found = re.search(self.figures, last[0])
+        if not found:
+            raise Failed(f"the bench program says: {last[0]}")
+        return Result({name: float(value) for name, value in found.groupdict().items()}, self.files)
+
+
 def sharp(jobs, threads):
     """sharp making the pictures."""
     return lambda bench, files: Sharp(jobs, threads).render(files, bench.scratch, bench.library.spaces())[0]
@@ -158,8 +181,12 @@ def _render_row(name, work, kinds, asked, jobs=1):
     return Versus(name, work, against, kinds, asked, sharp(IMMICH_JOBS, 0) if cores else sharp(1, 1), render(jobs), alike=likeness)
 
 
+def _figure(figure, least, aim):
+    return (Asked(figure, least, aim, more=False),)
+
+
 def _share(least, aim):
-    return (Asked("share of CPU", least, aim, more=False),)
+    return _figure("share of CPU", least, aim)
 
 
 def _peak(least, aim):
@@ -192,4 +219,8 @@ ROWS = [
     Memory("memory-progressive", "peak memory: progressive JPEG to 25 MP, 1 worker", ("progressive",), _peak(130, 95)),
     Memory("memory-heic", "peak memory: HEIC 12 MP, 1 worker", ("heic",), _peak(130, 60)),
     Memory("memory-raw", "peak memory: camera raw 48 MP, 1 worker", ("raw",), _peak(350, 250)),
+    Bench("isolation", f"{FULL}: camera JPEG, in workers", "the same in one process", ("camera",), _figure("CPU", 1.03, 1.01),
+          r"median ratio (?P<CPU>[\d.]+)", "12 in each of 9 pairs"),
+    Bench("warm_check", "check of 150 000 files, none changed since the last one", "find -printf %s", (),
+          _figure("wall", 3, 2) + _peak(300, 200), r"median ratio (?P<wall>[\d.]+) .*, peak (?P<peak>\d+) MiB", "50 000 assets, 3 pairs"),
 ]
