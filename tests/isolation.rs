@@ -120,6 +120,20 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 #[test]
+fn the_worker_that_was_asked_who_it_is_works_first() {
+    let pool = pool();
+    pool.start_one(&GO_ON).unwrap();
+    let asked = children(std::process::id());
+    assert_eq!(asked.len(), 1);
+    let (mut first, mut second) = (pool.worker(), pool.worker());
+    fine(&mut first);
+    fine(&mut second);
+    assert_eq!(first.process_id(), asked.first().copied());
+    assert_ne!(second.process_id(), first.process_id());
+    assert_eq!(children(std::process::id()).len(), 2);
+}
+
+#[test]
 fn every_way_to_die_is_a_crash_with_its_cause_and_the_worker_is_replaced() {
     let pool = pool();
     let mut worker = pool.worker();
