@@ -1,9 +1,10 @@
 //! What it costs that files are decoded in processes of their own: the same whole job in a worker and in this process, in turn.
 //!
-//!     cargo bench --bench isolation -- [FILE...]         FILES=12 PAIRS=9
+//!     cargo bench --bench isolation -- [FILE...]         FILES=48 PAIRS=9
 //!
 //! Prints CPU seconds (user and system) of both and the median of the ratios; at most 1.03 is asked. The start of the worker counts,
-//! once for each batch of FILES pictures. With PROFILE=1 the job is done in this process alone, once, for a profiler to look at. Without files the largest camera JPEGs of the corpus beside the repository are taken.
+//! once for each batch of FILES pictures. With PROFILE=1 the job is done in this process alone, once, for a profiler to look at. Without
+//! files the largest camera JPEGs of the corpus beside the repository are taken.
 #![allow(
     missing_docs,
     clippy::print_stdout,
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use photofsck::engine::budget::allowance;
 use photofsck::media::hash::read_whole;
 use photofsck::media::{Hasher, Limits, Source, Target, Wanted, probe};
 use photofsck::model::{Depth, ImageSettings, Role};
@@ -51,7 +53,9 @@ fn job() -> RenderJob {
 
 /// Bytes of pictures that were made.
 fn in_worker(files: &[PathBuf]) -> usize {
+    // As in a run of one worker that may have a gibibyte.
     let mut config = PoolConfig::new(1 << 30);
+    config.allowance = allowance(config.memory, 1);
     config.program = Some(env!("CARGO_BIN_EXE_photofsck-worker").into());
     let pool = WorkerPool::new(config).expect("workers");
     let mut worker = pool.worker();
@@ -108,7 +112,7 @@ fn in_process(files: &[PathBuf]) -> usize {
 fn main() {
     let setting =
         |name: &str, default: usize| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
-    let (count, pairs) = (setting("FILES", 12), setting("PAIRS", 9));
+    let (count, pairs) = (setting("FILES", 48), setting("PAIRS", 9));
     let mut files: Vec<PathBuf> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).map(PathBuf::from).collect();
     if files.is_empty() {
