@@ -8,7 +8,7 @@ const ENOUGH: i32 = 32;
 
 /// Reads the entropy-coded data of a scan, restart interval by restart interval.
 ///
-/// Bits past the end of the supply read as zeros; [`Bits::exhausted`] then tells that too much was taken.
+/// Bits past the end of the supply mean nothing; [`Bits::exhausted`] then tells that too much was taken.
 #[derive(Clone, Copy)]
 pub struct Bits<'a> {
     /// All of it.
@@ -75,7 +75,7 @@ impl<'a> Bits<'a> {
 
     #[inline]
     fn fill(&mut self) {
-        // Bits that are already held come again, and are the same. With less than none, the marker is what comes.
+        // Bits that are already held come again, and are the same. With less than none held, the marker comes, and it does not matter.
         let bytes = ((63 - self.count) >> 3).cast_unsigned() & 7;
         match self.rest.first_chunk::<8>().map(|word| u64::from_be_bytes(*word)) {
             Some(word) if !has_ones(word, bytes) => {
