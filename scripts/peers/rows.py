@@ -114,7 +114,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Bench:
+class OwnProgram:
     """A bench program of the repository, which does both sides' work in turn by itself and tells the medians in its last line."""
 
     name: str
@@ -219,8 +219,8 @@ ROWS = [
     Memory("memory-progressive", "peak memory: progressive JPEG to 25 MP, 1 worker", ("progressive",), _peak(130, 95)),
     Memory("memory-heic", "peak memory: HEIC 12 MP, 1 worker", ("heic",), _peak(130, 60)),
     Memory("memory-raw", "peak memory: camera raw 48 MP, 1 worker", ("raw",), _peak(350, 250)),
-    Bench("isolation", f"{FULL}: camera JPEG, in workers", "the same in one process", ("camera",), _figure("CPU", 1.03, 1.01),
+    OwnProgram("isolation", f"{FULL}: camera JPEG, in workers", "the same in one process", ("camera",), _figure("CPU", 1.03, 1.01),
           r"median ratio (?P<CPU>[\d.]+)", "copied to 48, 9 pairs"),
-    Bench("warm_check", "check of 150 000 files, none changed since the last one", "find -printf %s", (),
+    OwnProgram("warm_check", "check of 150 000 files, none changed since the last one", "find -printf %s", (),
           _figure("wall", 3, 2) + _peak(300, 200), r"median ratio (?P<wall>[\d.]+) .*, peak (?P<peak>\d+) MiB", "50 000 assets, 3 pairs"),
 ]

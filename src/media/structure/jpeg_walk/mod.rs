@@ -151,7 +151,7 @@ trait Coding {
     /// Forgets what was noted behind so many units.
     fn rewind(&mut self, _units: usize) {}
 
-    /// Whether the picture, up to its end, shows what belongs so many units farther on.
+    /// Whether the picture, up to its end, shows what belongs so many units before.
     fn displaced(&self, _by: usize) -> bool {
         false
     }
@@ -227,7 +227,7 @@ impl Way {
     }
 }
 
-/// Whether units go on up to the next marker: some before were lost, or read as fewer.
+/// Whether units go on up to the next marker: some before were read as more than they were, or came twice.
 ///
 /// The data behind the last unit of `done` has to be nothing but whole units with padding of ones. Spare bytes of cameras do not
 /// look so; they stand behind a byte that is padded. Where the last unit may be padded too, the picture has to tell.

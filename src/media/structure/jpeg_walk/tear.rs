@@ -33,8 +33,7 @@ const NARROW: usize = 32;
 /// Units between the one in whose data a sector begins and the first one behind the tear.
 const STEP: usize = 5;
 /// How many times more than usual a difference counts in the quick look, by how much (twice, in the usual differences) a row of them
-/// has to stand out, and how many places are looked at closely. Tears that are believed stand out by 4.2 and more, most other places
-/// by less than 2.
+/// has to stand out, and how many places are looked at closely.
 const MOST: f32 = 6.0;
 const CLEAR: f32 = 2.0;
 const CLOSE_LOOKS: usize = 4;

@@ -150,7 +150,7 @@ impl Trail {
         self.column = units % across.max(1);
     }
 
-    /// Whether the lower part of the picture is moved to the left by so many units, which then lack at its end.
+    /// Whether the lower part of the picture is moved to the right by so many units, which are then left over at its end.
     pub fn displaced(&self, parts: &[Part<'_>], by: usize) -> bool {
         let (across, down) = self.layout.units;
         let levels: Vec<_> = parts
