@@ -405,16 +405,3 @@ fn upright(picture: Picture, orientation: Orientation) -> Picture {
 pub fn render(pixels: Pixels, job: &RenderJob) -> Result<RenderOutput, RenderError> {
     Renderer::new().render(pixels, job)
 }
-
-/// Bytes that rendering needs at its peak on top of the decoded samples, for 8-bit pictures; 16-bit ones need twice as much.
-///
-/// `full_size` is the size in the file; what the decoder reduces on its own lowers the need further.
-pub fn estimate(full_size: PixelSize, job: &RenderJob) -> u64 {
-    const CHANNELS: u64 = 4;
-    let base = if job.needs_full_size() { full_size } else { geometry::outside(full_size, job.preview_size) };
-    // Resizing goes row by row first, so its scratch is as high as the original and as wide as the base, once more with alpha.
-    let scratch = if base == full_size { 0 } else { u64::from(base.width) * u64::from(full_size.height) };
-    // Base, its converted and turned copies, and what the encoders hold; in linear light a copy of 16 bits.
-    let copies = if job.linear_light { 6 } else { 4 };
-    (scratch + copies * base.pixels()).saturating_mul(CHANNELS)
-}

@@ -458,16 +458,6 @@ fn the_same_pixels_give_the_same_bytes_from_a_used_renderer() {
     assert_eq!(first, render(with_icc(gradient(1700, 1500), &adobe), &usual_job()).unwrap());
 }
 
-#[test]
-fn the_memory_estimate_grows_with_the_work() {
-    let job = usual_job();
-    let twelve = estimate(PixelSize::new(4000, 3000), &job);
-    assert!((30 << 20..150 << 20).contains(&twelve), "{twelve}");
-    assert!(estimate(PixelSize::new(8000, 6000), &job) > twelve);
-    assert!(estimate(PixelSize::new(100, 100), &job) < 1 << 20);
-    assert!(estimate(PixelSize::new(u32::MAX, u32::MAX), &job) > 1 << 40);
-}
-
 /// Every pixel another colour: columns in red, rows in green.
 fn chequer(width: u32, height: u32) -> Pixels {
     let pixels = (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8 * 4, y as u8 * 4, 100]));

@@ -20,4 +20,5 @@ pub mod wire;
 
 pub use memory::{MemoryDenied, MemoryGrant, Permit, Unlimited};
 pub use pool::{PoolConfig, PoolStats, Worker, WorkerFailure, WorkerPool};
+pub use process::ALLOCATOR;
 pub use protocol::{HashWish, Job, MediaReport};

@@ -95,6 +95,11 @@ struct Watcher {
     looked: Instant,
 }
 
+/// How the allocator of workers is set up. Frames are new memory for each picture: in large pages the system hands them out with fewer
+/// faults.
+pub const ALLOCATOR: [(&str, &str); 2] =
+    [("MALLOC_ARENA_MAX", "2"), ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")];
+
 impl Process {
     /// Starts the program with one end of a socket as its standard input. It has a process group of its own, so that Ctrl-C
     /// on the terminal reaches only the parent, and nothing of our environment but the library path.
@@ -106,9 +111,7 @@ impl Process {
             .args(arguments)
             .env_clear()
             .env("LC_ALL", "C.UTF-8")
-            .env("MALLOC_ARENA_MAX", "2")
-            // Frames are new memory for each picture: in large pages the system hands them out with fewer faults.
-            .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+            .envs(ALLOCATOR)
             .env("RAYON_NUM_THREADS", "1")
             .env("RUST_BACKTRACE", "0")
             .current_dir("/")

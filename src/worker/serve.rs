@@ -476,7 +476,24 @@ impl<'a> Reading<'a> {
         // Decoders of stills load the whole file if it was not loaded for them.
         let fits = self.before.length <= self.job.limits.max_memory;
         let kept = if fits && !format.is_video() { self.before.length } else { 0 };
-        let rendering = match target {
+        let held = match family.reduced(source, target) {
+            // What decoding held besides is free by the time of the second copy, converted or turned.
+            Some(picture) => estimate.max(self.copies(picture).saturating_add(ENCODER)),
+            None => estimate.saturating_add(self.rendering(estimate, target)),
+        };
+        held.saturating_add(kept)
+    }
+
+    /// A picture of so many bytes and what is made of it at the same time: a converted or turned one, or the coefficients of a
+    /// progressive one.
+    fn copies(&self, picture: u64) -> u64 {
+        let mut outputs = self.job.render.iter().flat_map(|render| &render.outputs);
+        picture.saturating_mul(if outputs.any(|spec| spec.output.progressive) { 3 } else { 2 })
+    }
+
+    /// What rendering holds on top of the pixels as they are decoded, where decoding takes so much.
+    fn rendering(&self, estimate: u64, target: Target) -> u64 {
+        match target {
             Target::None => 0,
             // Four copies with four channels at preview size (turned, converted, reduced), twice as long as high, and
             // rows on their way from the decoder's size to it.
@@ -490,8 +507,7 @@ impl<'a> Reading<'a> {
                 let copies = if linear || self.edits() { 3 } else { 1 };
                 estimate.saturating_mul(copies).saturating_add(ENCODER)
             }
-        };
-        estimate.saturating_add(kept).saturating_add(rendering)
+        }
     }
 }
 

@@ -53,13 +53,11 @@ impl Format for Jpeg {
     }
 
     fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
-        let mut read = Vec::new();
-        let head = source.bytes().unwrap_or_else(|| {
-            read.resize(HEADERS, 0);
-            let count = source.read_at(0, &mut read).unwrap_or(0);
-            read.get(..count).unwrap_or_default()
-        });
-        needs(&structure::walk(head.get(..HEADERS).unwrap_or(head)), target, true)
+        needs(&headers(source), target, true)
+    }
+
+    fn reduced(&self, source: &Source<'_>, target: Target) -> Option<u64> {
+        decode::reduced(headers(source).frame.as_ref()?, target)
     }
 
     fn examine(&self, _format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
@@ -201,6 +199,17 @@ fn note_spare_bytes(outline: &Outline, examined: &mut Examined) {
 fn note(examined: &mut Examined, error: DecodeError) {
     let by = examined.decoder.clone();
     examined.faults.push(Fault { error, by });
+}
+
+/// What the first bytes tell.
+fn headers(source: &Source<'_>) -> Outline {
+    let mut read = Vec::new();
+    let head = source.bytes().unwrap_or_else(|| {
+        read.resize(HEADERS, 0);
+        let count = source.read_at(0, &mut read).unwrap_or(0);
+        read.get(..count).unwrap_or_default()
+    });
+    structure::walk(head.get(..HEADERS).unwrap_or(head))
 }
 
 /// Bytes that the work holds: in our walk, of pictures whose data comes in several scans a bit for each coefficient, of others

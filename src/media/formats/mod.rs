@@ -139,6 +139,11 @@ pub trait Format: Sync {
     /// The whole file in memory is already counted by the caller.
     fn estimate(&self, format: MediaFormat, source: &Source<'_>, target: Target) -> u64;
 
+    /// Bytes of the pixels that are given, as RGB, where pictures of this kind are always reduced to the size of the preview on the way.
+    fn reduced(&self, _source: &Source<'_>, _target: Target) -> Option<u64> {
+        None
+    }
+
     /// Looks at the whole file at the depth asked for, and decodes what the target needs in the same pass.
     ///
     /// Never panics on bad data on purpose; panics of third-party code are caught by the caller.
