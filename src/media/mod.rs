@@ -16,7 +16,7 @@ mod rows;
 mod source;
 pub mod structure;
 
-pub use formats::{Examined, Format, FormatSpec, REGISTRY, Target, VideoDepth, Wanted};
+pub use formats::{Examined, Format, FormatSpec, Leave, REGISTRY, Target, VideoDepth, Wanted};
 pub use hash::{Digests, Hasher};
 pub use pixels::{ColorModel, Curve, Light, Pixels, Samples};
 pub use probe::probe;

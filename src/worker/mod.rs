@@ -10,6 +10,7 @@ mod exchange;
 mod faulty;
 mod looks;
 pub mod memory;
+mod parent;
 pub mod pool;
 mod process;
 pub mod protocol;

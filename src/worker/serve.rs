@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,12 +16,15 @@ use rustix::net::sockopt::socket_domain;
 
 use super::direct;
 use super::looks::looks_like;
+use super::parent::{Parent, Stop};
 use super::protocol::{self, Job, MediaReport, Reply, Request};
 use super::sandbox::Protections;
 use super::sys;
-use super::wire::{self, Inbox, MAX_REQUEST, WireError};
+use super::wire::WireError;
 use crate::media::formats::{films, raw};
-use crate::media::{self, Format, Hasher, Pixels, REGISTRY, Source, Target, Wanted, hash, magic, probe};
+use crate::media::{
+    self, Format, Hasher, Leave, Pixels, REGISTRY, Source, Target, Wanted, hash, magic, probe,
+};
 use crate::model::{DecodeError, DecoderId, Depth, ImageFormat, MediaFormat, PixelSize, Role};
 use crate::render::{RenderError, RenderJob, RenderOutput, Rendered, Renderer, View};
 
@@ -69,13 +72,9 @@ pub fn main() -> ExitCode {
     let decoders = prepare();
     protections.close(arguments.memory);
     let mut server = Server {
-        socket: stdin.as_fd(),
-        inbox: Inbox::default(),
+        parent: Parent::new(stdin.as_fd(), arguments.allowance),
         buffer: Vec::new(),
         renderer: Renderer::new(),
-        allowance: arguments.allowance,
-        asked: false,
-        alone: true,
     };
     match server.run(protections, decoders) {
         // The parent is gone or has no more work.
@@ -140,88 +139,47 @@ fn take_panic() -> DecodeError {
     DecodeError::Crashed { what: what.unwrap_or_else(|| "panic".into()) }
 }
 
-/// Why a file was not looked at to its end.
-enum Stop {
-    /// That is its report.
-    Problem(DecodeError),
-    /// It needs more memory than there is for a file among others.
-    NotInBatch,
-    /// It needs FFmpeg, which is not there.
-    NeedsFilms,
-    /// There is nobody to report to.
-    Wire(WireError),
-}
-
-impl From<DecodeError> for Stop {
-    fn from(problem: DecodeError) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<WireError> for Stop {
-    fn from(error: WireError) -> Self {
-        Self::Wire(error)
-    }
-}
-
 /// What stays from file to file.
 struct Server<'a> {
-    socket: BorrowedFd<'a>,
-    inbox: Inbox,
+    parent: Parent<'a>,
     buffer: Vec<u8>,
     renderer: Renderer,
-    allowance: u64,
-    /// Whether more than the allowance was asked for since the last tidying.
-    asked: bool,
-    /// Whether the file in hand came by itself: only then more memory can be asked for.
-    alone: bool,
-}
-
-fn never_waits(_: rustix::event::PollFlags) -> Result<(), WireError> {
-    Err(WireError::Io(io::ErrorKind::WouldBlock.into()))
 }
 
 impl Server<'_> {
     fn run(&mut self, protections: Protections, decoders: Vec<DecoderId>) -> Result<(), WireError> {
         let Protections { taken, lacking } = protections;
-        self.send(&Reply::Hello { version: protocol::VERSION, protections: taken, lacking, decoders })?;
+        self.parent.send(&Reply::Hello {
+            version: protocol::VERSION,
+            protections: taken,
+            lacking,
+            decoders,
+        })?;
         loop {
-            let reply = match self.receive()? {
+            let reply = match self.parent.receive()? {
                 Request::Examine { job, announce } => {
-                    self.alone = true;
                     // By itself a file is put off only for what is not in this program.
-                    self.report(&job, announce)?
+                    self.report(&job, true, announce)?
                         .map_or(Reply::NeedsFilms, |report| Reply::Done(Box::new(report)))
                 }
                 Request::Batch(jobs) => {
-                    self.alone = false;
-                    let reports: Result<_, _> = jobs.iter().map(|job| self.report(job, false)).collect();
+                    let reports: Result<_, _> =
+                        jobs.iter().map(|job| self.report(job, false, false)).collect();
                     Reply::Batch(reports?)
                 }
                 Request::Granted | Request::Refused { .. } => {
                     return Err(WireError::Garbage("an answer to nothing".into()));
                 }
             };
-            self.send(&reply)?;
+            self.parent.send(&reply)?;
             self.tidy();
         }
     }
 
-    fn send(&self, reply: &Reply) -> Result<(), WireError> {
-        wire::send(self.socket, &wire::encode(reply)?, &[], never_waits)
-    }
-
-    fn receive(&mut self) -> Result<Request, WireError> {
-        self.inbox.receive(self.socket, MAX_REQUEST, never_waits)
-    }
-
     /// Everything about the next file; whatever goes wrong with it is in the report. `None` for a file that needs FFmpeg where
     /// that is not, and one of a batch that has to come by itself.
-    fn report(&mut self, job: &Job, announce: bool) -> Result<Option<MediaReport>, WireError> {
-        let Some(file) = self.inbox.take_file() else {
-            return Err(WireError::Garbage("a job without a file".into()));
-        };
-        let file = &File::from(file);
+    fn report(&mut self, job: &Job, alone: bool, announce: bool) -> Result<Option<MediaReport>, WireError> {
+        let file = &self.parent.file(alone)?;
         let began = Instant::now();
         let mut report = MediaReport::new(job.id);
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -259,7 +217,7 @@ impl Server<'_> {
         buffer.clear();
         if job.direct {
             // Such a descriptor takes no other reads: everything is fetched before anything is asked of it.
-            self.ask(length)?;
+            self.parent.ask(length)?;
             reading.whole(buffer, report)?;
             report.direct = true;
         } else if length <= SMALL {
@@ -280,7 +238,7 @@ impl Server<'_> {
         report.decoder = Some(family.decoder());
         let target = target(job);
         let need = reading.need(family, format, target, &source);
-        if let Err(refused) = self.ask(need) {
+        if let Err(refused) = self.parent.ask(need) {
             // The hashes need no memory, and they may be all that is wanted.
             reading.hash_only(report)?;
             return Err(refused);
@@ -291,7 +249,7 @@ impl Server<'_> {
             reading.hash_only(report)?;
         }
         if announce {
-            self.send(&Reply::Known(Box::new(report.clone())))?;
+            self.parent.send(&Reply::Known(Box::new(report.clone())))?;
         }
         let source = reading.source(buffer);
         let embedded = embedded(format, &source, target, job);
@@ -301,7 +259,10 @@ impl Server<'_> {
         if let Some(reducer) = reducer.as_mut().filter(|_| target != Target::None) {
             wanted.reduce = Some(reducer);
         }
+        let mut leave = Asking { parent: &mut self.parent, reading: &reading, format, target, stop: None };
+        wanted.leave = Some(&mut leave);
         let mut examined = family.examine(format, &source, wanted);
+        leave.stop.map_or(Ok(()), Err)?;
         let camera = embedded.as_ref().and_then(|_| cameras_own(&source, job));
         examined.pixels = examined.pixels.or(embedded);
         // What a decoder says of a file that changed under it means nothing.
@@ -313,35 +274,12 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Gets leave to hold this many bytes.
-    fn ask(&mut self, bytes: u64) -> Result<(), Stop> {
-        if bytes <= self.allowance {
-            return Ok(());
-        }
-        if !self.alone {
-            return Err(Stop::NotInBatch);
-        }
-        self.asked = true;
-        self.send(&Reply::Need { bytes })?;
-        match self.receive()? {
-            Request::Granted => Ok(()),
-            Request::Refused { ceiling } => Err(DecodeError::limit(
-                format!("decoding it takes about {} MiB", bytes.div_ceil(1 << 20)),
-                format!("{} MiB for one file (--memory)", ceiling >> 20),
-            )
-            .into()),
-            Request::Examine { .. } | Request::Batch(_) => {
-                Err(WireError::Garbage("a job within a job".into()).into())
-            }
-        }
-    }
-
     /// Gives back what a large file needed.
     fn tidy(&mut self) {
         if self.buffer.capacity() > KEEP {
             self.buffer = Vec::new();
         }
-        if std::mem::take(&mut self.asked) {
+        if self.parent.has_asked() {
             self.renderer = Renderer::new();
             sys::give_back_memory();
         }
@@ -473,15 +411,12 @@ impl<'a> Reading<'a> {
     /// Bytes that looking at this file will hold at most.
     fn need(&self, family: &dyn Format, format: MediaFormat, target: Target, source: &Source<'_>) -> u64 {
         let estimate = family.estimate(format, source, target);
-        // Decoders of stills load the whole file if it was not loaded for them.
-        let fits = self.before.length <= self.job.limits.max_memory;
-        let kept = if fits && !format.is_video() { self.before.length } else { 0 };
-        let held = match family.reduced(source, target) {
+        let kept = self.kept(format);
+        match family.reduced(source, target) {
             // What decoding held besides is free by the time of the second copy, converted or turned.
-            Some(picture) => estimate.max(self.copies(picture).saturating_add(ENCODER)),
-            None => estimate.saturating_add(self.rendering(estimate, target)),
-        };
-        held.saturating_add(kept)
+            Some(picture) => estimate.max(self.copies(picture).saturating_add(ENCODER)).saturating_add(kept),
+            None => self.with_pictures(estimate, target).saturating_add(kept),
+        }
     }
 
     /// A picture of so many bytes and what is made of it at the same time: a converted or turned one, or the coefficients of a
@@ -491,21 +426,52 @@ impl<'a> Reading<'a> {
         picture.saturating_mul(if outputs.any(|spec| spec.output.progressive) { 3 } else { 2 })
     }
 
-    /// What rendering holds on top of the pixels as they are decoded, where decoding takes so much.
-    fn rendering(&self, estimate: u64, target: Target) -> u64 {
-        match target {
+    /// Bytes of the file itself: decoders of stills load all of it if it was not loaded for them.
+    fn kept(&self, format: MediaFormat) -> u64 {
+        let fits = self.before.length <= self.job.limits.max_memory;
+        if fits && !format.is_video() { self.before.length } else { 0 }
+    }
+
+    /// What decoding takes and rendering holds on top of it, of pixels as they are decoded.
+    fn with_pictures(&self, decoding: u64, target: Target) -> u64 {
+        let rendering = match target {
             Target::None => 0,
             // Four copies with four channels at preview size (turned, converted, reduced), twice as long as high, and
             // rows on their way from the decoder's size to it.
             Target::AtLeast(side) => {
                 let copies = u64::from(side).saturating_mul(u64::from(side)).saturating_mul(4 * 4 * 2);
-                copies.saturating_add(estimate / 4).saturating_add(ENCODER)
+                copies.saturating_add(decoding / 4).saturating_add(ENCODER)
             }
             // The picture once more, turned or converted; an edited set is made of a copy of its own, linear light of wide samples.
             Target::Full => {
                 let linear = self.job.render.as_ref().is_some_and(|render| render.linear_light);
                 let copies = if linear || self.edits() { 3 } else { 1 };
-                estimate.saturating_mul(copies).saturating_add(ENCODER)
+                decoding.saturating_mul(copies).saturating_add(ENCODER)
+            }
+        };
+        decoding.saturating_add(rendering)
+    }
+}
+
+/// Asks for memory in the midst of an examination.
+struct Asking<'s, 'a> {
+    parent: &'s mut Parent<'a>,
+    reading: &'s Reading<'s>,
+    format: MediaFormat,
+    target: Target,
+    /// Why there will be no report, if there will be none.
+    stop: Option<Stop>,
+}
+
+impl Leave for Asking<'_, '_> {
+    fn hold(&mut self, decoding: u64) -> Result<(), DecodeError> {
+        let bytes = self.reading.with_pictures(decoding, self.target);
+        match self.parent.ask(bytes.saturating_add(self.reading.kept(self.format))) {
+            Ok(()) => Ok(()),
+            Err(Stop::Problem(problem)) => Err(problem),
+            Err(stop) => {
+                self.stop = Some(stop);
+                Err(DecodeError::limit("a file that takes more memory", "what there is for it"))
             }
         }
     }

@@ -21,7 +21,10 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize}
 
 use super::films::{self, Opinion};
 use super::video::Video;
-use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, samples, within_limits};
+use super::{
+    Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, preview_bytes, samples,
+    within_limits,
+};
 
 /// HEIF, HEIC and AVIF.
 pub struct Heif;
@@ -80,8 +83,18 @@ impl Format for Heif {
         (first || among_generic).then_some(MediaFormat::Heic)
     }
 
-    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, _target: Target) -> u64 {
-        heif::walk(source).map_or(0, |layout| memory(&layout, source))
+    fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
+        heif::walk(source).map_or(0, |layout| {
+            let mosaic = Mosaic::of(source, &layout.index).ok().flatten();
+            needs(source, &layout, mosaic.as_ref(), target)
+        })
+    }
+
+    fn reduced(&self, source: &Source<'_>, target: Target) -> Option<u64> {
+        let Target::AtLeast(side) = target else { return None };
+        let layout = heif::walk(source).ok()?;
+        let mosaic = Mosaic::of(source, &layout.index).ok()??;
+        Some(preview_bytes(mosaic.size, side))
     }
 
     fn examine(&self, format: MediaFormat, source: &Source<'_>, wanted: Wanted<'_>) -> Examined {
@@ -93,7 +106,22 @@ impl Format for Heif {
     }
 }
 
-/// Planes, tiles, the interleaved picture and our copy of it, in bytes.
+/// Bytes that are held where nothing is wrong: those of the walk, and of tiles where pixels are wanted; libheif's where it has to decode.
+fn needs(source: &Source<'_>, layout: &Layout, mosaic: Option<&Mosaic>, target: Target) -> u64 {
+    let is_hevc = |kind: &bmff::Kind| matches!(kind, b"hvc1" | b"hev1");
+    let pixels = match (target, mosaic) {
+        _ if layout.has_track || layout.is_mini || !layout.item_types.iter().any(is_hevc) => None,
+        (Target::None, _) => Some(0),
+        (_, mosaic) => mosaic.map(|mosaic| tiles::memory(mosaic, target)),
+    };
+    // One coded picture and its bits, and what is known of its blocks.
+    let walk =
+        source.len().saturating_mul(2).saturating_add(layout.largest.pixels() / 4).saturating_add(4 << 20);
+    // The walk is over when pixels are made.
+    pixels.map_or_else(|| memory(layout, source), |pixels| pixels.max(walk))
+}
+
+/// What libheif takes: planes, tiles, the interleaved picture and our copy of it, in bytes.
 fn memory(layout: &Layout, source: &Source<'_>) -> u64 {
     // Measured with libheif 1.23, our copy of the picture included. A picture in one piece is in the decoder's own
     // frames beside libheif's planes; tiles are small.
@@ -126,7 +154,7 @@ fn examine(
         return examined.problem.take().map_or(Ok(()), Err);
     }
     if layout.largest.pixels() > 0 {
-        within_limits(layout.largest, memory(&layout, source), limits)?;
+        within_limits(layout.largest, 0, limits)?;
     }
     let mosaic = if target == Target::None { None } else { mosaic(source, &layout)? };
     let pictures = walk_pictures(source, &layout, depth, examined)?;
@@ -140,9 +168,13 @@ fn examine(
     let proven = walked && target == Target::None && pictures.shown.iter().all(is_hevc);
     wanted.depth = if proven { Depth::Structure } else { depth };
     let depth = wanted.depth;
-    let outcome = libheif(source, &layout, mosaic.filter(|_| walked), wanted, examined);
+    let outcome = libheif(source, &layout, mosaic.filter(|_| walked), &mut wanted, examined);
     let opinion = |id: u32| opinion(source, &layout, id);
     if let Err(error) = outcome {
+        if error.damage().is_some() {
+            // Another decoder is asked.
+            wanted.hold(memory(&layout, source))?;
+        }
         return Err(second::weigh(error, walked, pictures.shown.iter().copied().map(opinion)));
     }
     if depth == Depth::Structure {
@@ -219,10 +251,10 @@ fn libheif(
     source: &Source<'_>,
     layout: &Layout,
     mosaic: Option<Mosaic>,
-    wanted: Wanted<'_>,
+    wanted: &mut Wanted<'_>,
     examined: &mut Examined,
 ) -> Result<(), DecodeError> {
-    let Wanted { depth, target, limits, reduce } = wanted;
+    let Wanted { depth, target, limits, .. } = *wanted;
     let bytes = source.load(limits)?;
     let library = LibHeif::new_checked().map_err(|error| failure(&error, layout))?;
     let context = open(&bytes, layout)?;
@@ -232,14 +264,17 @@ fn libheif(
     if depth == Depth::Structure && target == Target::None {
         return Ok(());
     }
-    within_limits(size, memory(layout, source), limits)?;
+    within_limits(size, 0, limits)?;
     let mosaic = mosaic.filter(|mosaic| mosaic.shown() == size && !handle.has_alpha_channel());
     if let (Some(mosaic), Some(matrix), Some(films)) = (mosaic, matrix(&handle), films::needed())
-        && let Some(pixels) = tiles::decode(source, layout, &mosaic, matrix, films, reduce)
+        && let Some(pixels) =
+            tiles::decode(source, &layout.index, &mosaic, matrix, films, wanted.reduce.take())
     {
         examined.pixels = Some(described(pixels, &handle));
         return Ok(());
     }
+    within_limits(size, memory(layout, source), limits)?;
+    wanted.hold(memory(layout, source))?;
     let image = decode(&library, &handle, layout)?;
     if target != Target::None {
         examined.pixels = Some(pixels(&image, &handle)?);

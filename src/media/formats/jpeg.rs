@@ -73,7 +73,7 @@ impl Format for Jpeg {
 }
 
 fn examine(bytes: &[u8], wanted: Wanted<'_>, examined: &mut Examined) -> Result<(), DecodeError> {
-    let Wanted { depth, target, limits, mut reduce } = wanted;
+    let Wanted { depth, target, limits, mut reduce, .. } = wanted;
     let outline = structure::walk(bytes);
     let facts = outline.exif(bytes).map(exif::read).unwrap_or_default();
     examined.orientation = facts.orientation.unwrap_or(Orientation::UPRIGHT);

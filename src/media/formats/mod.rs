@@ -50,12 +50,26 @@ pub struct Wanted<'a> {
     pub limits: &'a Limits,
     /// Who reduces the picture while it is decoded, where that can be done: the pixels are then those that it made.
     pub reduce: Option<&'a mut dyn Reduce>,
+    /// Who gives leave to hold more than was estimated. Without one, more may be held.
+    pub leave: Option<&'a mut dyn Leave>,
+}
+
+/// Gives leave to hold memory, where it shows on the way that more is needed than was estimated.
+pub trait Leave {
+    /// To hold so many bytes in place of those of [`Format::estimate`]. May wait until there is room; whoever asks holds little besides
+    /// the file by then. An error is the answer for the file: it needs more than there will ever be.
+    fn hold(&mut self, bytes: u64) -> Result<(), DecodeError>;
 }
 
 impl<'a> Wanted<'a> {
     /// With pixels as they are decoded.
     pub const fn new(depth: Depth, target: Target, limits: &'a Limits) -> Self {
-        Self { depth, target, limits, reduce: None }
+        Self { depth, target, limits, reduce: None, leave: None }
+    }
+
+    /// Gets leave to hold so many bytes.
+    pub fn hold(&mut self, bytes: u64) -> Result<(), DecodeError> {
+        self.leave.as_mut().map_or(Ok(()), |leave| leave.hold(bytes))
     }
 }
 
@@ -202,6 +216,14 @@ pub fn within_limits(size: PixelSize, bytes: u64, limits: &Limits) -> Result<(),
         ));
     }
     Ok(())
+}
+
+/// Bytes of a picture of this shape whose shorter side is that long, as RGB, or smaller.
+fn preview_bytes(size: PixelSize, side: u32) -> u64 {
+    let (long, short) = (size.width.max(size.height), size.short_side().max(1));
+    let pixels =
+        u64::from(side).saturating_mul(u64::from(side)).saturating_mul(u64::from(long)) / u64::from(short);
+    pixels.min(size.pixels()).saturating_mul(3)
 }
 
 /// The text of `docs/formats.md`, from the registry.

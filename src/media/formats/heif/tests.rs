@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::media::Leave;
 use crate::media::formats::films::{Film, Films, Planes};
 use crate::model::Orientation;
 
@@ -24,8 +25,8 @@ fn pixels(bytes: &[u8], by_tiles: bool) -> Option<Pixels> {
         return None;
     }
     let mut examined = Examined::by(Heif.decoder());
-    let wanted = Wanted::new(Depth::Full, Target::Full, &LIMITS);
-    match libheif(&source, &layout, mosaic.filter(|_| by_tiles), wanted, &mut examined) {
+    let mut wanted = Wanted::new(Depth::Full, Target::Full, &LIMITS);
+    match libheif(&source, &layout, mosaic.filter(|_| by_tiles), &mut wanted, &mut examined) {
         Ok(()) => examined.pixels,
         // More than a test should take.
         Err(DecodeError::LimitExceeded { .. }) => None,
@@ -95,6 +96,43 @@ fn tiles_of_cameras_give_what_libheif_gives() {
     assert!(count >= 12 && told.len() >= 80, "{count} of {}", told.len());
 }
 
+/// Grants up to so much, and remembers the most that was asked for.
+struct Grudging {
+    ceiling: u64,
+    most: u64,
+}
+
+impl Leave for Grudging {
+    fn hold(&mut self, bytes: u64) -> Result<(), DecodeError> {
+        self.most = self.most.max(bytes);
+        if bytes <= self.ceiling { Ok(()) } else { Err(DecodeError::limit("this", "that")) }
+    }
+}
+
+#[test]
+fn memory_for_libheif_is_asked_for_where_it_has_to_decode() {
+    let look = |name: &str, target: Target, ceiling: u64| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/edges").join(name);
+        let bytes = std::fs::read(path).unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let source = Source::new(&file, bytes.len() as u64, Some(&bytes), "heic");
+        let layout = heif::walk(&source).unwrap();
+        let mut leave = Grudging { ceiling, most: 0 };
+        let mut wanted = Wanted::new(Depth::Full, target, &LIMITS);
+        wanted.leave = Some(&mut leave);
+        let examined = Heif.examine(MediaFormat::Heic, &source, wanted);
+        let estimate = Heif.estimate(MediaFormat::Heic, &source, target);
+        assert_eq!(estimate < memory(&layout, &source), name == "plain.heic", "{name}: {estimate}");
+        (leave.most == memory(&layout, &source), examined.problem, examined.pixels.is_some())
+    };
+    let plenty = u64::MAX;
+    assert_eq!(look("plain.heic", Target::Full, 0), (false, None, true), "tiles need none");
+    assert_eq!(look("plain.heic", Target::None, 0), (false, None, false), "the walk needs none");
+    assert_eq!(look("imir-0.heic", Target::Full, plenty), (true, None, true));
+    let (asked, problem, pixels) = look("imir-0.heic", Target::Full, 0);
+    assert!(asked && !pixels && matches!(problem, Some(DecodeError::LimitExceeded { .. })), "{problem:?}");
+}
+
 /// Gives the same grey ramps for tile after tile; the numbers tell which.
 struct Drawn {
     tile: PixelSize,
@@ -155,8 +193,8 @@ fn drawn(size: PixelSize, (columns, rows): (usize, usize), told: u16, films: &Dr
     let source = Source::new(&file, bytes.len() as u64, Some(&bytes), "heic");
     let layout = heif::walk(&source).unwrap();
     let items = vec![layout.index.primary.unwrap(); columns * rows];
-    let mosaic = Mosaic { size, columns, items, orientation: Orientation::UPRIGHT };
-    tiles::decode(&source, &layout, &mosaic, told, films, None)
+    let mosaic = Mosaic { size, tile: films.tile, columns, items, orientation: Orientation::UPRIGHT };
+    tiles::decode(&source, &layout.index, &mosaic, told, films, None)
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! What FFmpeg does not decode without complaint, and whatever is not as phones write it, is left to libheif.
 
 use crate::media::formats::films::{Films, Planes};
-use crate::media::structure::heif::{self, Layout, Mosaic};
-use crate::media::{ColorModel, Coming, Outlet, Pixels, Reduce, Rows, Samples, Source, Whole};
+use crate::media::formats::preview_bytes;
+use crate::media::structure::heif::{self, Index, Mosaic};
+use crate::media::{ColorModel, Coming, Outlet, Pixels, Reduce, Rows, Samples, Source, Target, Whole};
 use crate::model::PixelSize;
 
 use super::colour::Matrix;
@@ -14,7 +15,7 @@ use super::colour::Matrix;
 /// `matrix` is what the container says of it (ITU-T H.273, 8.3), 2 if nothing.
 pub fn decode(
     source: &Source<'_>,
-    layout: &Layout,
+    index: &Index,
     mosaic: &Mosaic,
     matrix: u16,
     films: &dyn Films,
@@ -25,10 +26,9 @@ pub fn decode(
     let reduce = reduce.and_then(|reduce| reduce.begin(&coming).then_some(reduce));
     let pitch = (size.width as usize).checked_mul(ColorModel::Rgb.channels())?;
     let put = |rows: &mut dyn Rows| {
-        let most = layout.largest.pixels();
-        let mut strip = Strip::new(mosaic, matrix, most, Outlet::new(rows, pitch));
+        let mut strip = Strip::new(mosaic, matrix, Outlet::new(rows, pitch));
         let mut streams =
-            mosaic.items.iter().map_while(|&id| heif::plain_stream(source, &layout.index, id).ok().flatten());
+            mosaic.items.iter().map_while(|&id| heif::plain_stream(source, index, id).ok().flatten());
         films.stills(&mut streams, &mut |planes| strip.take(planes))?;
         strip.finish()
     };
@@ -44,16 +44,32 @@ pub fn decode(
     Some(Pixels { full_size: coming.size, orientation, ..pixels })
 }
 
+/// Bytes that this takes: a tile in the decoder, a row of them, and what is wanted of the picture.
+pub fn memory(mosaic: &Mosaic, target: Target) -> u64 {
+    /// Of a pixel: frames of one and a half bytes (output, prediction, loop filter), and what is known of blocks.
+    const DECODER: u64 = 10;
+    /// That a reducer holds.
+    const ROWS: u64 = 128;
+    let &Mosaic { size, tile, columns, .. } = mosaic;
+    let planes = tile.pixels().saturating_mul(columns as u64).saturating_mul(3) / 2;
+    let wanted = match target {
+        Target::None => 0,
+        Target::AtLeast(side) => preview_bytes(size, side).saturating_add(u64::from(size.width) * 3 * ROWS),
+        Target::Full => size.pixels().saturating_mul(3),
+    };
+    tile.pixels()
+        .saturating_mul(DECODER)
+        .saturating_add(planes)
+        .saturating_add(wanted)
+        .saturating_add(8 << 20)
+}
+
 /// A row of tiles.
 struct Strip<'m, 'r> {
     mosaic: &'m Mosaic,
     /// What the container says.
     matrix: u16,
-    /// Tiles have no more pixels.
-    most: u64,
     outlet: Outlet<'r>,
-    /// Of all tiles, which are alike.
-    tile: PixelSize,
     /// Y, Cb and Cr, as wide as all tiles.
     planes: [Vec<u8>; 3],
     colour: Option<Matrix>,
@@ -64,19 +80,19 @@ struct Strip<'m, 'r> {
 }
 
 impl<'m, 'r> Strip<'m, 'r> {
-    fn new(mosaic: &'m Mosaic, matrix: u16, most: u64, outlet: Outlet<'r>) -> Self {
-        let (tile, planes) = (PixelSize::default(), <[Vec<u8>; 3]>::default());
-        Self { mosaic, matrix, most, outlet, tile, planes, colour: None, tiles: 0, rows: 0 }
+    fn new(mosaic: &'m Mosaic, matrix: u16, outlet: Outlet<'r>) -> Self {
+        let planes = <[Vec<u8>; 3]>::default();
+        Self { mosaic, matrix, outlet, planes, colour: None, tiles: 0, rows: 0 }
     }
 
     fn take(&mut self, planes: &Planes<'_>) -> Option<()> {
         if self.tiles == 0 {
             self.begin(planes)?;
         }
-        if planes.size != self.tile {
+        let (tile, column) = (self.mosaic.tile, self.tiles % self.mosaic.columns);
+        if planes.size != tile {
             return None;
         }
-        let (tile, column) = (self.tile, self.tiles % self.mosaic.columns);
         for (number, ((from, pitch), to)) in planes.planes.into_iter().zip(&mut self.planes).enumerate() {
             let (width, height) = sides(tile, number);
             let lines = to.chunks_exact_mut(width.checked_mul(self.mosaic.columns)?);
@@ -100,7 +116,7 @@ impl<'m, 'r> Strip<'m, 'r> {
             return None;
         }
         self.colour = Some(Matrix::numbered(told)?);
-        let (tile, size) = (planes.size, self.mosaic.size);
+        let Mosaic { tile, size, .. } = *self.mosaic;
         let (columns, rows) = (self.mosaic.columns, self.mosaic.items.len() / self.mosaic.columns.max(1));
         // Tiles reach to the edges, and none lies behind them; chroma samples belong to one of them.
         let fits = |tile: u32, count: usize, side: u32| {
@@ -110,13 +126,11 @@ impl<'m, 'r> Strip<'m, 'r> {
         };
         if columns == 0
             || rows == 0
-            || tile.pixels() > self.most
             || !fits(tile.width, columns, size.width)
             || !fits(tile.height, rows, size.height)
         {
             return None;
         }
-        self.tile = tile;
         for number in 0..3 {
             let (width, height) = sides(tile, number);
             let samples = width.checked_mul(height)?.checked_mul(columns)?;
@@ -126,11 +140,11 @@ impl<'m, 'r> Strip<'m, 'r> {
     }
 
     fn hand_over(&mut self) -> Option<()> {
-        let Self { mosaic, tile, planes, outlet, rows, .. } = self;
-        let (colour, size) = (self.colour?, mosaic.size);
+        let Self { mosaic, planes, outlet, rows, .. } = self;
+        let (colour, size, tile) = (self.colour?, mosaic.size, mosaic.tile);
         let height = (size.height as usize).checked_sub(*rows)?.min(tile.height as usize);
         let line = |number: usize, row: usize| {
-            let pitch = sides(*tile, number).0 * mosaic.columns;
+            let pitch = sides(tile, number).0 * mosaic.columns;
             let width = sides(size, number).0;
             planes.get(number)?.get(row * pitch..)?.get(..width)
         };

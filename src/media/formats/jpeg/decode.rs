@@ -2,7 +2,7 @@
 
 use super::scaled::Scaled;
 use super::turbo::{Complaint, Decompressor, Header, Layout};
-use crate::media::formats::Target;
+use crate::media::formats::{Target, preview_bytes};
 use crate::media::structure::jpeg::{Frame, Outline};
 use crate::media::structure::jpeg_walk::Units;
 use crate::media::{ColorModel, Coming, Limits, Pixels, Reduce, Rows, Samples, Whole};
@@ -167,18 +167,10 @@ const fn denominator(eighths: usize) -> usize {
     8 / eighths.next_power_of_two()
 }
 
-/// Columns and rows that come out of the library.
-fn decoded(frame: &Frame, target: Target) -> (u64, u64) {
-    let denominator = denominator(eighths(frame.size.short_side(), target)) as u64;
-    (u64::from(frame.size.width).div_ceil(denominator), u64::from(frame.size.height).div_ceil(denominator))
-}
-
 /// Bytes of a picture that is reduced on the way, as RGB: inks are not.
 pub fn reduced(frame: &Frame, target: Target) -> Option<u64> {
     let Target::AtLeast(side) = target else { return None };
-    let ((columns, rows), side) = (decoded(frame, target), u64::from(side));
-    let result = side.saturating_mul(side).saturating_mul(columns.max(rows)) / columns.min(rows).max(1);
-    (frame.components.len() <= 3).then(|| result.min(columns * rows).saturating_mul(3))
+    (frame.components.len() <= 3).then(|| preview_bytes(frame.size, side))
 }
 
 /// Bytes that decoding holds: of files whose data comes in several scans all coefficients (2 bytes), the output or, where that can be
@@ -187,7 +179,9 @@ pub fn needs(frame: &Frame, interleaved: bool, target: Target, can_reduce: bool)
     /// What a reducer holds of the rows that it was given, and rows of it at least: strips, and lines of the result.
     const STRIP: u64 = 1 << 20;
     const ROWS: u64 = 128;
-    let (columns, rows) = decoded(frame, target);
+    let denominator = denominator(eighths(frame.size.short_side(), target)) as u64;
+    let columns = u64::from(frame.size.width).div_ceil(denominator);
+    let rows = u64::from(frame.size.height).div_ceil(denominator);
     let channels = frame.components.len() as u64;
     let coefficients = if frame.progressive() || !interleaved { frame.samples() * 2 } else { 0 };
     let buffers = u64::from(frame.size.width) * channels * ROW_BUFFERS + (1 << 20);

@@ -13,6 +13,8 @@ use super::spatial_extents;
 pub struct Mosaic {
     /// Of the picture, before it is turned.
     pub size: PixelSize,
+    /// Of each item; those at the edges may go beyond the picture.
+    pub tile: PixelSize,
     /// Items side by side.
     pub columns: usize,
     /// The items, row by row.
@@ -25,11 +27,13 @@ impl Mosaic {
     /// The primary picture; `None` where it is anything else, or is mirrored or cropped.
     pub fn of(source: &Source<'_>, index: &Index) -> Result<Option<Self>, DecodeError> {
         let Some(primary) = index.primary.and_then(|id| index.item(id)) else { return Ok(None) };
+        let extents = |id: u32| -> Result<Option<PixelSize>, DecodeError> {
+            let property = index.property(id, *b"ispe");
+            property.map_or(Ok(None), |property| spatial_extents(source, property))
+        };
         let (size, columns, items) = match &primary.kind {
             b"hvc1" | b"hev1" => {
-                let size = index.property(primary.id, *b"ispe");
-                let size = size.map_or(Ok(None), |property| spatial_extents(source, property))?;
-                let Some(size) = size else { return Ok(None) };
+                let Some(size) = extents(primary.id)? else { return Ok(None) };
                 (size, 1, vec![primary.id])
             }
             b"grid" => {
@@ -53,8 +57,9 @@ impl Mosaic {
                 return Ok(None);
             }
         }
+        let Some(tile) = items.first().map_or(Ok(None), |&id| extents(id))? else { return Ok(None) };
         let orientation = turned(source, index, primary.id)?;
-        Ok(orientation.map(|orientation| Self { size, columns, items, orientation }))
+        Ok(orientation.map(|orientation| Self { size, tile, columns, items, orientation }))
     }
 
     /// Its size as shown.

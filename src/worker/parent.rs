@@ -1,0 +1,103 @@
+//! The parent as a worker sees it: who gives jobs, takes reports, and grants memory.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use super::protocol::{Reply, Request};
+use super::wire::{self, Inbox, MAX_REQUEST, WireError};
+use crate::model::DecodeError;
+
+/// Why a file was not looked at to its end.
+pub enum Stop {
+    /// That is its report.
+    Problem(DecodeError),
+    /// It needs more memory than there is for a file among others.
+    NotInBatch,
+    /// It needs FFmpeg, which is not there.
+    NeedsFilms,
+    /// There is nobody to report to.
+    Wire(WireError),
+}
+
+impl From<DecodeError> for Stop {
+    fn from(problem: DecodeError) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}
+
+/// The other end of the socket.
+pub struct Parent<'a> {
+    socket: BorrowedFd<'a>,
+    inbox: Inbox,
+    /// What a file may hold without asking, bytes.
+    allowance: u64,
+    /// What was granted for the file in hand.
+    held: u64,
+    /// Whether the file in hand came by itself: only then more memory can be asked for.
+    alone: bool,
+    /// Whether more than the allowance was asked for since that was last asked.
+    asked: bool,
+}
+
+fn never_waits(_: rustix::event::PollFlags) -> Result<(), WireError> {
+    Err(WireError::Io(io::ErrorKind::WouldBlock.into()))
+}
+
+impl<'a> Parent<'a> {
+    pub fn new(socket: BorrowedFd<'a>, allowance: u64) -> Self {
+        Self { socket, inbox: Inbox::default(), allowance, held: allowance, alone: true, asked: false }
+    }
+
+    pub fn send(&self, reply: &Reply) -> Result<(), WireError> {
+        wire::send(self.socket, &wire::encode(reply)?, &[], never_waits)
+    }
+
+    pub fn receive(&mut self) -> Result<Request, WireError> {
+        self.inbox.receive(self.socket, MAX_REQUEST, never_waits)
+    }
+
+    /// The file of the next job, of those that came `alone` or together.
+    pub fn file(&mut self, alone: bool) -> Result<File, WireError> {
+        (self.held, self.alone) = (self.allowance, alone);
+        let file = self.inbox.take_file();
+        file.map(File::from).ok_or_else(|| WireError::Garbage("a job without a file".into()))
+    }
+
+    /// Gets leave to hold this many bytes.
+    pub fn ask(&mut self, bytes: u64) -> Result<(), Stop> {
+        if bytes <= self.held {
+            return Ok(());
+        }
+        if !self.alone {
+            return Err(Stop::NotInBatch);
+        }
+        self.asked = true;
+        self.send(&Reply::Need { bytes })?;
+        match self.receive()? {
+            Request::Granted => {
+                self.held = bytes;
+                Ok(())
+            }
+            Request::Refused { ceiling } => Err(DecodeError::limit(
+                format!("decoding it takes about {} MiB", bytes.div_ceil(1 << 20)),
+                format!("{} MiB for one file (--memory)", ceiling >> 20),
+            )
+            .into()),
+            Request::Examine { .. } | Request::Batch(_) => {
+                Err(WireError::Garbage("a job within a job".into()).into())
+            }
+        }
+    }
+
+    /// Whether more than the allowance was held since that was last asked.
+    pub fn has_asked(&mut self) -> bool {
+        std::mem::take(&mut self.asked)
+    }
+}
