@@ -153,7 +153,8 @@ pub trait Format: Sync {
     /// The whole file in memory is already counted by the caller.
     fn estimate(&self, format: MediaFormat, source: &Source<'_>, target: Target) -> u64;
 
-    /// Bytes of the pixels that are given, as RGB, where pictures of this kind are always reduced to the size of the preview on the way.
+    /// Bytes of the pixels that are given, as RGB, where the decoder that `estimate` is about reduces them to the size of the preview on
+    /// the way.
     fn reduced(&self, _source: &Source<'_>, _target: Target) -> Option<u64> {
         None
     }

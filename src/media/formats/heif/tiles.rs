@@ -86,13 +86,14 @@ impl<'m, 'r> Strip<'m, 'r> {
     }
 
     fn take(&mut self, planes: &Planes<'_>) -> Option<()> {
-        if self.tiles == 0 {
-            self.begin(planes)?;
-        }
-        let (tile, column) = (self.mosaic.tile, self.tiles % self.mosaic.columns);
+        let tile = self.mosaic.tile;
         if planes.size != tile {
             return None;
         }
+        if self.tiles == 0 {
+            self.begin(planes)?;
+        }
+        let column = self.tiles % self.mosaic.columns;
         for (number, ((from, pitch), to)) in planes.planes.into_iter().zip(&mut self.planes).enumerate() {
             let (width, height) = sides(tile, number);
             let lines = to.chunks_exact_mut(width.checked_mul(self.mosaic.columns)?);

@@ -3,7 +3,7 @@
 use super::bits::{Bits, magnitude};
 use super::part::Part;
 use super::samples::ZIGZAG;
-use super::tables::{Run, saturated};
+use super::tables::{Coefficient, Run, saturated};
 use super::trail::Trail;
 use super::{Coding, Slip};
 
@@ -164,34 +164,18 @@ impl Part<'_> {
         while index < 64 {
             let next = self.coefficients.next(bits);
             bits.top_up();
-            let at = index + u32::from(next.zeros);
-            if next.bits > 0 && at < 64 {
-                put(block, at, next.value);
-                let second = at + 1 + u32::from(next.between);
-                if second < 64 {
-                    // Where none is known, a zero over a zero.
-                    put(block, second, next.second);
-                    bits.skip(next.both.into());
-                    index = second + u32::from(next.second != 0);
-                } else if next.ends_then() && at < 63 {
-                    bits.skip(next.both.into());
-                    break;
-                } else {
-                    bits.skip(next.bits.into());
-                    index = at + 1;
-                }
-            } else if next.ends() {
-                bits.skip(next.bits.into());
-                break;
-            } else {
-                let coefficient = self.coefficient(*bits, index)?;
-                *bits = coefficient.bits;
-                if coefficient.next <= 64 && coefficient.value != 0 {
-                    put(block, coefficient.next - 1, coefficient.value);
-                }
-                index = coefficient.next;
-                loud |= coefficient.loud;
+            if write(next, block, bits, &mut index) {
+                // There are enough for one more.
+                let _ = index < 64 && write(self.coefficients.next(bits), block, bits, &mut index);
+                continue;
             }
+            let coefficient = self.coefficient(*bits, index)?;
+            *bits = coefficient.bits;
+            if coefficient.next <= 64 && coefficient.value != 0 {
+                put(block, coefficient.next - 1, coefficient.value);
+            }
+            index = coefficient.next;
+            loud |= coefficient.loud;
         }
         if loud { self.samples(bits.back_to(before)) } else { Ok(()) }
     }
@@ -362,6 +346,36 @@ struct One<'b> {
     value: i16,
     /// It is so large that the samples of the block are worth a look.
     loud: bool,
+}
+
+/// Writes down what one look-up tells, if it is enough; 64 is behind the end of the block.
+#[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
+#[inline(always)]
+fn write(next: Coefficient, block: &mut [i16; 64], bits: &mut Bits<'_>, index: &mut u32) -> bool {
+    let at = *index + u32::from(next.zeros);
+    if next.bits == 0 || at >= 64 {
+        let ends = next.ends();
+        if ends {
+            bits.skip(next.bits.into());
+            *index = 64;
+        }
+        return ends;
+    }
+    put(block, at, next.value);
+    let second = at + 1 + u32::from(next.between);
+    if second < 64 {
+        // Where none is known, a zero over a zero.
+        put(block, second, next.second);
+        bits.skip(next.both.into());
+        *index = second + u32::from(next.second != 0);
+    } else if next.ends_then() && at < 63 {
+        bits.skip(next.both.into());
+        *index = 64;
+    } else {
+        bits.skip(next.bits.into());
+        *index = at + 1;
+    }
+    true
 }
 
 #[inline]
