@@ -72,7 +72,7 @@ impl<'a> Source<'a> {
         if self.len > limits.max_memory {
             return Err(DecodeError::limit(
                 format!("the file of {} bytes must be in memory to be decoded", self.len),
-                format!("{} bytes of memory", limits.max_memory),
+                format!("{} MiB for one file (--memory)", limits.max_memory >> 20),
             ));
         }
         let mut bytes = Vec::new();

@@ -212,8 +212,8 @@ pub fn within_limits(size: PixelSize, bytes: u64, limits: &Limits) -> Result<(),
     }
     if bytes > limits.max_memory {
         return Err(DecodeError::limit(
-            format!("a picture of {width} x {height} pixels needs {bytes} bytes to decode"),
-            format!("{} bytes of memory", limits.max_memory),
+            format!("decoding {width} x {height} pixels takes about {} MiB", bytes.div_ceil(1 << 20)),
+            format!("{} MiB for one file (--memory)", limits.max_memory >> 20),
         ));
     }
     Ok(())
