@@ -46,10 +46,17 @@ install_root() {
   as_root touch "$ARM_ROOT/.complete"
 }
 
+# Absolute links lead out of a root that is only unpacked, and the linker would take a static library instead of a shared one behind such a link.
+keep_links_inside() {
+  find "$ARM_ROOT/usr/lib/aarch64-linux-gnu" -maxdepth 1 -type l -lname '/*' -printf '%l %p\n' |
+    while read -r target link; do as_root ln -sfn "../../..$target" "$link"; done
+}
+
 install_arm() {
   install_build_tools
   install_packages mmdebstrap debian-archive-keyring qemu-user gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross
   install_root
+  keep_links_inside
   [ -d "$(rustc --print sysroot)/lib/rustlib/$arm_triple" ] || {
     command -v rustup >/dev/null || die "this Rust has no standard library for $arm_triple and there is no rustup to add it"
     say "adding Rust's standard library for $arm_triple"
