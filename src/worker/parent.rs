@@ -42,7 +42,7 @@ pub struct Parent<'a> {
     held: u64,
     /// Whether the file in hand came by itself: only then more memory can be asked for.
     alone: bool,
-    /// Whether more than the allowance was asked for since that was last asked.
+    /// Whether more than the allowance was asked for since [`Parent::has_asked`] was called.
     asked: bool,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Parent<'a> {
         }
     }
 
-    /// Whether more than the allowance was held since that was last asked.
+    /// Whether more than the allowance was asked for since the last call.
     pub fn has_asked(&mut self) -> bool {
         std::mem::take(&mut self.asked)
     }

@@ -172,7 +172,7 @@ fn examine(
     let opinion = |id: u32| opinion(source, &layout, id);
     if let Err(error) = outcome {
         if error.damage().is_some() {
-            // Another decoder is asked.
+            // Another decoder will be asked; without room for it nobody confirms what one alone says.
             wanted.hold(memory(&layout, source))?;
         }
         return Err(second::weigh(error, walked, pictures.shown.iter().copied().map(opinion)));
