@@ -12,6 +12,7 @@ mod bits;
 mod edges;
 mod geometry;
 mod kept;
+mod levels;
 mod lossless;
 mod part;
 mod progressive;
@@ -21,6 +22,7 @@ mod sector;
 mod sequential;
 mod shift;
 mod standard;
+mod stretch;
 mod supply;
 mod tables;
 mod tear;
@@ -143,6 +145,12 @@ trait Coding {
     /// Follows one unit (MCU).
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip>;
 
+    /// Follows some units, at least one and at most so many; gives how many.
+    fn units(&mut self, bits: &mut Bits<'_>, most: usize) -> Result<usize, Slip> {
+        let _ = most;
+        self.unit(bits).map(|()| 1)
+    }
+
     /// Whether the last unit began where there was no data left.
     fn starved(&self) -> bool {
         false
@@ -166,8 +174,8 @@ fn follow<C: Coding>(
 ) -> Result<(), (usize, Slip)> {
     let mut way = Way::new(units, interval);
     while way.goes_on() {
-        let unit = coding.unit(bits);
-        way.step(bits, coding, unit)?;
+        let units = coding.units(bits, way.end - way.done);
+        way.step(bits, coding, units)?;
     }
     Ok(())
 }
@@ -193,20 +201,19 @@ impl Way {
         self.done < self.units
     }
 
-    /// After each unit: what came of it, and what has to be behind it.
+    /// After each unit, or several: what came of them, and what has to be behind them.
     #[inline]
     fn step<C: Coding>(
         &mut self,
         bits: &mut Bits<'_>,
         coding: &mut C,
-        unit: Result<(), Slip>,
+        units: Result<usize, Slip>,
     ) -> Result<(), (usize, Slip)> {
         // What was read past the end of the data is no code.
-        if bits.exhausted() || unit.is_err() && bits.nearly_exhausted() {
+        if bits.exhausted() || units.is_err() && bits.nearly_exhausted() {
             return Err((self.done, Slip::Ended));
         }
-        unit.map_err(|slip| (self.done, slip))?;
-        self.done += 1;
+        self.done += units.map_err(|slip| (self.done, slip))?;
         if self.done == self.end { self.turn(bits, coding) } else { Ok(()) }
     }
 

@@ -1,7 +1,9 @@
 //! What a sequential scan needs of each of its components.
 
-use super::shift::Levels;
-use super::tables::{Coefficients, Differences, Huffman, Range, Runs};
+use std::cell::OnceCell;
+
+use super::levels::Levels;
+use super::tables::{Begins, Coefficients, Differences, Huffman, Range, Runs};
 
 /// One component of a sequential scan.
 pub struct Part<'t> {
@@ -13,9 +15,11 @@ pub struct Part<'t> {
     /// The fast way through `dc`.
     pub differences: &'t Differences,
     pub ac: &'t Huffman,
-    /// The fast ways through `ac`, without values and with them.
+    /// The fast ways over blocks: their begin, and what follows.
+    pub begins: &'t Begins,
     pub runs: &'t Runs,
-    pub coefficients: &'t Coefficients,
+    /// The fast way through `ac` for whoever wants values.
+    pub values: OnceCell<Box<Coefficients>>,
     pub range: &'t Range,
     /// The DC coefficient of the block before.
     pub last: i32,

@@ -4,7 +4,8 @@ use std::hint::select_unpredictable;
 
 use super::bits::{Bits, magnitude};
 use super::kept::{Block, Kept, Places};
-use super::tables::{Coefficients, Huffman, Range, Refinements, saturated};
+use super::levels::saturated;
+use super::tables::{Coefficients, Huffman, Range, Refinements};
 use super::{Coding, Slip};
 
 /// One component of a scan of DC coefficients.

@@ -42,32 +42,46 @@ const HIGHEST: [f32; 8] = [0.353_56, 0.490_4, 0.490_4, 0.490_4, 0.490_4, 0.490_4
 /// Encoders that smooth the edges of clipped areas go so many levels beyond the range on purpose, of 128.
 const OVERSHOOT: f32 = 31.0;
 
-/// Whether quantisation alone can have moved a block (quantised, in zig-zag order) so far out of the range of its samples.
-///
-/// The samples that were encoded are inside. The transform keeps distances, and no coefficient moves more than one step (half
-/// of one where it is rounded): so the decoded block is not farther from the range than the length of all steps together.
-pub fn possible(quantised: &[i32; 64], steps: &Steps, half: f32) -> bool {
-    let mut block = [[0.0f32; 8]; 8];
-    let mut allowed = 0.0;
-    for ((&value, &step), &place) in quantised.iter().zip(steps).zip(&ZIGZAG) {
-        let step = f32::from(step);
-        allowed += step * step;
-        if let Some(cell) =
-            block.get_mut(usize::from(place / 8)).and_then(|row| row.get_mut(usize::from(place % 8)))
-        {
-            *cell = value as f32 * step;
+/// The blocks that there can be of a quantisation table.
+pub struct Blocks {
+    /// The steps, in natural order.
+    steps: [[f32; 8]; 8],
+    /// No sample is farther from the middle.
+    limit: f32,
+    /// All steps together, squared.
+    allowed: f32,
+}
+
+impl Blocks {
+    /// For samples that reach so far on both sides of their middle.
+    pub fn new(steps: &Steps, half: f32) -> Self {
+        let mut rows = [[0.0; 8]; 8];
+        for (cell, step) in rows.iter_mut().flatten().zip(natural(steps)) {
+            *cell = f32::from(step);
         }
+        let [first, ..] = *steps;
+        let limit = half + (2.0 * f32::from(first)).min(OVERSHOOT * half / 128.0);
+        Self { steps: rows, limit, allowed: steps.iter().map(|&step| f32::from(step).powi(2)).sum() }
     }
-    let [first, ..] = *steps;
-    let limit = half + (2.0 * f32::from(first)).min(OVERSHOOT * half / 128.0);
-    // No sample is larger than all waves together where each is highest.
-    let heights: f32 = block.iter().zip(HIGHEST).map(|(row, down)| down * highest(row)).sum();
-    if heights <= limit {
-        return true;
+
+    /// Whether quantisation alone can have moved a block (quantised, in natural order) so far out of the range of its samples.
+    ///
+    /// The samples that were encoded are inside. The transform keeps distances, and no coefficient moves more than one step (half
+    /// of one where it is rounded): so the decoded block is not farther from the range than the length of all steps together.
+    pub fn has(&self, quantised: &[i16; 64]) -> bool {
+        let mut block = self.steps;
+        for (cell, &value) in block.iter_mut().flatten().zip(quantised) {
+            *cell *= f32::from(value);
+        }
+        // No sample is larger than all waves together where each is highest.
+        let heights: f32 = block.iter().zip(HIGHEST).map(|(row, down)| down * highest(row)).sum();
+        if heights <= self.limit {
+            return true;
+        }
+        let samples = transform(&block);
+        let beyond = |sample: &f32| (sample.abs() - self.limit).max(0.0).powi(2);
+        samples.iter().flatten().map(beyond).sum::<f32>() <= self.allowed
     }
-    let samples = transform(&block);
-    let beyond: f32 = samples.iter().flatten().map(|sample| (sample.abs() - limit).max(0.0).powi(2)).sum();
-    beyond <= allowed
 }
 
 fn highest(row: &[f32; 8]) -> f32 {
@@ -107,19 +121,19 @@ mod tests {
     #[test]
     fn full_range_is_possible_and_more_is_not() {
         let steps = [2; 64];
-        let block = |dc: i32, ac: i32| {
+        let possible = |dc: i16, ac: i16, steps: &Steps| {
             let mut block = [0; 64];
             (block[0], block[1]) = (dc, ac);
-            block
+            Blocks::new(steps, 128.0).has(&block)
         };
         // White, black, and an edge between them.
-        assert!(possible(&block(508, 0), &steps, 128.0));
-        assert!(possible(&block(-512, 0), &steps, 128.0));
-        assert!(possible(&block(0, 350), &steps, 128.0));
+        assert!(possible(508, 0, &steps));
+        assert!(possible(-512, 0, &steps));
+        assert!(possible(0, 350, &steps));
         // A strong edge in white.
-        assert!(!possible(&block(500, 200), &steps, 128.0));
+        assert!(!possible(500, 200, &steps));
         // With coarse steps one cannot know.
-        assert!(possible(&block(10, 4), &[100; 64], 128.0));
+        assert!(possible(10, 4, &[100; 64]));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //!
 //! This is asked only where the data has as many units too many: in sound pictures spare bytes hardly ever look so.
 
+use super::levels::Levels;
+
 /// How many rows have to be moved, and how many above have not to be.
 const ROWS: usize = 6;
 /// How many times farther apart units are that do not belong together.
@@ -20,13 +22,12 @@ const SHARE: f32 = 0.7;
 
 /// Whether everything from some row on is moved to the right by so many units, and perhaps by rows. Of each component: sums of DC
 /// coefficients for each unit, and what makes levels of them.
-pub fn moved(components: &[(&[(i32, i32)], f32)], across: usize, by: usize) -> bool {
+pub fn moved(components: &[(&Levels, f32)], across: usize, by: usize) -> bool {
     let Some(by) = by.checked_rem(across).filter(|&by| by > 0) else { return false };
     let apart = |one: usize, other: usize| -> f32 {
-        let of = |levels: &[(i32, i32)], unit: usize| levels.get(unit).map_or(0, |level| level.0);
         components
             .iter()
-            .map(|(levels, step)| (of(levels, one) - of(levels, other)).abs() as f32 * step)
+            .map(|(levels, step)| levels.top(one).abs_diff(levels.top(other)) as f32 * step)
             .sum()
     };
     let rows = components.first().map_or(0, |(levels, _)| levels.len() / across);
@@ -87,7 +88,7 @@ mod tests {
     const HIGH: usize = 30;
 
     /// A scene moved to the right by so many units from a row on.
-    fn picture(scene: fn(usize) -> i32, from: usize, by: usize) -> Vec<(i32, i32)> {
+    fn picture(scene: fn(usize) -> i32, from: usize, by: usize) -> Levels {
         let level = |unit: usize| scene(unit % WIDE) + i32::try_from(unit * 7919 % 3).unwrap_or(0);
         let end = WIDE * HIGH;
         (0..end)
@@ -96,7 +97,7 @@ mod tests {
             .collect()
     }
 
-    fn is_moved(levels: &[(i32, i32)], by: usize) -> bool {
+    fn is_moved(levels: &Levels, by: usize) -> bool {
         moved(&[(levels, 1.0)], WIDE, by)
     }
 
@@ -118,7 +119,7 @@ mod tests {
         let scene =
             |unit: usize| if unit < 10 * WIDE { 90 } else { i32::try_from(unit % WIDE).unwrap_or(0) * 3 };
         let place = |unit: usize| if unit < 12 * WIDE { unit } else { unit - 2 };
-        let levels: Vec<_> =
+        let levels: Levels =
             (0..WIDE * HIGH).map(|unit| scene(place(unit))).map(|level| (level, level)).collect();
         assert!(is_moved(&levels, 2));
         assert!(!is_moved(&levels, 1));

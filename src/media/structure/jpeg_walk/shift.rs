@@ -19,6 +19,7 @@
 use std::ops::Range;
 
 use super::edges::Rows;
+use super::levels::Levels;
 
 /// Fewer units in a row, or rows, tell too little.
 pub const ACROSS: usize = 16;
@@ -139,27 +140,23 @@ impl Parts {
     }
 }
 
-/// Sums of DC coefficients of one component, unit by unit: over the blocks at the top of each, and over those at the bottom.
-pub type Levels = Vec<(i32, i32)>;
-
 /// Where a step may begin in the levels of one component, all rows of `across` units, of which so many make a level of samples.
 /// A quick look, by means of whole blocks.
-pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect> {
-    let below = levels.get(across..).unwrap_or_default();
-    let differences = below.iter().zip(levels).map(|(below, above)| below.0 - above.1);
-    let some = below.chunks(SAMPLE).zip(levels.chunks(SAMPLE));
-    let mut sizes: Vec<u32> =
-        some.filter_map(|(below, above)| Some(below.first()?.0.abs_diff(above.first()?.1))).collect();
+pub fn suspects(levels: &Levels, across: usize, level: f32) -> Vec<Suspect> {
+    let mut steps = levels.steps(across);
+    let mut sizes: Vec<u16> = some(&steps).map(|step| step.unsigned_abs()).collect();
     let middle = sizes.len() / 2;
     let typical = if sizes.is_empty() { 0 } else { *sizes.select_nth_unstable(middle).1 };
-    let clip = typical.max(level as u32).clamp(1, 1 << 12).cast_signed() * 6;
+    let clip = i16::try_from(u32::from(typical).max(level as u32).clamp(1, 1 << 12) * 6).unwrap_or(i16::MAX);
+    for step in &mut steps {
+        *step = (*step).clamp(-clip, clip);
+    }
     // Sums over a few rows fit, whatever the sum from the start is. Above the first row and below the last one there is no
     // difference.
-    let mut sum = 0i32;
     let mut sums = vec![0; levels.len() + across + 1];
-    let places = sums.get_mut(across + 1..).unwrap_or_default();
-    for (place, difference) in places.iter_mut().zip(differences) {
-        sum = sum.wrapping_add(difference.clamp(-clip, clip));
+    let mut sum = 0i32;
+    for (place, step) in sums.get_mut(across + 1..).unwrap_or_default().iter_mut().zip(steps) {
+        sum = sum.wrapping_add(step.into());
         *place = sum;
     }
     sums.get_mut(levels.len() + 1..).unwrap_or_default().fill(sum);
@@ -190,7 +187,9 @@ pub fn suspects(levels: &[(i32, i32)], across: usize, level: f32) -> Vec<Suspect
 }
 
 /// One difference of so many tells what is usual.
-pub const SAMPLE: usize = 17;
+pub fn some<T>(all: &[T]) -> impl Iterator<Item = &T> {
+    (0..all.len() / 17).filter_map(|number| all.get(number * 17))
+}
 
 /// So many contrasts are computed at once.
 const STRIDE: usize = 64;

@@ -34,7 +34,7 @@ impl Units for Supply<'_, '_, '_> {
             return false;
         }
         let unit = self.coding.unit_into(&mut self.bits, blocks);
-        self.wrong = self.way.step(&mut self.bits, self.coding, unit).err();
+        self.wrong = self.way.step(&mut self.bits, self.coding, unit.map(|()| 1)).err();
         self.wrong.is_none()
     }
 

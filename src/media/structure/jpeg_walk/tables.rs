@@ -4,14 +4,14 @@ use std::ops::RangeInclusive;
 
 use super::Slip;
 use super::bits::{Bits, magnitude};
-use super::samples::{self, Steps};
+use super::samples::{Blocks, Steps};
 
 /// Codes of up to so many bits are found by one look-up.
 const FAST_BITS: u32 = 9;
 /// Window of the look-up that passes over several coefficients at once.
 const RUN_BITS: u32 = 12;
 
-/// Window of the look-up that reads a DC difference with its code.
+/// Window of the look-ups that read a DC difference with its code.
 const DIFFERENCE_BITS: u32 = 12;
 /// Window of the look-up that reads one AC coefficient with its code.
 const COEFFICIENT_BITS: u32 = 11;
@@ -122,7 +122,11 @@ impl Differences {
     /// The difference, and how many bits it takes; 0 bits where it has to be read otherwise.
     #[inline]
     pub fn next(&self, bits: &Bits<'_>) -> (i32, u32) {
-        let entry = i32::from(self.0.get(bits.peek(DIFFERENCE_BITS) as usize).copied().unwrap_or(0));
+        self.of(bits.peek(DIFFERENCE_BITS))
+    }
+
+    fn of(&self, window: u32) -> (i32, u32) {
+        let entry = i32::from(self.0.get(window as usize).copied().unwrap_or(0));
         (entry >> 4, (entry & 15).cast_unsigned())
     }
 }
@@ -247,6 +251,32 @@ impl Run {
     const UNKNOWN: Self = Self(0x7F << 6);
     const ENDS: u16 = 1 << 15;
 
+    /// What this window shows, as long as coefficients of so many bits are no matter, each so many places behind the first one.
+    fn of(huffman: &Huffman, window: Window, safe: impl Fn(u32, u8) -> bool) -> Self {
+        let (mut bits, mut passed, mut ends) = (0, 0, 0);
+        while bits < window.bits && ends == 0 {
+            let ahead = (window.shown << bits & ((1 << window.bits) - 1)) << (16 - window.bits);
+            let Some((symbol, length)) = huffman.find(ahead) else { break };
+            if bits + length > window.bits {
+                break;
+            }
+            let (zeros, size) = (u32::from(symbol >> 4), symbol & 15);
+            match symbol {
+                0 => (ends, passed) = (Self::ENDS, passed + 1),
+                0xF0 if passed < 32 => passed += 16,
+                _ if size == 0 || passed > 32 || !safe(passed + zeros, size) => break,
+                _ => passed += zeros + 1,
+            }
+            bits += length + u32::from(size);
+        }
+        Self(u16::try_from(passed << 6 | bits).unwrap_or(0) | ends)
+    }
+
+    /// The same behind a DC difference of so many bits.
+    fn behind(self, bits: u32) -> Self {
+        Self(self.0 + (1 << 6) + u16::try_from(bits).unwrap_or(0))
+    }
+
     pub const fn bits(self) -> u32 {
         (self.0 & 63) as u32
     }
@@ -261,29 +291,21 @@ impl Run {
     }
 }
 
+/// The next bits, and how many those are.
+#[derive(Clone, Copy)]
+struct Window {
+    shown: u32,
+    bits: u32,
+}
+
 impl Runs {
     /// For coefficients of at most `safe` bits.
     pub fn new(huffman: &Huffman, safe: u8) -> Box<Self> {
         let mut runs = Box::new(Self([Run::UNKNOWN; 1 << RUN_BITS]));
-        for (window, entry) in (0u32..).zip(runs.0.iter_mut()) {
-            let (mut bits, mut passed, mut ends) = (0u32, 0u32, 0);
-            while bits < RUN_BITS && ends == 0 {
-                let ahead = (window << bits & ((1 << RUN_BITS) - 1)) << (16 - RUN_BITS);
-                let Some((symbol, length)) = huffman.find(ahead) else { break };
-                if bits + length > RUN_BITS {
-                    break;
-                }
-                let (zeros, size) = (u32::from(symbol >> 4), symbol & 15);
-                match symbol {
-                    0 => (ends, passed) = (Run::ENDS, passed + 1),
-                    0xF0 if passed < 32 => passed += 16,
-                    _ if size == 0 || size > safe || passed > 32 => break,
-                    _ => passed += zeros + 1,
-                }
-                bits += length + u32::from(size);
-            }
-            if bits > 0 {
-                *entry = Run(u16::try_from(passed << 6 | bits).unwrap_or(0) | ends);
+        for (shown, entry) in (0u32..).zip(runs.0.iter_mut()) {
+            let run = Run::of(huffman, Window { shown, bits: RUN_BITS }, |_, size| size <= safe);
+            if run.bits() > 0 {
+                *entry = run;
             }
         }
         runs
@@ -293,6 +315,41 @@ impl Runs {
     pub fn next(&self, bits: &Bits<'_>) -> Run {
         self.0.get(bits.peek(RUN_BITS) as usize).copied().unwrap_or(Run::UNKNOWN)
     }
+}
+
+/// Look-ups that begin a block: the DC difference, and as many whole AC coefficients behind it as the window shows, as long as none of
+/// them is loud or can be out of range.
+pub struct Begins([Begin; 1 << DIFFERENCE_BITS]);
+
+/// One entry: the difference, and what is passed with it.
+#[derive(Clone, Copy)]
+pub struct Begin {
+    pub difference: i16,
+    pub run: Run,
+}
+
+impl Begins {
+    pub fn new(differences: &Differences, ac: &Huffman, range: &Range) -> Box<Self> {
+        let mut begins = Box::new(Self([Begin::UNKNOWN; 1 << DIFFERENCE_BITS]));
+        for (window, entry) in (0u32..).zip(begins.0.iter_mut()) {
+            let (difference, taken) = differences.of(window);
+            let (1.., Ok(difference)) = (taken, i16::try_from(difference)) else { continue };
+            let left = DIFFERENCE_BITS - taken;
+            let behind = Window { shown: window & ((1 << left) - 1), bits: left };
+            let run = Run::of(ac, behind, |at, size| range.is_quiet(1 + at as usize, size));
+            *entry = Begin { difference, run: run.behind(taken) };
+        }
+        begins
+    }
+
+    #[inline]
+    pub fn next(&self, bits: &Bits<'_>) -> Begin {
+        self.0.get(bits.peek(DIFFERENCE_BITS) as usize).copied().unwrap_or(Begin::UNKNOWN)
+    }
+}
+
+impl Begin {
+    const UNKNOWN: Self = Self { difference: 0, run: Run::UNKNOWN };
 }
 
 /// Blocks with a larger dequantised AC coefficient are looked at as samples, in 8 bits.
@@ -310,6 +367,7 @@ pub struct Range {
     /// Every AC coefficient of so many bits is inside, and where steps are small not loud.
     pub fast_size: u8,
     steps: Option<Steps>,
+    blocks: Option<Blocks>,
     /// Half of the range of samples.
     half: u16,
     loud: i32,
@@ -340,7 +398,9 @@ impl Range {
         if steps.is_some() {
             fast_size = fast_size.min(loudest);
         }
-        Self { most, quiet, fast_size, steps: steps.copied(), half: 128 << extra, loud, dc_sizes, ac_sizes }
+        let half = 128 << extra;
+        let blocks = steps.map(|steps| Blocks::new(steps, f32::from(half)));
+        Self { most, quiet, fast_size, steps: steps.copied(), blocks, half, loud, dc_sizes, ac_sizes }
     }
 
     /// The quantisation table, for pictures of 8 bits per sample.
@@ -348,9 +408,9 @@ impl Range {
         self.steps.as_ref().filter(|_| self.half == 128)
     }
 
-    /// Whether an encoder can have made this block.
-    pub fn possible(&self, block: &[i32; 64]) -> bool {
-        self.steps.as_ref().is_none_or(|steps| samples::possible(block, steps, self.half.into()))
+    /// Whether an encoder can have made this block (quantised, in natural order).
+    pub fn possible(&self, block: &[i16; 64]) -> bool {
+        self.blocks.as_ref().is_none_or(|blocks| blocks.has(block))
     }
 
     /// Whether every number of so many bits can be the coefficient at this place, and is not loud. The place is below 64.
@@ -387,11 +447,24 @@ impl Range {
     /// Reads a DC difference of coefficients that lack `shift` bits and adds it. Takes at most 32 bits.
     #[inline]
     pub fn read_dc(&self, bits: &mut Bits<'_>, table: &Huffman, dc: &mut i32, shift: u8) -> Result<(), Slip> {
+        let difference = self.read_difference(bits, table)?;
+        self.add_dc(dc, difference, shift)
+    }
+
+    /// Reads a DC difference. Takes at most 32 bits.
+    pub fn read_difference(&self, bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, Slip> {
         let size = table.symbol(bits)?;
         if size > self.dc_sizes {
             return Err(Slip::Wrong("a DC difference out of range"));
         }
-        self.add_dc(dc, bits.signed(size.into()), shift)
+        Ok(bits.signed(size.into()))
+    }
+
+    /// Whether this can be a DC coefficient.
+    #[inline]
+    pub const fn has_dc(&self, dc: i32) -> bool {
+        let [most, ..] = self.most;
+        dc.unsigned_abs() <= most.unsigned_abs()
     }
 
     /// Adds a DC difference of coefficients that lack `shift` bits.
@@ -406,11 +479,6 @@ impl Range {
         }
         Ok(())
     }
-}
-
-/// No coefficient of 8-bit samples that is in range is longer.
-pub fn saturated(value: i32) -> i16 {
-    i16::try_from(value).unwrap_or(if value < 0 { i16::MIN } else { i16::MAX })
 }
 
 #[cfg(test)]

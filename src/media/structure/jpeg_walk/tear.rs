@@ -15,7 +15,7 @@
 use std::ops::Range;
 
 use super::edges::Rows;
-use super::shift::{FLAT, SAMPLE, SHORTEST, SPOILT, Sums, longer_part, rows_from};
+use super::shift::{FLAT, SHORTEST, SPOILT, Sums, longer_part, rows_from, some};
 
 /// By how many levels rows have to differ.
 const LEVELS: [f32; 9] = [2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0];
@@ -34,49 +34,51 @@ const NARROW: usize = 32;
 const STEP: usize = 5;
 /// How many times more than usual a difference counts in the quick look, by how much (twice, in the usual differences) a row of them
 /// has to stand out, and how many places are looked at closely.
-const MOST: f32 = 6.0;
-const CLEAR: f32 = 2.0;
+const MOST: i32 = 6;
+const CLEAR: i32 = 2;
 const CLOSE_LOOKS: usize = 4;
+
+/// A level, in differences of mean levels.
+pub const LEVEL: i32 = 256;
 
 /// Places where a tear may begin, by differences of mean levels: those of all components together, for each unit from the second
 /// row on the one to the unit above.
-pub fn suspects(differences: &[f32], across: usize) -> Vec<usize> {
-    let mut sizes: Vec<f32> = differences.chunks(SAMPLE).filter_map(|some| some.first().copied()).collect();
+pub fn suspects(differences: &[i32], across: usize) -> Vec<usize> {
+    let mut sizes: Vec<i32> = some(differences).copied().collect();
     let middle = sizes.len() / 2;
     if sizes.is_empty() {
         return Vec::new();
     }
-    let usual = sizes.select_nth_unstable_by(middle, f32::total_cmp).1.max(1.0);
+    let usual = (*sizes.select_nth_unstable(middle).1).max(LEVEL);
     let most = MOST * usual;
-    let mut sum = 0.0;
-    let mut sums = vec![0.0; differences.len() + 1];
+    let mut sum = 0i64;
+    let mut sums = vec![0; differences.len() + 1];
     for (place, &difference) in sums.iter_mut().skip(1).zip(differences) {
-        sum += f64::from(difference.min(most));
+        sum += i64::from(difference.min(most));
         *place = sum;
     }
-    let mut places: Vec<(usize, f32)> = Vec::new();
+    let clear = i64::from(CLEAR * usual) * i64::try_from(across).unwrap_or(0);
+    let mut places: Vec<(usize, i64)> = Vec::new();
     // The highest ones, each far and wide.
     for (at, height) in (across..).zip(contrasts(&sums, across)) {
         let near = places.last().is_some_and(|last| at - last.0 < across / 4);
-        if !near && height > CLEAR * usual {
+        if !near && height > clear {
             places.push((at, height));
         } else if let Some(last) = places.last_mut().filter(|last| near && height > last.1) {
             *last = (at, height);
         }
     }
-    places.sort_by(|a, b| b.1.total_cmp(&a.1));
+    places.sort_by_key(|place| std::cmp::Reverse(place.1));
     places.truncate(CLOSE_LOOKS);
     places.into_iter().map(|(at, _)| at + across).collect()
 }
 
-/// For each place from the second row on: twice the mean over a row of differences, without those before and behind. `sums` are
+/// For each place from the second row on: twice the sum over a row of differences, without those before and behind. `sums` are
 /// those of the differences before each place.
-#[allow(clippy::cast_possible_truncation, reason = "differences of levels")]
-fn contrasts(sums: &[f64], across: usize) -> impl Iterator<Item = f32> {
+fn contrasts(sums: &[i64], across: usize) -> impl Iterator<Item = i64> {
     let at = |rows: usize| sums.get(rows * across..).unwrap_or_default();
-    let share = 1.0 / across.max(1) as f64;
     let places = at(0).iter().zip(at(1)).zip(at(2)).zip(at(3));
-    places.map(move |(((a, b), c), d)| ((3.0 * (c - b) - (d - a)) * share) as f32)
+    places.map(|(((a, b), c), d)| 3 * (c - b) - (d - a))
 }
 
 /// The places where a tear near a suspect may begin: a jog near the ends of a row does not show.
@@ -181,6 +183,8 @@ fn share(sums: &Sums, at: usize, across: usize, count: usize) -> Option<f32> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::cast_possible_truncation, reason = "levels are small")]
+
     use super::super::edges::Edge;
     use super::*;
 
@@ -194,8 +198,9 @@ mod tests {
             ((bits >> 40) % 2001) as f32 / 1000.0 - 1.0
         };
         let value = |unit: usize| brightness(unit % WIDE, unit / WIDE) + grain * noise(unit);
-        let differences: Vec<f32> =
-            (WIDE..WIDE * HIGH).map(|unit| (value(unit) - value(unit - WIDE)).abs()).collect();
+        let level = |unit: usize| (value(unit) * LEVEL as f32).round() as i32;
+        let differences: Vec<i32> =
+            (WIDE..WIDE * HIGH).map(|unit| (level(unit) - level(unit - WIDE)).abs()).collect();
         let mut rows = Rows::new(WIDE, HIGH, vec![1.0]);
         for row in 0..HIGH {
             let edges = (0..WIDE).map(|column| Edge::flat(value(row * WIDE + column)));

@@ -11,28 +11,8 @@ use super::sector::SECTOR;
 use super::shift::{self, Shift};
 use super::tear;
 
-/// Zig-zag places of the coefficients that make the rows of a block differ, lowest frequency first.
+/// Zig-zag places of the coefficients that make the rows of a block differ, lowest frequency first: the first column.
 const UPRIGHT: [u8; 8] = [0, 2, 3, 9, 10, 20, 21, 35];
-/// Of each place, the number of it among those, or one behind them.
-#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "computed by the compiler")]
-const NUMBERS: [u8; 64] = {
-    let (mut numbers, mut number) = ([UPRIGHT.len() as u8; 64], 0);
-    while number < UPRIGHT.len() {
-        numbers[UPRIGHT[number] as usize] = number as u8;
-        number += 1;
-    }
-    numbers
-};
-/// Their places, a bit each.
-#[allow(clippy::indexing_slicing, reason = "computed by the compiler")]
-const ALL_UPRIGHT: u64 = {
-    let (mut places, mut number) = (0, 0);
-    while number < UPRIGHT.len() {
-        places |= 1 << UPRIGHT[number];
-        number += 1;
-    }
-    places
-};
 /// What each of them adds to the means of the first two rows of samples (A.3.3).
 const FIRST_ROW: [f32; 8] = [0.125, 0.173_380, 0.163_320, 0.146_984, 0.125, 0.098_212, 0.067_650, 0.034_487];
 const SECOND_ROW: [f32; 8] =
@@ -102,15 +82,15 @@ impl Waves {
         Self { first: weigh(FIRST_ROW), second: weigh(SECOND_ROW) }
     }
 
-    /// At the upper and the lower edge, of these quantised coefficients. Every second wave is the same upside down, the others
-    /// change their sign.
-    fn edges(&self, upright: &[i32; 9]) -> (Means, Means) {
+    /// At the upper and the lower edge, of these quantised coefficients in natural order. Every second wave is the same upside down,
+    /// the others change their sign.
+    fn edges(&self, block: &[i16; 64]) -> (Means, Means) {
         let sum = |weights: &[f32; 8]| {
             let (mut even, mut odd) = (0.0, 0.0);
-            for (weights, values) in weights.as_chunks::<2>().0.iter().zip(upright.as_chunks::<2>().0) {
-                let ([a, b], [c, d]) = (weights, values);
-                even += a * *c as f32;
-                odd += b * *d as f32;
+            for (weights, rows) in weights.as_chunks::<2>().0.iter().zip(block.as_chunks::<16>().0) {
+                let ([a, b], [c, .., d, _, _, _, _, _, _, _]) = (weights, rows);
+                even += a * f32::from(*c);
+                odd += b * f32::from(*d);
             }
             (even + odd, even - odd)
         };
@@ -131,16 +111,30 @@ impl Trail {
         Self { layout, column: 0, starts: Vec::new() }
     }
 
-    /// To be called before each unit.
+    /// To be called before each unit, or before several of one row.
     #[inline]
-    pub fn begin_unit(&mut self, bits: &Bits<'_>, parts: &[Part<'_>]) {
+    pub fn begin_units(&mut self, units: usize, bits: &Bits<'_>, parts: &[Part<'_>]) {
         if self.column == 0 {
             self.begin_row(bits, parts);
         }
-        self.column += 1;
+        self.column += units;
         if self.column == self.layout.units.0 {
             self.column = 0;
         }
+    }
+
+    /// Forgets that those were begun.
+    pub fn take_back(&mut self, units: usize) {
+        let behind = if self.column == 0 { self.layout.units.0 } else { self.column };
+        self.column = behind.saturating_sub(units);
+        if self.column == 0 {
+            self.starts.pop();
+        }
+    }
+
+    /// How many units the row still has.
+    pub const fn left_in_row(&self) -> usize {
+        self.layout.units.0 - self.column
     }
 
     /// Forgets what is behind so many units.
@@ -157,7 +151,7 @@ impl Trail {
             .iter()
             .filter_map(|part| {
                 let [step, ..] = *part.range.steps()?;
-                Some((part.levels.as_slice(), f32::from(step) / 8.0 / part.columns as f32))
+                Some((&part.levels, f32::from(step) / 8.0 / part.columns as f32))
             })
             .collect();
         let whole =
@@ -279,7 +273,7 @@ impl Trail {
         let (across, down) = self.layout.units;
         let (row, column) = (unit / across, unit % across);
         let step = |unit: usize| -> i32 {
-            let level = |part: &Part<'_>, unit: usize| part.levels.get(unit).map_or(0, |level| level.0);
+            let level = |part: &Part<'_>, unit: usize| part.levels.top(unit);
             parts.iter().map(|part| (level(part, unit) - level(part, unit - 1)).abs()).sum()
         };
         let middle = |mut steps: Vec<i32>| {
@@ -299,16 +293,15 @@ impl Trail {
         here > CORNER * usual.max(1)
     }
 
-    /// By how many levels units differ from those above, all components together.
-    fn differences(&self, parts: &[Part<'_>]) -> Vec<f32> {
+    /// By how much units differ from those above, all components together.
+    fn differences(&self, parts: &[Part<'_>]) -> Vec<i32> {
         let (across, down) = self.layout.units;
-        let mut sums = vec![0.0; across * (down - 1)];
+        let mut sums = vec![0; across * (down - 1)];
         for part in parts {
-            let step = part.range.steps().map_or(0.0, |&[step, ..]| f32::from(step));
-            let level = step / 8.0 / part.columns as f32;
-            let below = part.levels.get(across..).unwrap_or_default();
-            for ((sum, below), above) in sums.iter_mut().zip(below).zip(&part.levels) {
-                *sum += (below.0 - above.1).abs() as f32 * level;
+            let step = part.range.steps().map_or(0, |&[step, ..]| i32::from(step));
+            let level = step * tear::LEVEL / 8 / i32::try_from(part.columns).unwrap_or(1);
+            for (sum, step) in sums.iter_mut().zip(part.levels.steps(across)) {
+                *sum += i32::from(step).abs() * level;
             }
         }
         sums
@@ -371,25 +364,20 @@ impl Trail {
 
 impl Part<'_> {
     /// The edges of this part of one unit.
-    fn edges(&mut self, bits: &mut Bits<'_>) -> Option<Edge> {
+    fn edges(&mut self, shared: &mut Bits<'_>) -> Option<Edge> {
+        // A copy of its own, which stays in registers.
+        let (mut bits, mut last) = (*shared, self.last);
+        bits.top_up();
         let (columns, share) = (self.columns, 1.0 / self.columns as f32);
         let steps = self.range.steps()?;
         let [step, ..] = *steps;
         let waves = Waves::new(steps);
         let mut sum = Edge { first: 0.0, second: 0.0, before_last: 0.0, last: 0.0, upper: 0.0, lower: 0.0 };
         for number in 0..self.blocks {
-            let mut upright = [0; 9];
-            let difference = self.heard(bits, ALL_UPRIGHT, |place, value| {
-                let number = NUMBERS.get(place as usize % 64).map(|&number| usize::from(number));
-                if let Some(place) = number.and_then(|number| upright.get_mut(number)) {
-                    *place = value;
-                }
-            });
-            self.last += difference.ok()?;
-            let [dc, ..] = &mut upright;
-            *dc = self.last;
-            let (top, bottom) = waves.edges(&upright);
-            let mean = self.last as f32 * f32::from(step) / 8.0;
+            let mut block = [0; 64];
+            self.coefficients(&mut bits, &mut last, &mut block).ok()?;
+            let (top, bottom) = waves.edges(&block);
+            let mean = last as f32 * f32::from(step) / 8.0;
             if number < columns {
                 sum.first += top.outer * share;
                 sum.second += top.inner * share;
@@ -401,6 +389,7 @@ impl Part<'_> {
                 sum.lower += mean * share;
             }
         }
+        (*shared, self.last) = (bits, last);
         Some(sum)
     }
 }

@@ -2,18 +2,21 @@
 
 mod gradual;
 
+use std::cell::OnceCell;
+
 use super::bits::Bits;
 use super::geometry::{Geometry, Plane};
 use super::kept::Kept;
+use super::levels::Levels;
 use super::lossless::{self, Lossless, Picture};
 use super::part::Part;
 use super::samples::Steps;
 use super::sequential::Sequential;
-use super::shift::{Levels, Shift};
+use super::shift::Shift;
 use super::standard;
 use super::supply::Supply;
-use super::tables::{Coefficients, Differences, Huffman, Range, Runs};
-use super::trail::{Break, Layout, Trail};
+use super::tables::{Begins, Differences, Huffman, Range, Runs};
+use super::trail::{Break, Layout};
 use super::{Answer, Coding, Flaw, Pull, Slip, Way, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
 use crate::model::DecodeError;
@@ -345,8 +348,8 @@ impl<'a> Walker<'a> {
         pull: Option<Pull<'_>>,
     ) -> Result<(), Stop> {
         // Components with the same tables share the look-ups.
-        let kind = |&(plane, _, ac): &(usize, usize, usize)| {
-            (self.geometry.planes.get(plane).map(|plane| plane.component.table), ac)
+        let kind = |&(plane, dc, ac): &(usize, usize, usize)| {
+            (self.geometry.planes.get(plane).map(|plane| plane.component.table), dc, ac)
         };
         let first = |part| plan.parts.iter().position(|other| kind(other) == kind(part)).unwrap_or(0);
         let mut differences = [const { None }; 4];
@@ -355,36 +358,35 @@ impl<'a> Walker<'a> {
                 *place = Some(Differences::new(table(&self.dc, dc)?));
             }
         }
-        let mut runs = Vec::new();
+        let differences = |dc: usize| differences.get(dc).and_then(Option::as_deref).ok_or(NO_TABLES);
+        let mut ways = Vec::new();
         for (number, (part, range)) in plan.parts.iter().zip(ranges).enumerate() {
-            let fresh = first(part) == number;
-            let ac = table(&self.ac, part.2)?;
-            let ways = || (Runs::new(ac, range.fast_size), Coefficients::new(ac, range.fast_size));
-            runs.push(fresh.then(ways));
+            let (differences, ac) = (differences(part.1)?, table(&self.ac, part.2)?);
+            let new = || (Begins::new(differences, ac, range), Runs::new(ac, range.fast_size));
+            ways.push((first(part) == number).then(new));
         }
         let units = self.units(plan);
         let mut parts = Vec::new();
         for (part, range) in plan.parts.iter().zip(ranges) {
             let &(plane, dc, ac) = part;
-            let Some((runs, coefficients)) = runs.get(first(part)).and_then(Option::as_ref) else { continue };
-            let differences = differences.get(dc).and_then(Option::as_deref).ok_or(NO_TABLES)?;
-            let (dc, ac) = (table(&self.dc, dc)?, table(&self.ac, ac)?);
+            let Some((begins, runs)) = ways.get(first(part)).and_then(Option::as_ref) else { continue };
             parts.push(Part {
                 blocks: self.in_unit(plan, plane),
                 columns: self.columns_in_unit(plan, plane),
-                dc,
-                differences,
-                ac,
+                dc: table(&self.dc, dc)?,
+                differences: differences(dc)?,
+                ac: table(&self.ac, ac)?,
+                begins,
                 runs,
-                coefficients,
+                values: OnceCell::new(),
                 range,
                 last: 0,
                 // No unit takes less than two bits.
                 levels: Levels::with_capacity((units.0 * units.1).min(scan.data.len() * 4)),
             });
         }
-        let trail = Trail::new(Layout { at: scan.data.start, units, interval: self.interval });
-        let mut coding = Sequential { parts, trail };
+        let layout = Layout { at: scan.data.start, units, interval: self.interval };
+        let mut coding = Sequential::new(parts, layout);
         match pull {
             Some(pull) if self.frame.precision == 8 && plan.holds_all(self.frame) => {
                 let bits = Bits::new(bytes.get(scan.data.clone()).unwrap_or_default());
