@@ -19,7 +19,6 @@
 use std::ops::Range;
 
 use super::edges::Rows;
-use super::levels::Levels;
 
 /// Fewer units in a row, or rows, tell too little.
 pub const ACROSS: usize = 16;
@@ -140,10 +139,9 @@ impl Parts {
     }
 }
 
-/// Where a step may begin in the levels of one component, all rows of `across` units, of which so many make a level of samples.
-/// A quick look, by means of whole blocks.
-pub fn suspects(levels: &Levels, across: usize, level: f32) -> Vec<Suspect> {
-    let mut steps = levels.steps(across);
+/// Where a step may begin in one component, by how much each unit from the second row on differs from the one above. There are `across` in
+/// a row; so many make a level of samples. A quick look, by means of whole blocks.
+pub fn suspects(mut steps: Vec<i16>, across: usize, level: f32) -> Vec<Suspect> {
     let mut sizes: Vec<u16> = some(&steps).map(|step| step.unsigned_abs()).collect();
     let middle = sizes.len() / 2;
     let typical = if sizes.is_empty() { 0 } else { *sizes.select_nth_unstable(middle).1 };
@@ -153,19 +151,21 @@ pub fn suspects(levels: &Levels, across: usize, level: f32) -> Vec<Suspect> {
     }
     // Sums over a few rows fit, whatever the sum from the start is. Above the first row and below the last one there is no
     // difference.
-    let mut sums = vec![0; levels.len() + across + 1];
+    let units = steps.len() + across;
     let mut sum = 0i32;
-    for (place, step) in sums.get_mut(across + 1..).unwrap_or_default().iter_mut().zip(steps) {
+    let mut sums = Vec::with_capacity(units + across + 1);
+    sums.resize(across + 1, 0);
+    sums.extend(steps.into_iter().map(|step| {
         sum = sum.wrapping_add(step.into());
-        *place = sum;
-    }
-    sums.get_mut(levels.len() + 1..).unwrap_or_default().fill(sum);
+        sum
+    }));
+    sums.resize(units + across + 1, sum);
     let least = (LEAST * 0.7 * level * 2.0 * across as f32) as i32;
     let near = across / 8;
     let mut found = Vec::new();
     let mut peak: Option<(usize, i32)> = None;
     let mut contrasts = [0; STRIDE];
-    for start in (0..(levels.len() + 1).saturating_sub(2 * across)).step_by(STRIDE) {
+    for start in (0..(units + 1).saturating_sub(2 * across)).step_by(STRIDE) {
         let contrasts = contrasts_from(&sums, across, start, &mut contrasts);
         if peak.is_none() && contrasts.iter().fold(0, |most, contrast| contrast.abs().max(most)) <= least {
             continue;
@@ -474,6 +474,7 @@ mod tests {
     #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 
     use super::super::edges::Edge;
+    use super::super::levels::Levels;
     use super::*;
 
     const WIDE: usize = 60;
@@ -494,7 +495,7 @@ mod tests {
             let edges = (0..WIDE).map(|column| Edge::flat(value(row * WIDE + column)));
             rows.set(row, vec![edges.collect()]);
         }
-        let all = strongest(suspects(&levels, WIDE, 1.0));
+        let all = strongest(suspects(levels.steps(WIDE), WIDE, 1.0));
         let found = all.iter().find_map(|suspect| judge(&rows, *suspect));
         let likely = all.into_iter().filter(|suspect| is_likely(&rows, *suspect));
         let short = likely.into_iter().find_map(|suspect| judge(&rows, suspect));

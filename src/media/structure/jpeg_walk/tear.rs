@@ -41,6 +41,14 @@ const CLOSE_LOOKS: usize = 4;
 /// A level, in differences of mean levels.
 pub const LEVEL: i32 = 256;
 
+/// Adds the differences of one component, of which one makes so much.
+pub fn add(differences: &mut Vec<i32>, steps: &[i16], level: i32) {
+    differences.resize(steps.len(), 0);
+    for (sum, &step) in differences.iter_mut().zip(steps) {
+        *sum += i32::from(step).abs() * level;
+    }
+}
+
 /// Places where a tear may begin, by differences of mean levels: those of all components together, for each unit from the second
 /// row on the one to the unit above.
 pub fn suspects(differences: &[i32], across: usize) -> Vec<usize> {
@@ -52,11 +60,12 @@ pub fn suspects(differences: &[i32], across: usize) -> Vec<usize> {
     let usual = (*sizes.select_nth_unstable(middle).1).max(LEVEL);
     let most = MOST * usual;
     let mut sum = 0i64;
-    let mut sums = vec![0; differences.len() + 1];
-    for (place, &difference) in sums.iter_mut().skip(1).zip(differences) {
+    let mut sums = Vec::with_capacity(differences.len() + 1);
+    sums.push(0);
+    sums.extend(differences.iter().map(|&difference| {
         sum += i64::from(difference.min(most));
-        *place = sum;
-    }
+        sum
+    }));
     let clear = i64::from(CLEAR * usual) * i64::try_from(across).unwrap_or(0);
     let mut places: Vec<(usize, i64)> = Vec::new();
     // The highest ones, each far and wide.

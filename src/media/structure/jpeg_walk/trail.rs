@@ -174,19 +174,21 @@ impl Trail {
         if across < shift::ACROSS || down < shift::DOWN || self.starts.len() != down {
             return None;
         }
-        let (mut suspects, mut finest) = (Vec::new(), Vec::new());
+        let (mut suspects, mut finest, mut differences) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts.iter() {
             let [step, ..] = *part.range.steps()?;
+            let steps = part.levels.steps(across);
+            let level = i32::from(step) * tear::LEVEL / 8 / i32::try_from(part.columns).unwrap_or(1);
+            tear::add(&mut differences, &steps, level);
             let step = f32::from(step) / 8.0;
-            let level = part.columns as f32 / step;
-            suspects.extend(shift::suspects(&part.levels, across, level));
+            suspects.extend(shift::suspects(steps, across, part.columns as f32 / step));
             finest.push(step);
         }
         let mut seen = Seen { rows: Rows::new(across, down, finest), sectors: Vec::new() };
         if let Some(shift) = self.shifted(data, parts, suspects, &mut seen) {
             return Some(self.found(data, shift.unit, Some(shift)));
         }
-        let unit = self.torn(data, parts, &mut seen)?;
+        let unit = self.torn(data, parts, &differences, &mut seen)?;
         Some(self.found(data, unit, None))
     }
 
@@ -214,10 +216,16 @@ impl Trail {
     }
 
     /// Where the picture does not go on.
-    fn torn(&self, data: &[u8], parts: &mut [Part<'_>], seen: &mut Seen) -> Option<usize> {
+    fn torn(
+        &self,
+        data: &[u8],
+        parts: &mut [Part<'_>],
+        differences: &[i32],
+        seen: &mut Seen,
+    ) -> Option<usize> {
         let across = self.layout.units.0;
         let mut suspects = Vec::new();
-        for unit in tear::suspects(&self.differences(parts), across) {
+        for unit in tear::suspects(differences, across) {
             self.see(data, parts, self.first_rows(unit), seen)?;
             let (alone, one_of_two) = tear::likely(&seen.rows, unit);
             if one_of_two {
@@ -291,20 +299,6 @@ impl Trail {
         };
         let here = middle(below.filter_map(nearest).collect());
         here > CORNER * usual.max(1)
-    }
-
-    /// By how much units differ from those above, all components together.
-    fn differences(&self, parts: &[Part<'_>]) -> Vec<i32> {
-        let (across, down) = self.layout.units;
-        let mut sums = vec![0; across * (down - 1)];
-        for part in parts {
-            let step = part.range.steps().map_or(0, |&[step, ..]| i32::from(step));
-            let level = step * tear::LEVEL / 8 / i32::try_from(part.columns).unwrap_or(1);
-            for (sum, step) in sums.iter_mut().zip(part.levels.steps(across)) {
-                *sum += i32::from(step).abs() * level;
-            }
-        }
-        sums
     }
 
     /// Decodes one row of units: of each part, the edges of each unit. Adds the units in whose data a sector of the file begins.
