@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::damage::{Difference, Label, Nature, Operator, Rng, Sound};
+use super::damage::{Difference, Label, Nature, Operator, Rng, Sound, is_drawable};
 use super::group::Group;
 use super::labels::Reference;
 use super::peers::{self, Peer};
@@ -25,6 +25,8 @@ pub struct Case {
     pub path: PathBuf,
     pub difference: Difference,
     pub label: Label,
+    /// A damaged copy that somebody could have drawn as it is.
+    pub drawable: bool,
     /// At the default depth; for videos, every frame.
     pub answer: Answer,
     /// Videos: with their keyframes alone, and with no frame decoded.
@@ -114,6 +116,7 @@ pub fn measure(
             let bytes = operator.apply(&sound, seed, round)?;
             let path = folder.join(file_name(source, operator, seed, round));
             fs::write(&path, &bytes).expect("the folder can be written");
+            let drawable = is_drawable(&source.bytes, &bytes);
             let key = format!("{key}.{}.{}", blake3::hash(&bytes).to_hex(), reference.decoder());
             let difference = if operator.nature() == Nature::Reference {
                 Difference::Shape
@@ -132,7 +135,8 @@ pub fn measure(
                 round,
                 path,
                 difference,
-                label: Label::of(operator.nature(), difference),
+                label: if drawable { Label::Reference } else { Label::of(operator.nature(), difference) },
+                drawable,
                 answer: Answer::default(),
                 keyframes: None,
                 structure: None,

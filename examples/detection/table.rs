@@ -106,6 +106,16 @@ pub fn main_table(measured: &Measured, good: Option<&Good>) -> String {
         let result = if promise.kept() { "pass" } else { "**FAIL**" };
         let _ = writeln!(out, "| {what} | {of} | {found} | {:.1} % | {floor} % | {result} |", promise.rate());
     }
+    let drawable: Vec<&str> =
+        measured.cases.iter().filter(|case| case.drawable).map(|case| case.source.as_str()).collect();
+    if !drawable.is_empty() {
+        let copies = drawable.len();
+        let sources = BTreeSet::from_iter(drawable).into_iter().collect::<Vec<_>>().join(", ");
+        let _ = writeln!(
+            out,
+            "\nNot among these: zero tails that somebody could have drawn as they are (see the labels), {copies}, of {sources}."
+        );
+    }
     let harmless = measured.cases.iter().filter(|case| case.label == Label::MustNot).count();
     let flagged = accused(measured).len();
     out.push_str(

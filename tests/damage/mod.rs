@@ -10,6 +10,7 @@
 )]
 
 mod blocks;
+mod drawable;
 mod harmless;
 mod jpeg;
 mod kind;
@@ -17,6 +18,7 @@ mod rng;
 #[cfg(test)]
 mod tests;
 
+pub use drawable::is_drawable;
 pub use harmless::Oddity;
 pub use kind::Kind;
 pub use rng::Rng;
@@ -317,7 +319,7 @@ pub enum Label {
     May,
     /// Nothing is lost: must not be called damaged.
     MustNot,
-    /// Counted apart: sound, but not what the name says.
+    /// Counted apart: a sound file, but another one than it was.
     Reference,
 }
 

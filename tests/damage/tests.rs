@@ -162,6 +162,40 @@ fn labels() {
 }
 
 #[test]
+fn zeros_that_begin_with_a_row_may_have_been_drawn() {
+    // 20 rows of 18 pixels and two bytes that fill them up, a third of each zero, behind 54 bytes of headers.
+    let mut sound = vec![1; 54 + 400];
+    sound[..2].copy_from_slice(b"BM");
+    for (at, value) in [(10, 54u32), (14, 40), (18, 18), (22, 20), (26, 8 << 16 | 1), (30, 0)] {
+        sound[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    sound[54..].chunks_mut(20).for_each(|row| row[13..].fill(0));
+    let cut = |from: usize, end: usize| {
+        let mut copy = sound.clone();
+        copy[from..].fill(0);
+        copy.truncate(end);
+        is_drawable(&sound, &copy)
+    };
+    let row = |row: usize| 54 + row * 20;
+    assert!(cut(row(12), sound.len()) && cut(row(12) - 7, sound.len()));
+    // A row that is torn, a file that is shorter, nothing above, and headers.
+    assert!(!cut(row(12) + 4, sound.len()) && !cut(row(12), sound.len() - 1));
+    assert!(!cut(row(0), sound.len()) && !cut(0, sound.len()));
+    // A colour that the picture has not.
+    let mut light = sound.clone();
+    light[54..].fill(9);
+    let mut copy = light.clone();
+    copy[row(12)..].fill(0);
+    assert!(!is_drawable(&light, &copy));
+    // Run lengths.
+    let mut packed = sound.clone();
+    packed[30] = 1;
+    let mut copy = packed.clone();
+    copy[row(12)..].fill(0);
+    assert!(!is_drawable(&packed, &copy));
+}
+
+#[test]
 fn kinds_by_content() {
     assert_eq!(Kind::of(&jpeg_like(10)), Kind::Jpeg);
     assert_eq!(Kind::of(&riff_like(10)), Kind::Riff);
