@@ -83,7 +83,7 @@ pub fn gif(data: &[u8]) {
     let outline = gif::walk(data);
     // As many as the family reads one after the other would make a slow target.
     for frame in outline.frames.iter().take(8) {
-        answer(gif::read(data, frame, true));
+        answer(gif::read(data, frame, true, &mut gif::Greed::default()));
     }
 }
 

@@ -4,7 +4,7 @@
 //! the first frame. Immich treats GIFs as videos: their picture is the frame that the video filters choose, and our own
 //! first frame only stands in where FFmpeg cannot choose one.
 
-use crate::media::structure::gif::{self as structure, Frame, Outline};
+use crate::media::structure::gif::{self as structure, Frame, Greed, Outline};
 use crate::media::{ColorModel, Light, Limits, Pixels, Samples, Source};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, PixelSize};
 
@@ -19,7 +19,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     extensions: &["gif"],
     recognised_by: "GIF87a or GIF89a",
     proves: "block structure sound; the data of every frame has only codes that exist and gives exactly its pixels",
-    blind_to: "a changed code that gives as many pixels as before; wrong colours in colour tables, but for sectors lost from tables that come again; bytes after the trailer",
+    blind_to: "a changed code that gives as many pixels as before, in small files; wrong colours in colour tables, but for sectors lost from tables that come again; bytes after the trailer",
     preview: true,
 }];
 
@@ -65,7 +65,7 @@ impl Format for Gif {
 fn needs(screen: PixelSize, frame: PixelSize, target: Target) -> u64 {
     let choosing = if target == Target::None { 0 } else { video::choosing_memory(screen) };
     let pixels = if target == Target::None { 0 } else { screen.pixels() * 4 + frame.pixels() };
-    pixels.saturating_add(choosing).saturating_add(1 << 20)
+    pixels.saturating_add(choosing).saturating_add(4 << 20)
 }
 
 fn examine(
@@ -92,11 +92,11 @@ fn examine(
     let largest = outline.frames.iter().map(|frame| frame.size).max_by_key(|size| size.pixels());
     within_limits(outline.screen, needs(outline.screen, largest.unwrap_or_default(), target), limits)?;
     within_limits(largest.unwrap_or_default(), 0, limits)?;
-    let mut oddity = None;
+    let (mut oddity, mut greed) = (None, Greed::default());
     let mut overshoots = Vec::new();
     for (number, frame) in outline.frames.iter().enumerate() {
         let wanted = number == 0 && target != Target::None;
-        let data = structure::read(bytes, frame, wanted)?;
+        let data = structure::read(bytes, frame, wanted, &mut greed)?;
         if data.surplus > 0 || data.extra > 0 {
             let (bytes, extra) = (data.surplus, data.extra);
             let what = format!("{bytes} bytes and {extra} pixels behind those of frame {number}");
@@ -117,6 +117,10 @@ fn examine(
             lost.len()
         );
         return Err(DecodeError::malformed(what, lost.start as u64));
+    }
+    if let Some(at) = greed.broken_at() {
+        let what = "codes that no encoder writes, among many that are as they should be";
+        return Err(DecodeError::malformed(what, at as u64));
     }
     if !outline.trailer {
         oddity = Some(DecodeError::truncated("the trailer is missing", bytes.len() as u64));

@@ -21,8 +21,10 @@ use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientatio
 use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, within_limits};
 use decode::Picture;
 
-/// Headers with large profiles and previews are longer than the probe's head; a megabyte holds nearly all of them.
+/// Headers with profiles and previews are longer than the probe's head; a megabyte holds nearly all of them, and of most the first part of
+/// that.
 const HEADERS: usize = 1 << 20;
+const FEW: usize = 80 << 10;
 
 /// The family.
 pub struct Jpeg;
@@ -57,6 +59,8 @@ impl Format for Jpeg {
     }
 
     fn reduced(&self, source: &Source<'_>, target: Target) -> Option<u64> {
+        // Before anything is read.
+        matches!(target, Target::AtLeast(_)).then_some(())?;
         decode::reduced(headers(source).frame.as_ref()?, target)
     }
 
@@ -201,15 +205,22 @@ fn note(examined: &mut Examined, error: DecodeError) {
     examined.faults.push(Fault { error, by });
 }
 
-/// What the first bytes tell.
+/// What stands before the picture data.
 fn headers(source: &Source<'_>) -> Outline {
-    let mut read = Vec::new();
-    let head = source.bytes().unwrap_or_else(|| {
-        read.resize(HEADERS, 0);
-        let count = source.read_at(0, &mut read).unwrap_or(0);
-        read.get(..count).unwrap_or_default()
-    });
-    structure::walk(head.get(..HEADERS).unwrap_or(head))
+    let (mut read, mut outline) = (Vec::new(), Outline::default());
+    for length in [FEW, HEADERS] {
+        let head = source.bytes().unwrap_or_else(|| {
+            read.resize(length, 0);
+            let count = source.read_at(0, &mut read).unwrap_or(0);
+            read.get(..count).unwrap_or_default()
+        });
+        outline = structure::walk(head.get(..length).unwrap_or(head));
+        let sized = outline.frame.as_ref().is_some_and(|frame| frame.size.pixels() > 0);
+        if sized && !outline.scans.is_empty() || head.len() < length {
+            break;
+        }
+    }
+    outline
 }
 
 /// Bytes that the work holds: in our walk, of pictures whose data comes in several scans a bit for each coefficient, of others

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+mod greed;
 mod tables;
 
+pub use greed::Greed;
 pub use tables::lost_sector;
 
 use crate::model::{DecodeError, PixelSize};
@@ -234,8 +236,14 @@ impl Pixels {
 const PROOF: usize = 200;
 
 /// Reads all LZW data of a frame. Every code must exist, and the codes must give all pixels. Keeps the indices only if
-/// `keep` is set.
-pub fn read(bytes: &[u8], frame: &Frame, keep: bool) -> Result<Pixels, DecodeError> {
+/// `keep` is set; `greed` learns of every code.
+pub fn read(bytes: &[u8], frame: &Frame, keep: bool, greed: &mut Greed) -> Result<Pixels, DecodeError> {
+    let pixels = read_codes(bytes, frame, keep, greed);
+    greed.end();
+    pixels
+}
+
+fn read_codes(bytes: &[u8], frame: &Frame, keep: bool, greed: &mut Greed) -> Result<Pixels, DecodeError> {
     let wanted = usize::try_from(frame.size.pixels()).unwrap_or(usize::MAX);
     let mut lzw = Lzw::new(u32::from(frame.code_size));
     let mut out = Pixels::default();
@@ -258,8 +266,9 @@ pub fn read(bytes: &[u8], frame: &Frame, keep: bool) -> Result<Pixels, DecodeErr
             bits >>= lzw.width;
             count -= lzw.width;
             match lzw.step(code) {
-                Step::Clear => {}
+                Step::Clear => greed.end(),
                 Step::Run(length) => {
+                    greed.code(lzw.pair.take(), offset);
                     if keep && done < wanted {
                         lzw.write(code, length, wanted, &mut out.indices);
                     }
@@ -312,27 +321,45 @@ struct Lzw {
     code_size: u32,
     width: u32,
     previous: Option<u16>,
-    /// Prefix, first and last index of each code, and its length in pixels.
-    table: Vec<(u16, u8, u8, u16)>,
+    table: Vec<Entry>,
+    /// For each code and index, the code of both, if there is one: an entry that says so tells.
+    successors: Vec<u16>,
+    /// The code before the last one and the first index of that have a code of their own, this one among the successors.
+    pair: Option<u16>,
+}
+
+/// What a code stands for.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    prefix: u16,
+    first: u8,
+    last: u8,
+    /// In pixels.
+    length: u16,
+    /// How many entries have it as their prefix, and how many others had the prefix of this one before.
+    successors: u16,
+    number: u16,
 }
 
 impl Lzw {
     fn new(code_size: u32) -> Self {
-        let mut table: Vec<(u16, u8, u8, u16)> = Vec::with_capacity(1 << MAX_BITS);
+        let mut table: Vec<Entry> = Vec::with_capacity(1 << MAX_BITS);
         let roots = 1u32 << code_size;
         table.extend((0..roots).map(|root| {
             let root = u8::try_from(root).unwrap_or(u8::MAX);
-            (u16::MAX, root, root, 1)
+            Entry { prefix: u16::MAX, first: root, last: root, length: 1, ..Entry::default() }
         }));
         // The clear code and the end code.
-        table.extend([(u16::MAX, 0, 0, 0), (u16::MAX, 0, 0, 0)]);
-        Self { code_size, width: code_size + 1, previous: None, table }
+        table.extend([Entry { prefix: u16::MAX, ..Entry::default() }; 2]);
+        let successors = vec![0; 1 << (MAX_BITS + 8)];
+        Self { code_size, width: code_size + 1, previous: None, table, successors, pair: None }
     }
 
     fn step(&mut self, code: u32) -> Step {
         let clear = 1u32 << self.code_size;
         if code == clear {
             self.table.truncate(clear as usize + 2);
+            self.table.iter_mut().for_each(|entry| entry.successors = 0);
             self.width = self.code_size + 1;
             self.previous = None;
             return Step::Clear;
@@ -342,18 +369,19 @@ impl Lzw {
         }
         let known = self.table.get(code as usize).copied();
         if let Some(previous) = self.previous {
-            let Some(&(_, first, _, length)) = self.table.get(usize::from(previous)) else {
+            let Some(&Entry { first, .. }) = self.table.get(usize::from(previous)) else {
                 return Step::Wrong;
             };
             let next = self.table.len();
             // The code may be the one that is being defined.
             let last = match known {
-                Some((_, known_first, _, _)) => known_first,
+                Some(known) => known.first,
                 None if code as usize == next => first,
                 None => return Step::Wrong,
             };
+            self.pair = self.successor(previous, last).map(|entry| entry.number);
             if next < 1 << MAX_BITS {
-                self.table.push((previous, first, last, length.saturating_add(1)));
+                self.define(previous, last);
                 if next + 1 == 1 << self.width && self.width < MAX_BITS {
                     self.width += 1;
                 }
@@ -364,7 +392,25 @@ impl Lzw {
             return Step::Wrong;
         }
         self.previous = u16::try_from(code).ok();
-        self.table.get(code as usize).map_or(Step::Wrong, |entry| Step::Run(usize::from(entry.3)))
+        self.table.get(code as usize).map_or(Step::Wrong, |entry| Step::Run(usize::from(entry.length)))
+    }
+
+    /// The code of a run and the index behind it.
+    fn successor(&self, prefix: u16, last: u8) -> Option<&Entry> {
+        let code = *self.successors.get(usize::from(prefix) << 8 | usize::from(last))?;
+        self.table.get(usize::from(code)).filter(|entry| entry.prefix == prefix && entry.last == last)
+    }
+
+    fn define(&mut self, prefix: u16, last: u8) {
+        let next = self.table.len();
+        let Some(run) = self.table.get_mut(usize::from(prefix)) else { return };
+        let (first, length, number) = (run.first, run.length.saturating_add(1), run.successors);
+        run.successors += 1;
+        self.table.push(Entry { prefix, first, last, length, successors: 0, number });
+        let place = self.successors.get_mut(usize::from(prefix) << 8 | usize::from(last));
+        if let (Some(place), Ok(next)) = (place, u16::try_from(next)) {
+            *place = next;
+        }
     }
 
     fn write(&self, code: u32, length: usize, wanted: usize, out: &mut Vec<u8>) {
@@ -372,7 +418,7 @@ impl Lzw {
         out.resize(start + length, 0);
         let mut at = code as usize;
         for place in out.get_mut(start..).unwrap_or_default().iter_mut().rev() {
-            let Some(&(prefix, _, last, _)) = self.table.get(at) else { break };
+            let Some(&Entry { prefix, last, .. }) = self.table.get(at) else { break };
             *place = last;
             at = usize::from(prefix);
         }
