@@ -119,7 +119,7 @@ fn examine(
         return Err(DecodeError::malformed(what, lost.start as u64));
     }
     if let Some(at) = greed.broken_at() {
-        let what = "codes that no encoder writes, among many that are as they should be";
+        let what = "LZW codes that no encoder would write here, in a file that has none of those elsewhere";
         return Err(DecodeError::malformed(what, at as u64));
     }
     if !outline.trailer {

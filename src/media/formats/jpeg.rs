@@ -59,8 +59,10 @@ impl Format for Jpeg {
     }
 
     fn reduced(&self, source: &Source<'_>, target: Target) -> Option<u64> {
-        // Before anything is read.
-        matches!(target, Target::AtLeast(_)).then_some(())?;
+        // Verification reads the headers once.
+        if !matches!(target, Target::AtLeast(_)) {
+            return None;
+        }
         decode::reduced(headers(source).frame.as_ref()?, target)
     }
 
@@ -210,9 +212,12 @@ fn headers(source: &Source<'_>) -> Outline {
     let (mut read, mut outline) = (Vec::new(), Outline::default());
     for length in [FEW, HEADERS] {
         let head = source.bytes().unwrap_or_else(|| {
+            let before = read.len();
             read.resize(length, 0);
-            let count = source.read_at(0, &mut read).unwrap_or(0);
-            read.get(..count).unwrap_or_default()
+            let rest = read.get_mut(before..).unwrap_or_default();
+            let count = source.read_at(before as u64, rest).unwrap_or(0);
+            read.truncate(before + count);
+            read.as_slice()
         });
         outline = structure::walk(head.get(..length).unwrap_or(head));
         let sized = outline.frame.as_ref().is_some_and(|frame| frame.size.pixels() > 0);

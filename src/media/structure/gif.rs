@@ -238,14 +238,20 @@ const PROOF: usize = 200;
 /// Reads all LZW data of a frame. Every code must exist, and the codes must give all pixels. Keeps the indices only if
 /// `keep` is set; `greed` learns of every code.
 pub fn read(bytes: &[u8], frame: &Frame, keep: bool, greed: &mut Greed) -> Result<Pixels, DecodeError> {
-    let pixels = read_codes(bytes, frame, keep, greed);
-    greed.end();
+    let mut lzw = Lzw::new(u32::from(frame.code_size), greed.take_successors());
+    let pixels = read_codes(bytes, frame, keep, &mut lzw, greed);
+    greed.end(lzw.successors);
     pixels
 }
 
-fn read_codes(bytes: &[u8], frame: &Frame, keep: bool, greed: &mut Greed) -> Result<Pixels, DecodeError> {
+fn read_codes(
+    bytes: &[u8],
+    frame: &Frame,
+    keep: bool,
+    lzw: &mut Lzw,
+    greed: &mut Greed,
+) -> Result<Pixels, DecodeError> {
     let wanted = usize::try_from(frame.size.pixels()).unwrap_or(usize::MAX);
-    let mut lzw = Lzw::new(u32::from(frame.code_size));
     let mut out = Pixels::default();
     if keep {
         // The size is only what the header says; beyond this the data has to prove it.
@@ -266,7 +272,7 @@ fn read_codes(bytes: &[u8], frame: &Frame, keep: bool, greed: &mut Greed) -> Res
             bits >>= lzw.width;
             count -= lzw.width;
             match lzw.step(code) {
-                Step::Clear => greed.end(),
+                Step::Clear => greed.end_table(),
                 Step::Run(length) => {
                     greed.code(lzw.pair.take(), offset);
                     if keep && done < wanted {
@@ -322,7 +328,8 @@ struct Lzw {
     width: u32,
     previous: Option<u16>,
     table: Vec<Entry>,
-    /// For each code and index, the code of both, if there is one: an entry that says so tells.
+    /// For each code and index, the code of both, if there is one: an entry that says so tells, so what is left of other tables does not
+    /// matter.
     successors: Vec<u16>,
     /// The code before the last one and the first index of that have a code of their own, this one among the successors.
     pair: Option<u16>,
@@ -342,7 +349,7 @@ struct Entry {
 }
 
 impl Lzw {
-    fn new(code_size: u32) -> Self {
+    fn new(code_size: u32, mut successors: Vec<u16>) -> Self {
         let mut table: Vec<Entry> = Vec::with_capacity(1 << MAX_BITS);
         let roots = 1u32 << code_size;
         table.extend((0..roots).map(|root| {
@@ -351,7 +358,7 @@ impl Lzw {
         }));
         // The clear code and the end code.
         table.extend([Entry { prefix: u16::MAX, ..Entry::default() }; 2]);
-        let successors = vec![0; 1 << (MAX_BITS + 8)];
+        successors.resize(1 << (MAX_BITS + 8), 0);
         Self { code_size, width: code_size + 1, previous: None, table, successors, pair: None }
     }
 

@@ -25,9 +25,16 @@ pub struct Greed {
     /// Of the table at hand.
     codes: usize,
     pairs: usize,
+    /// Memory for the next frame: two megabytes are too much to ask for with each of thousands.
+    successors: Vec<u16>,
 }
 
 impl Greed {
+    /// Memory that an earlier frame left.
+    pub fn take_successors(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.successors)
+    }
+
     /// A code that is no part of a pair; or one that is, behind a run that had so many successors when it got this one.
     pub fn code(&mut self, pair: Option<u16>, at: usize) {
         if pair.is_some_and(|number| number != FORGOTTEN) {
@@ -37,8 +44,14 @@ impl Greed {
         self.codes += 1;
     }
 
+    /// The end of a frame, and of its last table.
+    pub fn end(&mut self, successors: Vec<u16>) {
+        self.end_table();
+        self.successors = successors;
+    }
+
     /// The end of a table.
-    pub fn end(&mut self) {
+    pub fn end_table(&mut self) {
         match std::mem::take(&mut self.pairs) {
             0 => self.clean += self.codes,
             _ => self.broken += 1,
@@ -176,6 +189,6 @@ mod tests {
         let frames = super::super::walk(&file).frames;
         let mut greed = Greed::default();
         read(&file, &frames[0], false, &mut greed).unwrap();
-        assert!(greed.clean > PROOF && greed.broken == 0, "{greed:?}");
+        assert!(greed.clean > PROOF && greed.broken == 0, "{} codes, {} tables", greed.clean, greed.broken);
     }
 }
