@@ -77,26 +77,34 @@ impl Sequential<'_> {
     pub fn unit_into(&mut self, shared: &mut Bits<'_>, blocks: &mut [[i16; 64]]) -> Result<(), Slip> {
         self.trail.begin_units(1, shared, &self.parts);
         // A copy of its own, which stays in registers.
-        let (mut bits, mut blocks, mut spare) = (*shared, blocks.iter_mut(), [0; 64]);
+        let (mut bits, mut blocks) = (*shared, blocks.iter_mut());
         bits.top_up();
-        let result = self.parts.iter_mut().try_for_each(|part| {
-            let (mut top, mut bottom) = (0, 0);
-            for number in 0..part.blocks {
-                let block = blocks.next().unwrap_or_else(|| {
-                    spare = [0; 64];
-                    &mut spare
-                });
-                part.block_into(&mut bits, block)?;
-                if number < part.columns {
-                    top += part.last;
+        // A closure would take the bits out of those.
+        let result = 'unit: {
+            for part in &mut self.parts {
+                let (mut top, mut bottom) = (0, 0);
+                for number in 0..part.blocks {
+                    let mut spare;
+                    let block = if let Some(block) = blocks.next() {
+                        block
+                    } else {
+                        spare = [0; 64];
+                        &mut spare
+                    };
+                    if let Err(slip) = part.block_into(&mut bits, block) {
+                        break 'unit Err(slip);
+                    }
+                    if number < part.columns {
+                        top += part.last;
+                    }
+                    if number + part.columns >= part.blocks {
+                        bottom += part.last;
+                    }
                 }
-                if number + part.columns >= part.blocks {
-                    bottom += part.last;
-                }
+                part.levels.push((top, bottom));
             }
-            part.levels.push((top, bottom));
             Ok(())
-        });
+        };
         *shared = bits;
         result
     }
