@@ -24,9 +24,10 @@ const METHOD: &str = "\
 - **Labels** come from decoded pixels, by installed decoders that show what they can: not decodable, other size, other number of
   frames or a peak signal to noise ratio below 40 dB (worst frame) is visible damage and has to be found; above it either answer
   will do. A harmless copy counts when its pixels are the same; it must not be called damaged.
-- A **zero tail** of an uncompressed BMP that begins with a row, in a colour that the rows above have too, leaves a file that is byte for byte
-  one that somebody could have drawn (`tests/damage/drawable.rs`). Only a record tells, as with another picture under the same name:
-  such copies are counted there, and how many there are is said below the table.
+- A copy that is **byte for byte what somebody could have drawn** (`tests/damage/drawable`) is told by a record alone, as another picture
+  under the same name is: such copies are counted there, and how many there are is said below the table. Zero tails of an uncompressed BMP
+  that begin with a row, in a colour that the rows above have too; other colours in the tables of a GIF, and other codes that give as many
+  pixels and are those that the textbook's encoder writes for them.
 - **Verdicts** are those of the real program, `photofsck verify`, without records, checksums or database. Only `damaged` counts as
   found; `unverifiable` is counted apart. Videos: `--video full` unless said otherwise.
 - The **hard set** are small changes inside the entropy-coded data of other JPEGs, with another seed: bit flips, 16 random bytes, and

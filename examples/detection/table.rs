@@ -113,7 +113,7 @@ pub fn main_table(measured: &Measured, good: Option<&Good>) -> String {
         let sources = BTreeSet::from_iter(drawable).into_iter().collect::<Vec<_>>().join(", ");
         let _ = writeln!(
             out,
-            "\nNot among these: zero tails that somebody could have drawn as they are (see the labels), {copies}, of {sources}."
+            "\nNot among these: copies that somebody could have drawn as they are (see the labels), {copies}, of {sources}."
         );
     }
     let harmless = measured.cases.iter().filter(|case| case.label == Label::MustNot).count();

@@ -196,6 +196,47 @@ fn zeros_that_begin_with_a_row_may_have_been_drawn() {
 }
 
 #[test]
+fn other_colours_and_codes_may_have_been_drawn() {
+    let (wide, high) = (90, 60);
+    let sound = gif(wide, high);
+    let table = 13..13 + 768;
+    let changed = |places: std::ops::Range<usize>, by: u8| {
+        let mut copy = sound.clone();
+        copy[places].iter_mut().for_each(|byte| *byte ^= by);
+        is_drawable(&sound, &copy)
+    };
+    assert!(changed(table.clone(), 0x55) && changed(100..101, 1));
+    // Nothing, the size of the screen, colours and what is before them, and another format.
+    assert!(!changed(100..101, 0) && !changed(6..7, 1) && !changed(12..14, 1) && !changed(0..1, 1));
+    assert!(!is_drawable(&sound, &sound[..sound.len() - 1]));
+    // Of the codes that give as many pixels most could have been written, some could not; most give other pixels.
+    // Behind the frame's header, the size of codes and the length of the first block.
+    let start = table.end + sound[table.end..].iter().position(|&byte| byte == b',').unwrap() + 12;
+    let (mut drawable, mut all) = (0, 0);
+    for at in (start..sound.len() - 4).step_by(3) {
+        all += 1;
+        drawable += usize::from(changed(at..at + 1, 4));
+    }
+    assert!(drawable > all / 50 && drawable < all / 2, "{drawable} of {all}");
+    // Lengths of blocks are no codes.
+    assert!(!changed(start - 1..start, 1));
+}
+
+/// A picture in 256 colours with some noise.
+fn gif(wide: u16, high: u16) -> Vec<u8> {
+    let mut file = Vec::new();
+    let palette: Vec<u8> = (0..=255).flat_map(|value| [value; 3]).collect();
+    let mut encoder = gif::Encoder::new(&mut file, wide, high, &palette).unwrap();
+    let mut rng = Rng::new(1, &["gif"]);
+    let noise = rng.bytes(usize::from(wide) * usize::from(high));
+    let pixels: Vec<u8> =
+        (0..).zip(noise).map(|(at, noise): (u32, u8)| u8::try_from(at / 90).unwrap() + (noise & 3)).collect();
+    encoder.write_frame(&gif::Frame::from_indexed_pixels(wide, high, pixels, None)).unwrap();
+    drop(encoder);
+    file
+}
+
+#[test]
 fn kinds_by_content() {
     assert_eq!(Kind::of(&jpeg_like(10)), Kind::Jpeg);
     assert_eq!(Kind::of(&riff_like(10)), Kind::Riff);

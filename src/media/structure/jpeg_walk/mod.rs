@@ -9,6 +9,7 @@
 //! Use [`walk`] for files, [`walk_stream`] for strips, tiles and previews inside other files.
 
 mod bits;
+mod contrast;
 mod edges;
 mod geometry;
 mod kept;
@@ -30,6 +31,7 @@ mod tear;
 mod tests;
 mod trail;
 mod walker;
+mod waves;
 
 use super::jpeg::{self, Outline};
 use crate::model::DecodeError;

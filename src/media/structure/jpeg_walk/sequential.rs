@@ -119,38 +119,38 @@ impl Part<'_> {
     #[inline(always)]
     fn block_into(&mut self, bits: &mut Bits<'_>, block: &mut [i16; 64]) -> Result<(), Slip> {
         let mut last = self.last;
-        let loud = self.coefficients(bits, &mut last, block);
+        let loud = self.coefficients(bits, &mut last, &ZIGZAG, block);
         self.last = last;
         if loud? { self.possible(block) } else { Ok(()) }
     }
 
-    /// Follows the codes of a block and writes its coefficients down: into a block that comes zeroed, in natural order. Tells whether
-    /// one is so large that the samples are worth a look.
+    /// Follows the codes of a block and writes its coefficients down: into a block that comes zeroed, each of them, counted in zig-zag
+    /// order, at its own of these places. Tells whether one is so large that the samples are worth a look.
     #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
     #[inline(always)]
-    pub fn coefficients(
+    pub fn coefficients<const N: usize>(
         &self,
         bits: &mut Bits<'_>,
         last: &mut i32,
-        block: &mut [i16; 64],
+        places: &[u8; 64],
+        block: &mut [i16; N],
     ) -> Result<bool, Slip> {
         self.dc(bits, last)?;
-        let [dc, ..] = block;
-        *dc = saturated(*last);
+        put(block, places, 0, saturated(*last));
         let values = self.values.get_or_init(|| Coefficients::new(self.ac, self.range.fast_size));
         let (mut index, mut loud) = (1u32, false);
         while index < 64 {
             let next = values.next(bits);
             bits.top_up();
-            if write(next, block, bits, &mut index) {
+            if write(next, (block, places), bits, &mut index) {
                 // There are enough for one more.
-                let _ = index < 64 && write(values.next(bits), block, bits, &mut index);
+                let _ = index < 64 && write(values.next(bits), (block, places), bits, &mut index);
                 continue;
             }
             let coefficient = self.coefficient(*bits, index)?;
             *bits = coefficient.bits;
             if coefficient.next <= 64 && coefficient.value != 0 {
-                put(block, coefficient.next - 1, coefficient.value);
+                put(block, places, coefficient.next - 1, coefficient.value);
             }
             index = coefficient.next;
             loud |= coefficient.loud;
@@ -211,7 +211,7 @@ impl Part<'_> {
     pub fn samples(&self, mut bits: Bits<'_>, mut last: i32) -> Result<(), Slip> {
         let mut block = [0; 64];
         bits.top_up();
-        self.coefficients(&mut bits, &mut last, &mut block)?;
+        self.coefficients(&mut bits, &mut last, &ZIGZAG, &mut block)?;
         self.possible(&block)
     }
 
@@ -235,7 +235,12 @@ pub struct One<'b> {
 /// Writes down what one look-up tells, if it is enough; 64 is behind the end of the block.
 #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
 #[inline(always)]
-fn write(next: Coefficient, block: &mut [i16; 64], bits: &mut Bits<'_>, index: &mut u32) -> bool {
+fn write<const N: usize>(
+    next: Coefficient,
+    (block, places): (&mut [i16; N], &[u8; 64]),
+    bits: &mut Bits<'_>,
+    index: &mut u32,
+) -> bool {
     let at = *index + u32::from(next.zeros);
     if next.bits == 0 || at >= 64 {
         let ends = next.ends();
@@ -245,11 +250,11 @@ fn write(next: Coefficient, block: &mut [i16; 64], bits: &mut Bits<'_>, index: &
         }
         return ends;
     }
-    put(block, at, next.value);
+    put(block, places, at, next.value);
     let second = at + 1 + u32::from(next.between);
     if second < 64 {
         // Where none is known, a zero over a zero.
-        put(block, second, next.second);
+        put(block, places, second, next.second);
         bits.skip(next.both.into());
         *index = second + u32::from(next.second != 0);
     } else if next.ends_then() && at < 63 {
@@ -263,9 +268,9 @@ fn write(next: Coefficient, block: &mut [i16; 64], bits: &mut Bits<'_>, index: &
 }
 
 #[inline]
-fn put(block: &mut [i16; 64], at: u32, value: i16) {
-    // The masks spare checks: `at` is below 64.
-    let place = ZIGZAG.get(at as usize % 64).and_then(|&place| block.get_mut(usize::from(place) % 64));
+fn put<const N: usize>(block: &mut [i16; N], places: &[u8; 64], at: u32, value: i16) {
+    // The remainders spare checks: `at` is below 64, and places are below N.
+    let place = places.get(at as usize % 64).and_then(|&place| block.get_mut(usize::from(place) % N));
     if let Some(place) = place {
         *place = value;
     }

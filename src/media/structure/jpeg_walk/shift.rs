@@ -18,6 +18,7 @@
 
 use std::ops::Range;
 
+use super::contrast::Contrasts;
 use super::edges::Rows;
 
 /// Fewer units in a row, or rows, tell too little.
@@ -122,21 +123,31 @@ impl Parts {
         }
     }
 
-    /// Stretches of so many units: those of the step, and the others.
-    fn stretches(&self, length: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
-        let forth = |range: &Range<usize>| {
-            let (start, end) = (range.start, range.end);
-            (start..end).step_by(length).map(move |at| at..at + length).filter(move |part| part.end <= end)
-        };
-        let back = |range: &Range<usize>| {
-            let (start, end) = (range.start, range.end);
-            (1..=range.len() / length)
-                .map(move |number| end - number * length..end - (number - 1) * length)
-                .filter(move |part| part.start >= start)
-        };
-        let inside = forth(&self.inside).chain(back(&self.inside)).collect();
-        (inside, back(&self.before).chain(forth(&self.behind)).collect())
+    /// Stretches of so many units of the step.
+    fn along(&self, length: usize) -> impl Iterator<Item = Range<usize>> {
+        forth(self.inside.clone(), length).chain(back(self.inside.clone(), length))
     }
+
+    /// Those of the others.
+    fn beside(&self, length: usize) -> impl Iterator<Item = Range<usize>> {
+        back(self.before.clone(), length).chain(forth(self.behind.clone(), length))
+    }
+}
+
+/// Stretches from the start of a range on.
+fn forth(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+    (1..=range.len() / length).map(move |number| {
+        let end = range.start + number * length;
+        end - length..end
+    })
+}
+
+/// Stretches from the end of a range on, backwards.
+fn back(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+    (1..=range.len() / length).map(move |number| {
+        let start = range.end - number * length;
+        start..start + length
+    })
 }
 
 /// Where a step may begin in one component, by how much each unit from the second row on differs from the one above. There are `across` in
@@ -149,41 +160,23 @@ pub fn suspects(mut steps: Vec<i16>, across: usize, level: f32) -> Vec<Suspect> 
     for step in &mut steps {
         *step = (*step).clamp(-clip, clip);
     }
-    // Sums over a few rows fit, whatever the sum from the start is. Above the first row and below the last one there is no
-    // difference.
-    let units = steps.len() + across;
-    let mut sum = 0i32;
-    let mut sums = Vec::with_capacity(units + across + 1);
-    sums.resize(across + 1, 0);
-    sums.extend(steps.into_iter().map(|step| {
-        sum = sum.wrapping_add(step.into());
-        sum
-    }));
-    sums.resize(units + across + 1, sum);
+    // Above the first row and below the last one there is no difference.
+    let contrasts = Contrasts::new(steps.iter().map(|&step| step.into()), across, across);
     let least = (LEAST * 0.7 * level * 2.0 * across as f32) as i32;
     let near = across / 8;
-    let mut found = Vec::new();
-    let mut peak: Option<(usize, i32)> = None;
-    let mut contrasts = [0; STRIDE];
-    for start in (0..(units + 1).saturating_sub(2 * across)).step_by(STRIDE) {
-        let contrasts = contrasts_from(&sums, across, start, &mut contrasts);
-        if peak.is_none() && contrasts.iter().fold(0, |most, contrast| contrast.abs().max(most)) <= least {
-            continue;
-        }
-        for (unit, &contrast) in (start + across..).zip(contrasts) {
-            // The highest one far and wide, once it is passed.
-            if let Some((place, height)) = peak
-                && unit > place + near
-            {
-                found.extend(quick(&sums, place, height.signum(), across, level));
-                peak = None;
-            }
-            if contrast.abs() > peak.map_or(least, |(_, height)| height.abs()) {
-                peak = Some((unit, contrast));
+    // Of each peak the highest place far and wide.
+    let mut peaks: Vec<(usize, i32)> = Vec::new();
+    contrasts.beyond(least, |unit, contrast| match peaks.last_mut() {
+        Some(last) if unit <= last.0 + near => {
+            if contrast.abs() > last.1.abs() {
+                *last = (unit, contrast);
             }
         }
-    }
-    found
+        _ => peaks.push((unit, contrast)),
+    });
+    let (inside, outside) = (Vec::new(), Vec::new());
+    let mut comparison = Comparison { contrasts: &contrasts, across, level, inside, outside };
+    peaks.into_iter().filter_map(|(unit, height)| comparison.suspect(unit, height.signum())).collect()
 }
 
 /// One difference of so many tells what is usual.
@@ -191,48 +184,38 @@ pub fn some<T>(all: &[T]) -> impl Iterator<Item = &T> {
     (0..all.len() / 17).filter_map(|number| all.get(number * 17))
 }
 
-/// So many contrasts are computed at once.
-const STRIDE: usize = 64;
-
-/// Twice the sum over a row of a step that begins a row behind `start` and later, without the rows before and behind.
-fn contrasts_from<'a>(
-    sums: &[i32],
+/// Compares means of stretches.
+struct Comparison<'c> {
+    contrasts: &'c Contrasts,
     across: usize,
-    start: usize,
-    contrasts: &'a mut [i32; STRIDE],
-) -> &'a [i32] {
-    let at = |rows: usize| sums.get(start + rows * across..).unwrap_or_default();
-    let (a, b, c, d) = (at(0), at(1), at(2), at(3));
-    let count = d.len().min(STRIDE);
-    for ((((contrast, a), b), c), d) in contrasts.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        let (left, right) = (b.wrapping_sub(*a), d.wrapping_sub(*c));
-        *contrast = (2 * c.wrapping_sub(*b)).wrapping_sub(left).wrapping_sub(right);
-    }
-    contrasts.get(..count).unwrap_or_default()
+    level: f32,
+    /// Sums over stretches of the step, and over the others; used again for each place.
+    inside: Vec<i32>,
+    outside: Vec<i32>,
 }
 
-/// Compares means of stretches.
-fn quick(sums: &[i32], unit: usize, sign: i32, across: usize, level: f32) -> Option<Suspect> {
-    let end = sums.len().saturating_sub(across + 1);
-    let length = across / 6;
-    let (inside, outside) = Parts::of(unit, across, across, end).stretches(length);
-    let sum = |part: Range<usize>| {
-        let at = |index: usize| sums.get(index).copied().unwrap_or(0);
-        sign * at(part.end).wrapping_sub(at(part.start))
-    };
-    let all = |parts: &[Range<usize>]| {
-        parts.iter().map(|part| sum(part.clone())).sum::<i32>() / parts.len().max(1) as i32
-    };
-    let contrast = all(&inside) - all(&outside);
-    // The lower quarter against the upper one: objects may hide the step here and there.
-    let lowest = quarter(inside.into_iter().map(sum).collect())?;
-    let highest = -quarter(outside.into_iter().map(|part| -sum(part)).collect())?;
-    let merit = (lowest - highest) as f32 / contrast.max(1) as f32;
-    (merit > MERIT).then_some(Suspect { unit, merit, contrast: contrast as f32 / level })
+impl Comparison<'_> {
+    /// At a place whose contrast has this sign.
+    fn suspect(&mut self, unit: usize, sign: i32) -> Option<Suspect> {
+        let end = self.contrasts.len().saturating_sub(self.across);
+        let length = self.across / 6;
+        let parts = Parts::of(unit, self.across, self.across, end);
+        let sum = |part: Range<usize>| sign * self.contrasts.sum(&part);
+        self.inside.clear();
+        self.inside.extend(parts.along(length).map(sum));
+        self.outside.clear();
+        self.outside.extend(parts.beside(length).map(|part| -sum(part)));
+        let mean = |sums: &[i32]| sums.iter().sum::<i32>() / sums.len().max(1) as i32;
+        let contrast = mean(&self.inside) + mean(&self.outside);
+        // The lower quarter against the upper one: objects may hide the step here and there.
+        let (lowest, highest) = (quarter(&mut self.inside)?, -quarter(&mut self.outside)?);
+        let merit = (lowest - highest) as f32 / contrast.max(1) as f32;
+        (merit > MERIT).then_some(Suspect { unit, merit, contrast: contrast as f32 / self.level })
+    }
 }
 
 /// The value that a quarter of them are below of.
-fn quarter(mut values: Vec<i32>) -> Option<i32> {
+fn quarter(values: &mut [i32]) -> Option<i32> {
     let place = values.len() / 4;
     (place < values.len()).then(|| *values.select_nth_unstable(place).1)
 }
@@ -401,7 +384,8 @@ impl Field {
             }
         }
         let length = (self.across / 6).max(SHORTEST);
-        let (mut inside, mut outside) = parts.stretches(length);
+        let (mut inside, mut outside): (Vec<_>, Vec<_>) =
+            (parts.along(length).collect(), parts.beside(length).collect());
         // What is beside the jog in the same row, however short, but for what the hit itself spoils.
         let column = (self.start + at) % self.across;
         let (left, right) = (column.min(length), (self.across - column).min(length));

@@ -14,6 +14,7 @@
 
 use std::ops::Range;
 
+use super::contrast::Contrasts;
 use super::edges::Rows;
 use super::shift::{FLAT, SHORTEST, SPOILT, Sums, longer_part, rows_from, some};
 
@@ -44,6 +45,8 @@ pub const LEVEL: i32 = 256;
 /// Adds the differences of one component, of which one makes so much.
 pub fn add(differences: &mut Vec<i32>, steps: &[i16], level: i32) {
     differences.resize(steps.len(), 0);
+    // Longer ones than there are in pictures of 8 bits are not needed.
+    let level = i32::from(i16::try_from(level).unwrap_or(i16::MAX));
     for (sum, &step) in differences.iter_mut().zip(steps) {
         *sum += i32::from(step).abs() * level;
     }
@@ -58,36 +61,21 @@ pub fn suspects(differences: &[i32], across: usize) -> Vec<usize> {
         return Vec::new();
     }
     let usual = (*sizes.select_nth_unstable(middle).1).max(LEVEL);
-    let most = MOST * usual;
-    let mut sum = 0i64;
-    let mut sums = Vec::with_capacity(differences.len() + 1);
-    sums.push(0);
-    sums.extend(differences.iter().map(|&difference| {
-        sum += i64::from(difference.min(most));
-        sum
-    }));
-    let clear = i64::from(CLEAR * usual) * i64::try_from(across).unwrap_or(0);
-    let mut places: Vec<(usize, i64)> = Vec::new();
+    // Sums over three rows fit.
+    let longest = i32::MAX / 4 / i32::try_from(across.max(1)).unwrap_or(i32::MAX);
+    let most = usual.saturating_mul(MOST).min(longest);
+    let contrasts = Contrasts::new(differences.iter().map(|&difference| difference.min(most)), across, 0);
+    let clear = usual.saturating_mul(CLEAR).saturating_mul(i32::try_from(across).unwrap_or(i32::MAX));
+    let mut places: Vec<(usize, i32)> = Vec::new();
     // The highest ones, each far and wide.
-    for (at, height) in (across..).zip(contrasts(&sums, across)) {
-        let near = places.last().is_some_and(|last| at - last.0 < across / 4);
-        if !near && height > clear {
-            places.push((at, height));
-        } else if let Some(last) = places.last_mut().filter(|last| near && height > last.1) {
-            *last = (at, height);
-        }
-    }
+    contrasts.beyond(clear, |at, height| match places.last_mut().filter(|last| at - last.0 < across / 4) {
+        Some(last) if height > last.1 => *last = (at, height),
+        None if height > 0 => places.push((at, height)),
+        _ => {}
+    });
     places.sort_by_key(|place| std::cmp::Reverse(place.1));
     places.truncate(CLOSE_LOOKS);
     places.into_iter().map(|(at, _)| at + across).collect()
-}
-
-/// For each place from the second row on: twice the sum over a row of differences, without those before and behind. `sums` are
-/// those of the differences before each place.
-fn contrasts(sums: &[i64], across: usize) -> impl Iterator<Item = i64> {
-    let at = |rows: usize| sums.get(rows * across..).unwrap_or_default();
-    let places = at(0).iter().zip(at(1)).zip(at(2)).zip(at(3));
-    places.map(|(((a, b), c), d)| 3 * (c - b) - (d - a))
 }
 
 /// The places where a tear near a suspect may begin: a jog near the ends of a row does not show.

@@ -5,18 +5,11 @@ use std::ops::Range;
 use super::bits::{Bits, Mark};
 use super::edges::{Edge, Edges, Rows};
 use super::part::Part;
-use super::samples::Steps;
 use super::seam;
 use super::sector::SECTOR;
 use super::shift::{self, Shift};
 use super::tear;
-
-/// Zig-zag places of the coefficients that make the rows of a block differ, lowest frequency first: the first column.
-const UPRIGHT: [u8; 8] = [0, 2, 3, 9, 10, 20, 21, 35];
-/// What each of them adds to the means of the first two rows of samples (A.3.3).
-const FIRST_ROW: [f32; 8] = [0.125, 0.173_380, 0.163_320, 0.146_984, 0.125, 0.098_212, 0.067_650, 0.034_487];
-const SECOND_ROW: [f32; 8] =
-    [0.125, 0.146_984, 0.067_650, -0.034_487, -0.125, -0.173_380, -0.163_320, -0.098_212];
+use super::waves::{Column, UPRIGHT, Waves};
 
 /// Rows below a tear that are looked at for an edge that goes on, and how many times more than usual units differ there.
 const BELOW: usize = 6;
@@ -55,48 +48,6 @@ pub struct Trail {
     layout: Layout,
     column: usize,
     starts: Vec<Start>,
-}
-
-/// What a step of each of the upright coefficients adds to the means of the first two rows of samples of a block.
-struct Waves {
-    first: [f32; 8],
-    second: [f32; 8],
-}
-
-/// The means of the two rows at an edge of a block.
-#[derive(Clone, Copy)]
-struct Means {
-    outer: f32,
-    inner: f32,
-}
-
-impl Waves {
-    fn new(steps: &Steps) -> Self {
-        let weigh = |row: [f32; 8]| {
-            let mut row = row;
-            for (weight, place) in row.iter_mut().zip(UPRIGHT) {
-                *weight *= steps.get(usize::from(place)).map_or(0.0, |&step| f32::from(step));
-            }
-            row
-        };
-        Self { first: weigh(FIRST_ROW), second: weigh(SECOND_ROW) }
-    }
-
-    /// At the upper and the lower edge, of these quantised coefficients in natural order. Every second wave is the same upside down,
-    /// the others change their sign.
-    fn edges(&self, block: &[i16; 64]) -> (Means, Means) {
-        let sum = |weights: &[f32; 8]| {
-            let (mut even, mut odd) = (0.0, 0.0);
-            for (weights, rows) in weights.as_chunks::<2>().0.iter().zip(block.as_chunks::<16>().0) {
-                let ([a, b], [c, .., d, _, _, _, _, _, _, _]) = (weights, rows);
-                even += a * f32::from(*c);
-                odd += b * f32::from(*d);
-            }
-            (even + odd, even - odd)
-        };
-        let ((first, last), (second, before_last)) = (sum(&self.first), sum(&self.second));
-        (Means { outer: first, inner: second }, Means { outer: last, inner: before_last })
-    }
 }
 
 /// What was looked at closely.
@@ -309,13 +260,16 @@ impl Trail {
         row: usize,
         sectors: &mut Vec<usize>,
     ) -> Option<Vec<Edges>> {
-        let mut edges = vec![Vec::with_capacity(self.layout.units.0); parts.len()];
+        let mut edges = Vec::with_capacity(parts.len());
+        for part in parts.iter() {
+            edges.push((Waves::new(part.range.steps()?), Vec::with_capacity(self.layout.units.0)));
+        }
         let mut unit = row * self.layout.units.0;
         let sector = |bits: &Bits<'_>| (self.layout.at + bits.place()) / SECTOR;
         self.units(data, parts, row, |bits, parts| {
             let before = sector(bits);
-            parts.iter_mut().zip(&mut edges).try_for_each(|(part, edges)| {
-                edges.push(part.edges(bits)?);
+            parts.iter_mut().zip(&mut edges).try_for_each(|(part, (waves, edges))| {
+                edges.push(part.edges(bits, waves)?);
                 Some(())
             })?;
             if sector(bits) > before {
@@ -324,7 +278,7 @@ impl Trail {
             unit += 1;
             Some(())
         })?;
-        Some(edges)
+        Some(edges.into_iter().map(|(_, edges)| edges).collect())
     }
 
     /// Goes once more through a row of units.
@@ -358,32 +312,23 @@ impl Trail {
 
 impl Part<'_> {
     /// The edges of this part of one unit.
-    fn edges(&mut self, shared: &mut Bits<'_>) -> Option<Edge> {
+    #[inline(never)]
+    fn edges(&mut self, shared: &mut Bits<'_>, waves: &Waves) -> Option<Edge> {
         // A copy of its own, which stays in registers.
         let (mut bits, mut last) = (*shared, self.last);
         bits.top_up();
-        let (columns, share) = (self.columns, 1.0 / self.columns as f32);
-        let steps = self.range.steps()?;
-        let [step, ..] = *steps;
-        let waves = Waves::new(steps);
-        let mut sum = Edge { first: 0.0, second: 0.0, before_last: 0.0, last: 0.0, upper: 0.0, lower: 0.0 };
+        let (mut top, mut bottom) = (Column::default(), Column::default());
         for number in 0..self.blocks {
-            let mut block = [0; 64];
-            self.coefficients(&mut bits, &mut last, &mut block).ok()?;
-            let (top, bottom) = waves.edges(&block);
-            let mean = last as f32 * f32::from(step) / 8.0;
-            if number < columns {
-                sum.first += top.outer * share;
-                sum.second += top.inner * share;
-                sum.upper += mean * share;
+            let mut block = [0; 16];
+            self.coefficients(&mut bits, &mut last, &UPRIGHT, &mut block).ok()?;
+            if number < self.columns {
+                top.add(&block);
             }
-            if number + columns >= self.blocks {
-                sum.before_last += bottom.inner * share;
-                sum.last += bottom.outer * share;
-                sum.lower += mean * share;
+            if number + self.columns >= self.blocks {
+                bottom.add(&block);
             }
         }
         (*shared, self.last) = (bits, last);
-        Some(sum)
+        Some(waves.edge(&top, &bottom, self.columns))
     }
 }

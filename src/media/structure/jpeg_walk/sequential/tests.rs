@@ -90,14 +90,14 @@ fn blocks_are_the_same_one_coefficient_or_two_at_a_time() {
             alone.refill();
             let mut dc = 0;
             assert!(part.range.read_dc(&mut alone, &tables.dc, &mut dc, 0).is_ok());
-            put(&mut wanted, 0, saturated(dc));
+            put(&mut wanted, &ZIGZAG, 0, saturated(dc));
             let mut index = 1;
             while index < 64 {
                 alone.refill();
                 let One { bits, next, value, .. } = part.coefficient(alone, index).ok().unwrap();
                 (alone, index) = (bits, next);
                 if value != 0 {
-                    put(&mut wanted, next - 1, value);
+                    put(&mut wanted, &ZIGZAG, next - 1, value);
                 }
             }
             assert_eq!(block, wanted, "block {blocks}");

@@ -1,4 +1,4 @@
-//! Copies that somebody could have drawn as they are.
+//! Zero tails of uncompressed BMP files.
 
 /// Hundredths of the bytes above that are zero too, at least.
 const SHARE: usize = 5;
