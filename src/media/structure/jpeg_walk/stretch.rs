@@ -94,7 +94,14 @@ impl<'t> Stretches<'t> {
                 *last += i32::from(begin.difference);
             } else {
                 let difference;
-                (difference, bits) = part.difference(bits)?;
+                if let Some((size, length)) = part.dc.short(&bits)
+                    && part.range.has_dc_size(size)
+                {
+                    bits.skip(length);
+                    difference = bits.signed(size.into());
+                } else {
+                    (difference, bits) = part.difference(bits)?;
+                }
                 *last += difference;
                 left = 63;
             }

@@ -454,10 +454,16 @@ impl Range {
     /// Reads a DC difference. Takes at most 32 bits.
     pub fn read_difference(&self, bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, Slip> {
         let size = table.symbol(bits)?;
-        if size > self.dc_sizes {
+        if !self.has_dc_size(size) {
             return Err(Slip::Wrong("a DC difference out of range"));
         }
         Ok(bits.signed(size.into()))
+    }
+
+    /// Whether a DC difference can have so many bits.
+    #[inline]
+    pub const fn has_dc_size(&self, size: u8) -> bool {
+        size <= self.dc_sizes
     }
 
     /// Whether this can be a DC coefficient.
