@@ -19,7 +19,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     extensions: &["gif"],
     recognised_by: "GIF87a or GIF89a",
     proves: "block structure sound; the data of every frame has only codes that exist and gives exactly its pixels",
-    blind_to: "a changed code that gives as many pixels as before, in small files; wrong colours in colour tables, but for sectors lost from tables that come again; bytes after the trailer",
+    blind_to: "most changed codes that give as many pixels as before, and in small files all of them; wrong colours in colour tables, but for sectors lost from tables that come again; bytes after the trailer",
     preview: true,
 }];
 

@@ -51,8 +51,12 @@ impl Parts {
                     };
                     let pixels = word(at + 5)? * word(at + 7)?;
                     let data = parts.table(*bytes.get(at + 9)?, at + 10);
+                    let code_size = u32::from(*bytes.get(data)?);
+                    if !(2..=8).contains(&code_size) {
+                        return None;
+                    }
                     let (blocks, end) = blocks(bytes, data + 1)?;
-                    parts.frames.push(Frame { pixels, code_size: (*bytes.get(data)?).into(), blocks });
+                    parts.frames.push(Frame { pixels, code_size, blocks });
                     at = end;
                 }
                 0x3B => break,

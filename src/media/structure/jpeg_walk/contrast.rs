@@ -27,7 +27,7 @@ impl Contrasts {
         Self { sums, across }
     }
 
-    /// How many differences there are.
+    /// How many differences there are, with those around.
     pub const fn len(&self) -> usize {
         self.sums.len() - 1
     }

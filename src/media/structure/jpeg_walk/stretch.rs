@@ -94,6 +94,7 @@ impl<'t> Stretches<'t> {
                 *last += i32::from(begin.difference);
             } else {
                 let difference;
+                // What the call below does, for codes that are short: it would take the bits out of registers.
                 if let Some((size, length)) = part.dc.short(&bits)
                     && part.range.has_dc_size(size)
                 {

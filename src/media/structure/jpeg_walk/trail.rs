@@ -312,7 +312,6 @@ impl Trail {
 
 impl Part<'_> {
     /// The edges of this part of one unit.
-    #[inline(never)]
     fn edges(&mut self, shared: &mut Bits<'_>, waves: &Waves) -> Option<Edge> {
         // A copy of its own, which stays in registers.
         let (mut bits, mut last) = (*shared, self.last);

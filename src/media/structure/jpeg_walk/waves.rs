@@ -54,8 +54,8 @@ impl Waves {
     pub fn new(steps: &Steps) -> Self {
         let weigh = |row: [f32; 8]| {
             let mut row = row;
-            for ((&step, &place), natural) in steps.iter().zip(&UPRIGHT).zip(ZIGZAG) {
-                if let Some(weight) = row.get_mut(usize::from(place)).filter(|_| natural.is_multiple_of(8)) {
+            for (&step, &place) in steps.iter().zip(&UPRIGHT) {
+                if let Some(weight) = row.get_mut(usize::from(place)) {
                     *weight *= f32::from(step);
                 }
             }
