@@ -203,9 +203,12 @@ fn told(data: &[u8], parts: Vec<Part<'_>>, interval: usize, together: bool) -> (
 #[test]
 fn units_together_are_the_same_as_units_one_by_one() {
     let (mut sound, mut wrong) = (0, 0);
-    let dc = [0, 1, 2, 3, 4];
-    for ac in [[0x01, 0x00, 0x12, 0x21, 0xF0], [0x01, 0x00, 0x08, 0x11, 0xF0], [0x01, 0x02, 0x01, 0x11, 0x00]]
-    {
+    // The longest DC differences of the last kind are in no look-up.
+    for (dc, ac) in [
+        ([0, 1, 2, 3, 4], [0x01, 0x00, 0x12, 0x21, 0xF0]),
+        ([0, 1, 2, 3, 4], [0x01, 0x00, 0x08, 0x11, 0xF0]),
+        ([0, 1, 2, 3, 9], [0x01, 0x02, 0x01, 0x11, 0x00]),
+    ] {
         let tables = Tables::new(dc, ac);
         for (seed, layout) in (0..).zip([
             vec![(1, 1)],
