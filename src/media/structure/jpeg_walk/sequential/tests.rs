@@ -113,11 +113,11 @@ fn blocks_are_the_same_one_coefficient_or_two_at_a_time() {
 
 const UNITS: (usize, usize) = (9, 7);
 
-/// Data of a scan with units of so many blocks, and restart markers between so many units.
+/// Data of a scan of parts with so many blocks in each unit, and restart markers between so many units.
 fn scan(
     dc: [u8; 5],
     ac: [u8; 5],
-    blocks: usize,
+    parts: &[(usize, usize)],
     interval: usize,
     dice: &mut impl FnMut(u32) -> u32,
 ) -> Vec<u8> {
@@ -135,14 +135,16 @@ fn scan(
         }
         count
     };
-    let mut levels = vec![0i32; blocks];
+    let mut levels = vec![0i32; parts.len()];
     for unit in 0..UNITS.0 * UNITS.1 {
         if interval > 0 && unit > 0 && unit % interval == 0 {
             let count = put(&mut data, 0, 0);
             put(&mut data, 0xFF, (8 - count) % 8);
             data.extend([0xFF, 0xD0 + (unit / interval - 1) as u8 % 8]);
+            levels.fill(0);
         }
-        for level in &mut levels {
+        for part in (0..).zip(parts).flat_map(|(part, &(blocks, _))| std::iter::repeat_n(part, blocks)) {
+            let level: &mut i32 = &mut levels[part];
             // Not far from the middle.
             let one = u32::from(*level <= 0);
             let symbol = dice(5) as usize;
@@ -177,8 +179,9 @@ fn scan(
     data
 }
 
-/// What following a scan comes to: the unit that is wrong and why, and what is known of each part.
-type Told = (Option<(usize, Option<&'static str>)>, Vec<(i32, Vec<i32>)>);
+/// What following a scan comes to: the unit that is wrong and why, and of each part the last DC coefficient and the levels. In a unit that
+/// is wrong the former means nothing; where the data ends too early, neither does the unit before, which may have taken bits of nothing.
+type Told = (Option<(usize, Option<&'static str>)>, Vec<(Option<i32>, Vec<i32>)>);
 
 /// That, and about where it ends.
 fn told(data: &[u8], parts: Vec<Part<'_>>, interval: usize, together: bool) -> (Told, usize) {
@@ -194,8 +197,14 @@ fn told(data: &[u8], parts: Vec<Part<'_>>, interval: usize, together: bool) -> (
             Slip::Wrong(what) => (unit, Some(what)),
         });
     let levels = |part: &Part<'_>| {
+        let known = match wrong {
+            Some((unit, None)) => unit.saturating_sub(1).min(part.levels.len()),
+            _ => part.levels.len(),
+        };
         let steps = part.levels.steps(UNITS.0).into_iter().map(i32::from);
-        (part.last, (0..part.levels.len()).map(|unit| part.levels.top(unit)).chain(steps).collect())
+        let steps = steps.take(known.saturating_sub(UNITS.0));
+        let last = wrong.is_none().then_some(part.last);
+        (last, (0..known).map(|unit| part.levels.top(unit)).chain(steps).collect())
     };
     ((wrong, coding.parts.iter().map(levels).collect()), bits.place())
 }
@@ -222,8 +231,7 @@ fn units_together_are_the_same_as_units_one_by_one() {
             let parts = || layout.iter().map(|&(blocks, columns)| tables.part(blocks, columns)).collect();
             for interval in [0, 1, 4, 9, 20] {
                 let mut dice = dice(seed);
-                let blocks = layout.iter().map(|part| part.0).sum();
-                let data = scan(dc, ac, blocks, interval, &mut dice);
+                let data = scan(dc, ac, &layout, interval, &mut dice);
                 for attempt in 0..40 {
                     let (mut data, at) = (data.clone(), dice(data.len() as u32) as usize);
                     match attempt {
