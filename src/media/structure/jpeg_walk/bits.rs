@@ -150,13 +150,18 @@ impl<'a> Bits<'a> {
 
     /// Whether the bits up to the next byte are all ones, as padding should be (F.1.2.3), or all zeros, or none.
     pub const fn padding_is_even(&self) -> bool {
-        self.padding_is_ones() || self.peek((self.count & 7).cast_unsigned()) == 0
+        self.padding_is_ones() || self.peek(self.padding()) == 0
     }
 
     /// Whether the bits up to the next byte are all ones, or none.
     pub const fn padding_is_ones(&self) -> bool {
-        let bits = (self.count & 7).cast_unsigned();
+        let bits = self.padding();
         self.peek(bits) + 1 == 1 << bits
+    }
+
+    /// How many bits there are up to the next byte.
+    pub const fn padding(&self) -> u32 {
+        (self.count & 7).cast_unsigned()
     }
 
     /// About where the next bit is in the data.

@@ -6,6 +6,29 @@ use std::ops::Range;
 /// So many contrasts are computed at once.
 const STRIDE: usize = 64;
 
+/// Sums over any range of a sequence.
+pub struct Sums(Vec<f64>);
+
+impl Sums {
+    pub fn new(values: impl Iterator<Item = f32>) -> Self {
+        let mut sum = 0.0;
+        Self(
+            std::iter::once(0.0)
+                .chain(values.map(|value| {
+                    sum += f64::from(value);
+                    sum
+                }))
+                .collect(),
+        )
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "a mean of such numbers")]
+    pub fn mean(&self, range: Range<usize>) -> f32 {
+        let at = |index: usize| self.0.get(index).copied().unwrap_or(0.0);
+        ((at(range.end) - at(range.start)) / range.len().max(1) as f64) as f32
+    }
+}
+
 /// A sequence of differences, so many in a row.
 pub struct Contrasts {
     /// Sums of what comes before each place. Those over a few rows fit, whatever the sum from the start is.

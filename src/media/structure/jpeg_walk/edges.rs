@@ -72,6 +72,11 @@ impl Rows {
         self.along(part, rows, |above, below| below.first - above.last)
     }
 
+    /// The rows of samples above those, in one sequence.
+    pub fn above(&self, part: usize, rows: Range<usize>) -> Vec<f32> {
+        self.along(part, rows, |above, _| above.last)
+    }
+
     /// What the next rows of samples add to that, on both sides.
     pub fn ramps(&self, part: usize, rows: &Range<usize>) -> [Vec<f32>; 2] {
         [

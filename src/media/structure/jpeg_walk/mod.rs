@@ -15,16 +15,19 @@ mod geometry;
 mod kept;
 mod levels;
 mod lossless;
+mod padding;
 mod part;
 mod progressive;
 mod samples;
 mod seam;
 mod sector;
 mod sequential;
+mod shape;
 mod shift;
 mod standard;
 mod stretch;
 mod supply;
+mod suspect;
 mod tables;
 mod tear;
 #[cfg(test)]
@@ -36,6 +39,7 @@ mod waves;
 use super::jpeg::{self, Outline};
 use crate::model::DecodeError;
 use bits::Bits;
+use padding::Padding;
 pub use sector::lost_sector;
 use walker::Walker;
 
@@ -191,12 +195,13 @@ struct Way {
     end: usize,
     /// Number of that marker.
     number: u8,
+    padding: Padding,
 }
 
 impl Way {
     fn new(units: usize, interval: usize) -> Self {
         let interval = if interval == 0 { units } else { interval };
-        Self { units, interval, done: 0, end: interval.min(units), number: 0 }
+        Self { units, interval, done: 0, end: interval.min(units), number: 0, padding: Padding::default() }
     }
 
     const fn goes_on(&self) -> bool {
@@ -226,11 +231,15 @@ impl Way {
         if C::TELLING && surplus(*bits, coding, done) {
             return Err((done, Slip::Wrong("more units than the picture has")));
         }
+        self.padding.note(*bits, done);
         coding.restart().map_err(|slip| (done, slip))?;
         if self.goes_on() {
             bits.restart(self.number).map_err(|slip| (done, slip))?;
             self.number = (self.number + 1) % 8;
             self.end = self.units.min(done.saturating_add(self.interval));
+        } else if let Some((unit, place)) = self.padding.broken() {
+            *bits = bits.back_to(place);
+            return Err((unit, Slip::Wrong("padding unlike that before the other markers")));
         }
         Ok(())
     }

@@ -18,18 +18,23 @@
 
 use std::ops::Range;
 
-use super::contrast::Contrasts;
+use super::contrast::Sums;
 use super::edges::Rows;
+use super::shape::{SHORTEST, Shape};
+use super::suspect::{LEAST, Suspect, rest};
 
 /// Fewer units in a row, or rows, tell too little.
 pub const ACROSS: usize = 16;
 pub const DOWN: usize = 4;
 
-/// The least change of level that is looked for: smaller ones are hardly visible.
-const LEAST: f32 = 3.0;
 /// How far, in deviations of medians, the step has to be clear of all that is beside it. Among ten thousand sound pictures
 /// (photographs, drawings and screenshots, scaled, turned and cut to other grids) none is accused.
 const CERTAIN: f32 = 6.0;
+/// The same of a step that begins or ends so near the ends of a row that there is no jog to be seen.
+const CERTAIN_WITHOUT_JOG: f32 = 30.0;
+/// The same of a change that ends with its row. Sound pictures have up to 7 (2072 photographs, drawings and screenshots, cut to
+/// other grids, with restart markers behind every row and every other one).
+const CERTAIN_OF_ROW: f32 = 12.0;
 /// The same where there are few units in a row.
 const CERTAIN_IN_NARROW: f32 = 20.0;
 const NARROW: usize = 32;
@@ -38,38 +43,16 @@ const UNEVEN: f32 = 2.0;
 /// How many times larger a step has to be than what the rows of samples next to it add to it: edges that are enlarged or
 /// photographed are soft.
 const SHARP: f32 = 3.0;
+/// How many times farther apart neighbours have to be than the differences below them, where there is no jog.
+const CONTINUES: f32 = 1.5;
 /// How much of that the longer part of a step has by itself, at least: it is most of the step, and nothing is judged by it.
 const LIKELY: f32 = 0.67;
 /// The largest share of units that continue exactly; drawings have more.
 pub const FLAT: f32 = 0.3;
 /// So many times the deviation of a median is a change of level of whole blocks uncertain, for one unit.
 const DOUBT: f32 = 4.0;
-/// Stretches of fewer units have no middle value that means much.
-pub const SHORTEST: usize = 4;
-/// Units before a jog that a hit may have spoilt.
-pub const SPOILT: usize = 3;
 /// Units beside the place of highest contrast where the step may begin: what the hit itself spoils stands out more.
 const NEAR: usize = 5;
-/// How far stretches of a step may overlap with others, as a share of the step, when whole blocks are compared.
-const MERIT: f32 = -0.75;
-/// How many places of a scan are looked at closely: those where stretches differ most clearly, and the highest steps.
-const CLOSE_LOOKS: usize = 3;
-
-/// A place where a step may begin.
-#[derive(Clone, Copy, Debug)]
-pub struct Suspect {
-    unit: usize,
-    merit: f32,
-    contrast: f32,
-}
-
-impl Suspect {
-    /// The first unit behind it.
-    pub const fn unit(&self) -> usize {
-        self.unit
-    }
-}
-
 /// A change of level that is not in what was encoded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shift {
@@ -82,163 +65,22 @@ pub struct Shift {
     pub score: f32,
 }
 
-/// Sums over any range of a sequence.
-pub struct Sums(Vec<f64>);
-
-impl Sums {
-    pub fn new(values: impl Iterator<Item = f32>) -> Self {
-        let mut sum = 0.0;
-        Self(
-            std::iter::once(0.0)
-                .chain(values.map(|value| {
-                    sum += f64::from(value);
-                    sum
-                }))
-                .collect(),
-        )
-    }
-
-    #[allow(clippy::cast_possible_truncation, reason = "a mean of such numbers")]
-    pub fn mean(&self, range: Range<usize>) -> f32 {
-        let at = |index: usize| self.0.get(index).copied().unwrap_or(0.0);
-        ((at(range.end) - at(range.start)) / range.len().max(1) as f64) as f32
-    }
-}
-
-/// Which differences belong to a step that begins at a unit, and which ones before and behind are to be without it.
-#[derive(Clone)]
-struct Parts {
-    before: Range<usize>,
-    inside: Range<usize>,
-    behind: Range<usize>,
-}
-
-impl Parts {
-    /// Of differences from `start` to `end`.
-    fn of(unit: usize, across: usize, start: usize, end: usize) -> Self {
-        Self {
-            before: unit.saturating_sub(across).max(start)..unit,
-            inside: unit..unit + across,
-            behind: (unit + across).min(end)..(unit + 2 * across).min(end),
-        }
-    }
-
-    /// Stretches of so many units of the step.
-    fn along(&self, length: usize) -> impl Iterator<Item = Range<usize>> {
-        forth(self.inside.clone(), length).chain(back(self.inside.clone(), length))
-    }
-
-    /// Those of the others.
-    fn beside(&self, length: usize) -> impl Iterator<Item = Range<usize>> {
-        back(self.before.clone(), length).chain(forth(self.behind.clone(), length))
-    }
-}
-
-/// Stretches from the start of a range on.
-fn forth(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
-    (1..=range.len() / length).map(move |number| {
-        let end = range.start + number * length;
-        end - length..end
-    })
-}
-
-/// Stretches from the end of a range on, backwards.
-fn back(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
-    (1..=range.len() / length).map(move |number| {
-        let start = range.end - number * length;
-        start..start + length
-    })
-}
-
-/// Where a step may begin in one component, by how much each unit from the second row on differs from the one above. There are `across` in
-/// a row; so many make a level of samples. A quick look, by means of whole blocks.
-pub fn suspects(mut steps: Vec<i16>, across: usize, level: f32) -> Vec<Suspect> {
-    let mut sizes: Vec<u16> = some(&steps).map(|step| step.unsigned_abs()).collect();
-    let middle = sizes.len() / 2;
-    let typical = if sizes.is_empty() { 0 } else { *sizes.select_nth_unstable(middle).1 };
-    let clip = i16::try_from(u32::from(typical).max(level as u32).clamp(1, 1 << 12) * 6).unwrap_or(i16::MAX);
-    for step in &mut steps {
-        *step = (*step).clamp(-clip, clip);
-    }
-    // Above the first row and below the last one there is no difference.
-    let contrasts = Contrasts::new(steps.iter().map(|&step| step.into()), across, across);
-    let least = (LEAST * 0.7 * level * 2.0 * across as f32) as i32;
-    let near = across / 8;
-    // Of each peak the highest place far and wide.
-    let mut peaks: Vec<(usize, i32)> = Vec::new();
-    contrasts.beyond(least, |unit, contrast| match peaks.last_mut() {
-        Some(last) if unit <= last.0 + near => {
-            if contrast.abs() > last.1.abs() {
-                *last = (unit, contrast);
-            }
-        }
-        _ => peaks.push((unit, contrast)),
-    });
-    let (inside, outside) = (Vec::new(), Vec::new());
-    let mut comparison = Comparison { contrasts: &contrasts, across, level, inside, outside };
-    peaks.into_iter().filter_map(|(unit, height)| comparison.suspect(unit, height.signum())).collect()
-}
-
-/// One difference of so many tells what is usual.
-pub fn some<T>(all: &[T]) -> impl Iterator<Item = &T> {
-    (0..all.len() / 17).filter_map(|number| all.get(number * 17))
-}
-
-/// Compares means of stretches.
-struct Comparison<'c> {
-    contrasts: &'c Contrasts,
-    across: usize,
-    level: f32,
-    /// Sums over stretches of the step, and over the others; used again for each place.
-    inside: Vec<i32>,
-    outside: Vec<i32>,
-}
-
-impl Comparison<'_> {
-    /// At a place whose contrast has this sign.
-    fn suspect(&mut self, unit: usize, sign: i32) -> Option<Suspect> {
-        let end = self.contrasts.len().saturating_sub(self.across);
-        let length = self.across / 6;
-        let parts = Parts::of(unit, self.across, self.across, end);
-        let sum = |part: Range<usize>| sign * self.contrasts.sum(&part);
-        self.inside.clear();
-        self.inside.extend(parts.along(length).map(sum));
-        self.outside.clear();
-        self.outside.extend(parts.beside(length).map(|part| -sum(part)));
-        let mean = |sums: &[i32]| sums.iter().sum::<i32>() / sums.len().max(1) as i32;
-        let contrast = mean(&self.inside) + mean(&self.outside);
-        // The lower quarter against the upper one: objects may hide the step here and there.
-        let (lowest, highest) = (quarter(&mut self.inside)?, -quarter(&mut self.outside)?);
-        let merit = (lowest - highest) as f32 / contrast.max(1) as f32;
-        (merit > MERIT).then_some(Suspect { unit, merit, contrast: contrast as f32 / self.level })
-    }
-}
-
-/// The value that a quarter of them are below of.
-fn quarter(values: &mut [i32]) -> Option<i32> {
-    let place = values.len() / 4;
-    (place < values.len()).then(|| *values.select_nth_unstable(place).1)
-}
-
-/// The most promising ones.
-pub fn strongest(mut suspects: Vec<Suspect>) -> Vec<Suspect> {
-    suspects.sort_by(|a, b| b.merit.total_cmp(&a.merit));
-    let mut rest = suspects.split_off(CLOSE_LOOKS.min(suspects.len()));
-    rest.sort_by(|a, b| b.contrast.total_cmp(&a.contrast));
-    suspects.extend(rest.into_iter().take(CLOSE_LOOKS));
-    suspects
-}
-
 /// Of a step that begins at a unit the part that is in one row: along the top of which row of units, and of which of those.
 pub fn longer_part(unit: usize, across: usize) -> (usize, Range<usize>) {
     let (row, column) = (unit / across, unit % across);
     if column < across / 2 { (row, column..across) } else { (row + 1, 0..column) }
 }
 
+/// The same of one that lasts for so many rows; what ends with its row is all in that.
+pub fn first_look(unit: usize, across: usize, lasting: usize) -> (usize, Range<usize>) {
+    if lasting == 1 { (unit / across, unit % across..across) } else { longer_part(unit, across) }
+}
+
 /// A first look at the longer part of a step: whether there is one that is about as high and as sharp as [`judge`] asks for. Most
 /// suspects end here, for two rows of units instead of five.
-pub fn is_likely(rows: &Rows, suspect: Suspect) -> bool {
-    let (row, columns) = longer_part(suspect.unit, rows.across());
+pub fn is_likely(rows: &Rows, suspect: Suspect, lasting: usize) -> bool {
+    let across = rows.across();
+    let (row, columns) = first_look(suspect.unit(), across, lasting);
     let row = row..row + 1;
     let height = |values: &[f32]| median(&mut values.get(columns.clone()).unwrap_or_default().to_vec()).abs();
     (0..rows.parts()).any(|part| {
@@ -263,47 +105,108 @@ struct Field {
     across: usize,
     /// The unit of the first difference.
     start: usize,
+    /// Whether the change ends with its row, see [`Shape::of_row`].
+    of_row: bool,
+    /// Behind which difference there is nothing to compare with.
+    end: usize,
     parts: Vec<Vec<f32>>,
     /// How softly: the differences that come behind and before.
     ramps: Vec<[Vec<f32>; 2]>,
     /// How whole blocks differ.
     rises: Vec<Vec<f32>>,
+    /// The samples above the differences of the first component.
+    above: Vec<f32>,
     /// Less noise than this is not believed.
     floors: Vec<f32>,
 }
 
-/// A close look: the clearest step that begins near the suspect, in its row, if it is clear enough.
-pub fn judge(rows: &Rows, suspect: Suspect) -> Option<Shift> {
+/// A close look: the clearest step that begins near the suspect, in its row, if it is clear enough. So many rows, its own included, it can
+/// last at most.
+pub fn judge(rows: &Rows, suspect: Suspect, lasting: usize) -> Option<Shift> {
     let across = rows.across();
-    let row = suspect.unit / across;
-    let known = rows_from(row, rows.down())?;
-    let start = known.start * across;
-    let parts: Vec<_> = (0..rows.parts()).map(|part| rows.differences(part, known.clone())).collect();
-    if parts.iter().any(|part| part.len() != known.len() * across) {
-        return None;
+    let row = suspect.unit() / across;
+    let field = Field::new(rows, row, lasting)?;
+    let (near, first) = (across / 8, row * across);
+    let last = first + across - if field.of_row { rest(across) } else { 1 };
+    let from = suspect.unit().saturating_sub(near).max(if field.of_row { first + SHORTEST } else { first });
+    let shifts = field.clear_ones(from..(suspect.unit() + near).min(last) + 1, field.least(suspect.unit()));
+    shifts
+        .into_iter()
+        .filter(|shift| shift.score >= field.least(shift.unit))
+        .max_by(|a, b| a.score.total_cmp(&b.score))
+}
+
+/// Those of the second row with the other sign, as they are to the row above it, and backwards.
+fn there_and_back(mut differences: Vec<f32>, across: usize) -> Vec<f32> {
+    if let Some(below) = differences.get_mut(across..) {
+        below.reverse();
+        for difference in below {
+            *difference = -*difference;
+        }
     }
-    let floors = rows.steps().iter().map(|step| (step / 2.0).max(0.5)).collect();
-    let ramps = (0..rows.parts()).map(|part| rows.ramps(part, &known)).collect();
-    let rises = (0..rows.parts()).map(|part| rows.rises(part, known.clone())).collect();
-    let field = Field { across, start, parts, ramps, rises, floors };
-    let near = across / 8;
-    // A jog near the ends of a row does not show.
-    let from = suspect.unit.saturating_sub(near).max(row * across + SHORTEST);
-    let to = (suspect.unit + near).min(row * across + across - SHORTEST);
-    let least = if across < NARROW { CERTAIN_IN_NARROW } else { CERTAIN };
-    let shifts = field.clear_ones(from..to + 1, least);
-    shifts.into_iter().filter(|shift| shift.score >= least).max_by(|a, b| a.score.total_cmp(&b.score))
+    differences
 }
 
 impl Field {
+    fn new(rows: &Rows, row: usize, lasting: usize) -> Option<Self> {
+        let (across, of_row) = (rows.across(), lasting == 1);
+        let known = rows_from(row, rows.down())?;
+        let (start, known) = if of_row { (row, row..row + 2) } else { (known.start, known) };
+        let order =
+            |differences: Vec<f32>| if of_row { there_and_back(differences, across) } else { differences };
+        let of_parts =
+            |of: &dyn Fn(usize) -> Vec<f32>| (0..rows.parts()).map(|part| order(of(part))).collect();
+        let parts: Vec<_> = of_parts(&|part| rows.differences(part, known.clone()));
+        if parts.iter().any(|part| part.len() != known.len() * across) {
+            return None;
+        }
+        Some(Self {
+            across,
+            start: start * across,
+            of_row,
+            end: known.end.min(row.saturating_add(lasting)).saturating_sub(start) * across,
+            parts,
+            ramps: (0..rows.parts()).map(|part| rows.ramps(part, &known).map(order)).collect(),
+            rises: of_parts(&|part| rows.rises(part, known.clone())),
+            above: rows.above(0, known.clone()),
+            floors: rows.steps().iter().map(|step| (step / 2.0).max(0.5)).collect(),
+        })
+    }
+
+    /// Whether a step that begins at this unit has a jog that can be seen: those near the ends of a row cannot.
+    const fn has_jog(&self, unit: usize) -> bool {
+        let column = unit % self.across;
+        SHORTEST <= column && column <= self.across - SHORTEST
+    }
+
+    /// How clear a step has to be that begins at a unit.
+    const fn least(&self, unit: usize) -> f32 {
+        match self.across {
+            ..NARROW if self.has_jog(unit) => CERTAIN_IN_NARROW,
+            ..NARROW => f32::INFINITY,
+            _ if !self.has_jog(unit) => CERTAIN_WITHOUT_JOG,
+            _ if self.of_row => CERTAIN_OF_ROW,
+            _ => CERTAIN,
+        }
+    }
+
+    /// The shape of a step that begins with this difference.
+    fn shape(&self, at: usize) -> Shape {
+        if self.of_row {
+            Shape::of_row(at, self.across)
+        } else {
+            Shape::lasting(at, self.across, 0, self.end)
+        }
+    }
+
     /// For each component, the steps where the contrast is highest, and if they are not clear enough, those beside.
     fn clear_ones(&self, units: Range<usize>, least: f32) -> Vec<Shift> {
         let mut shifts = Vec::new();
         for part in &self.parts {
             let sums = Sums::new(part.iter().copied());
             let contrast = |unit: usize| {
-                let parts = Parts::of(unit - self.start, self.across, 0, part.len());
-                (sums.mean(parts.inside) - f32::midpoint(sums.mean(parts.before), sums.mean(parts.behind)))
+                let shape = self.shape(unit - self.start);
+                (sums.mean(shape.inside) - f32::midpoint(sums.mean(shape.before), sums.mean(shape.behind)))
                     .abs()
             };
             let highest = units.clone().max_by(|&a, &b| contrast(a).total_cmp(&contrast(b)));
@@ -321,9 +224,8 @@ impl Field {
 
     /// The clearest step that begins at this place: of all components together, or of one.
     fn clearest(&self, at: usize) -> Option<Shift> {
-        let end = self.parts.first().map_or(0, Vec::len);
-        let parts = Parts::of(at, self.across, 0, end);
-        let steps: Vec<Step> = self.parts.iter().map(|part| Step::of(part, &parts)).collect();
+        let shape = self.shape(at);
+        let steps: Vec<Step> = self.parts.iter().map(|part| Step::of(part, &shape)).collect();
         let heights = steps.iter().map(|step| step.height);
         let (part, levels) = heights.enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
         // What costs little comes first.
@@ -331,8 +233,11 @@ impl Field {
             return None;
         }
         let ramps = self.ramps.get(part).into_iter().flatten();
-        let ramp = ramps.map(|ramps| Step::of(ramps, &parts).height.abs()).fold(0.0, f32::max);
-        if levels.abs() < SHARP * ramp || !self.lasts(part, levels, &parts) || self.flat(&parts) {
+        let ramp = ramps.map(|ramps| Step::of(ramps, &shape).height.abs()).fold(0.0, f32::max);
+        if levels.abs() < SHARP * ramp || !self.lasts(part, levels, &shape) || self.flat(&shape) {
+            return None;
+        }
+        if !self.has_jog(at) && !self.continues(&shape) {
             return None;
         }
         let steps: Vec<(f32, f32)> = steps
@@ -343,34 +248,45 @@ impl Field {
         let alone = (0..steps.len()).map(Some).filter(|_| steps.len() > 1);
         let score = std::iter::once(None)
             .chain(alone)
-            .map(|only| self.score(&steps, only, &parts, at))
+            .map(|only| self.score(&steps, only, &shape))
             .fold(f32::MIN, f32::max);
         Some(Shift { unit: self.start + at, part, levels, score })
     }
 
     /// Whether whole blocks may be as far apart as their edges: behind a line that is drawn they are not.
-    fn lasts(&self, part: usize, levels: f32, parts: &Parts) -> bool {
-        let rises = self.rises.get(part).map(|rises| Step::of(rises, parts));
+    fn lasts(&self, part: usize, levels: f32, shape: &Shape) -> bool {
+        let rises = self.rises.get(part).map(|rises| Step::of(rises, shape));
         let (rise, noise) = rises.map_or((0.0, 0.0), |rises| (rises.height, rises.noise()));
-        let doubt = DOUBT * noise / (self.across as f32).sqrt();
+        let doubt = DOUBT * noise / (shape.inside.len() as f32).sqrt();
         levels.signum() * rise + doubt >= levels.abs() / 2.0
     }
 
+    /// Whether what is above the step goes on below it: neighbours there are as far apart. Above and below a horizon, or the edge of another
+    /// picture, they are not, or there is nothing to tell.
+    fn continues(&self, shape: &Shape) -> bool {
+        let apart = |values: Option<&Vec<f32>>| {
+            let values = values.and_then(|values| values.get(shape.inside.clone())).unwrap_or_default();
+            let neighbours = values.iter().zip(values.iter().skip(1));
+            median(&mut neighbours.map(|(one, other)| (one - other).abs()).collect::<Vec<f32>>())
+        };
+        apart(Some(&self.above)) >= CONTINUES * apart(self.parts.first())
+    }
+
     /// Whether too many units of the first component continue exactly.
-    fn flat(&self, parts: &Parts) -> bool {
+    fn flat(&self, shape: &Shape) -> bool {
         let Some(first) = self.parts.first() else { return true };
         let of = |range: &Range<usize>| first.get(range.clone()).unwrap_or_default();
-        let level = median(&mut of(&parts.inside).to_vec());
+        let level = median(&mut of(&shape.inside).to_vec());
         let equal =
             |values: &[f32], level: f32| values.iter().filter(|&&value| (value - level).abs() < 0.05).count();
         let exact =
-            equal(of(&parts.inside), level) + equal(of(&parts.before), 0.0) + equal(of(&parts.behind), 0.0);
-        let all = parts.inside.len() + parts.before.len() + parts.behind.len();
+            equal(of(&shape.inside), level) + equal(of(&shape.before), 0.0) + equal(of(&shape.behind), 0.0);
+        let all = shape.inside.len() + shape.before.len() + shape.behind.len();
         exact as f32 > FLAT * all as f32
     }
 
     /// How far every stretch of the step is clear of every stretch beside it, in deviations of a median.
-    fn score(&self, steps: &[(f32, f32)], only: Option<usize>, parts: &Parts, at: usize) -> f32 {
+    fn score(&self, steps: &[(f32, f32)], only: Option<usize>, shape: &Shape) -> f32 {
         // Components weigh as much as they tell; the noise of the sum is 1.
         let chosen = |part: usize| only.is_none_or(|only| only == part);
         let weight = |part: usize, (step, noise): (f32, f32)| if chosen(part) { step / noise } else { 0.0 };
@@ -385,16 +301,10 @@ impl Field {
         }
         let length = (self.across / 6).max(SHORTEST);
         let (mut inside, mut outside): (Vec<_>, Vec<_>) =
-            (parts.along(length).collect(), parts.beside(length).collect());
-        // What is beside the jog in the same row, however short, but for what the hit itself spoils.
-        let column = (self.start + at) % self.across;
-        let (left, right) = (column.min(length), (self.across - column).min(length));
-        let spoilt = SPOILT.min(left.saturating_sub(1));
-        inside.extend([at..at + right, at + self.across - left..at + self.across - spoilt]);
-        outside.extend([
-            at.saturating_sub(left)..at.saturating_sub(spoilt),
-            (at + self.across).min(end)..(at + self.across + right).min(end),
-        ]);
+            (shape.along(length).collect(), shape.beside(length).collect());
+        let [near, others] = shape.at_jogs(length);
+        inside.extend(near);
+        outside.extend(others);
         let middles = |ranges: Vec<Range<usize>>| {
             let some = ranges.into_iter().filter_map(|range| sum.get(range)).filter(|part| !part.is_empty());
             some.map(|part| median(&mut part.to_vec())).collect::<Vec<f32>>()
@@ -420,12 +330,12 @@ struct Step {
 }
 
 impl Step {
-    fn of(values: &[f32], parts: &Parts) -> Self {
+    fn of(values: &[f32], shape: &Shape) -> Self {
         let of = |range: &Range<usize>| values.get(range.clone()).unwrap_or_default();
-        let mut deviations = of(&parts.inside).to_vec();
+        let mut deviations = of(&shape.inside).to_vec();
         let along = deviations.len();
-        deviations.extend_from_slice(of(&parts.before));
-        deviations.extend_from_slice(of(&parts.behind));
+        deviations.extend_from_slice(of(&shape.before));
+        deviations.extend_from_slice(of(&shape.behind));
         let (inside, outside) = deviations.split_at_mut(along);
         let (high, low) = (median(inside), median(outside));
         for value in inside {
@@ -459,6 +369,7 @@ mod tests {
 
     use super::super::edges::Edge;
     use super::super::levels::Levels;
+    use super::super::suspect::{strongest, suspects, suspects_of_rows};
     use super::*;
 
     const WIDE: usize = 60;
@@ -470,8 +381,8 @@ mod tests {
         ((bits ^ bits >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 
-    /// The clearest step in a picture of one component whose units have this brightness, with noise.
-    fn look(brightness: impl Fn(usize, usize) -> f32, grain: f32) -> Option<Shift> {
+    /// A picture of one component whose units have this brightness, with noise.
+    fn picture(brightness: impl Fn(usize, usize) -> f32, grain: f32) -> (Vec<i16>, Rows) {
         let value = |unit: usize| brightness(unit % WIDE, unit / WIDE) + grain * noise(unit);
         let levels: Levels = (0..WIDE * HIGH).map(|unit| (value(unit) as i32, value(unit) as i32)).collect();
         let mut rows = Rows::new(WIDE, HIGH, vec![1.0]);
@@ -479,12 +390,23 @@ mod tests {
             let edges = (0..WIDE).map(|column| Edge::flat(value(row * WIDE + column)));
             rows.set(row, vec![edges.collect()]);
         }
-        let all = strongest(suspects(levels.steps(WIDE), WIDE, 1.0));
-        let found = all.iter().find_map(|suspect| judge(&rows, *suspect));
-        let likely = all.into_iter().filter(|suspect| is_likely(&rows, *suspect));
-        let short = likely.into_iter().find_map(|suspect| judge(&rows, suspect));
+        (levels.steps(WIDE), rows)
+    }
+
+    /// The first clear step at one of these, which may last for so many rows.
+    fn first(rows: &Rows, suspects: Vec<Suspect>, lasting: usize) -> Option<Shift> {
+        let all = strongest(suspects);
+        let found = all.iter().find_map(|suspect| judge(rows, *suspect, lasting));
+        let likely = all.into_iter().filter(|suspect| is_likely(rows, *suspect, lasting));
+        let short = likely.into_iter().find_map(|suspect| judge(rows, suspect, lasting));
         assert_eq!(short, found, "the first look finds no less");
         found
+    }
+
+    /// The clearest step in such a picture.
+    fn look(brightness: impl Fn(usize, usize) -> f32, grain: f32) -> Option<Shift> {
+        let (steps, rows) = picture(brightness, grain);
+        first(&rows, suspects(steps, WIDE, 1.0), usize::MAX)
     }
 
     /// The ground of all pictures: brighter to the right and below.
@@ -503,6 +425,36 @@ mod tests {
                 shift.unit.abs_diff(from) <= 1 && (shift.levels - by).abs() < 3.0,
                 "{shift:?} for {from}"
             );
+        }
+    }
+
+    #[test]
+    fn a_step_without_jog_is_found_where_the_picture_goes_on_below_it() {
+        let rough = |x: usize, y: usize| ground(x, y) + 30.0 * noise(x);
+        let off = |y: usize| if y >= 6 { 25.0 } else { 0.0 };
+        let shift = look(|x, y| rough(x, y) + off(y), 2.0);
+        assert!(shift.as_ref().is_some_and(|shift| shift.unit == 6 * WIDE), "{shift:?}");
+        let other = |x: usize, y: usize| if y >= 6 { rough(x + 7, y) } else { rough(x, y) };
+        assert_eq!(look(|x, y| other(x, y) + off(y), 2.0), None);
+    }
+
+    #[test]
+    fn what_is_off_up_to_the_end_of_a_row_is_found_where_a_marker_is() {
+        let look = |brightness: &dyn Fn(usize, usize) -> f32| {
+            let (steps, rows) = picture(brightness, 2.0);
+            first(&rows, suspects_of_rows(&steps, WIDE, 1.0, |_| true), 1)
+        };
+        for (x0, y0) in [(20, 5), (5, 2), (44, 9)] {
+            let off = |x, y| ground(x, y) + if y == y0 && x >= x0 { 25.0 } else { 0.0 };
+            let shift = look(&off).unwrap_or_else(|| panic!("{x0} {y0}"));
+            assert!(
+                shift.unit.abs_diff(y0 * WIDE + x0) <= 1 && (shift.levels - 25.0).abs() < 3.0,
+                "{shift:?}"
+            );
+            // All that follows, too few units, and a banner.
+            assert_eq!(look(&|x, y| ground(x, y) + if y >= y0 { 25.0 } else { 0.0 }), None);
+            assert_eq!(look(&|x, y| ground(x, y) + if y == y0 && x >= 52 { 25.0 } else { 0.0 }), None);
+            assert_eq!(look(&|x, y| ground(x, y) + if y / 2 == 2 && x >= x0 { 25.0 } else { 0.0 }), None);
         }
     }
 
@@ -544,8 +496,8 @@ mod tests {
                 });
                 rows.set(row, vec![edges.collect()]);
             }
-            let suspect = Suspect { unit: from, merit: 1.0, contrast: 1.0 };
-            assert_eq!(judge(&rows, suspect).is_some(), found, "{height}");
+            let suspect = Suspect::at(from);
+            assert_eq!(judge(&rows, suspect, usize::MAX).is_some(), found, "{height}");
         }
     }
 

@@ -14,9 +14,11 @@
 
 use std::ops::Range;
 
-use super::contrast::Contrasts;
+use super::contrast::{Contrasts, Sums};
 use super::edges::Rows;
-use super::shift::{FLAT, SHORTEST, SPOILT, Sums, longer_part, rows_from, some};
+use super::shape::{SHORTEST, SPOILT};
+use super::shift::{FLAT, longer_part, rows_from};
+use super::suspect::some;
 
 /// By how many levels rows have to differ.
 const LEVELS: [f32; 9] = [2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0];

@@ -8,6 +8,7 @@ use super::part::Part;
 use super::seam;
 use super::sector::SECTOR;
 use super::shift::{self, Shift};
+use super::suspect::{self, Suspect};
 use super::tear;
 use super::waves::{Column, UPRIGHT, Waves};
 
@@ -125,17 +126,25 @@ impl Trail {
         if across < shift::ACROSS || down < shift::DOWN || self.starts.len() != down {
             return None;
         }
-        let (mut suspects, mut finest, mut differences) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut suspects, mut of_rows) = (Vec::new(), Vec::new());
+        let (mut finest, mut differences) = (Vec::new(), Vec::new());
         for part in parts.iter() {
             let [step, ..] = *part.range.steps()?;
             let steps = part.levels.steps(across);
             let level = i32::from(step) * tear::LEVEL / 8 / i32::try_from(part.columns).unwrap_or(1);
             tear::add(&mut differences, &steps, level);
             let step = f32::from(step) / 8.0;
-            suspects.extend(shift::suspects(steps, across, part.columns as f32 / step));
+            let level = part.columns as f32 / step;
+            if self.layout.interval > 0 {
+                let ends = |row: usize| self.lasting(row) == 1;
+                of_rows.extend(suspect::suspects_of_rows(&steps, across, level, ends));
+            }
+            suspects.extend(suspect::suspects(steps, across, level));
             finest.push(step);
         }
         let mut seen = Seen { rows: Rows::new(across, down, finest), sectors: Vec::new() };
+        suspects.retain(|suspect| self.lasting(suspect.unit() / across) > 1);
+        let suspects = [of_rows, suspects].map(suspect::strongest).concat();
         if let Some(shift) = self.shifted(data, parts, suspects, &mut seen) {
             return Some(self.found(data, shift.unit, Some(shift)));
         }
@@ -143,22 +152,34 @@ impl Trail {
         Some(self.found(data, unit, None))
     }
 
+    /// For how many rows, it included, a change lasts at most that begins in this one: the next restart marker ends it. What ends inside of
+    /// a row is not asked for.
+    const fn lasting(&self, row: usize) -> usize {
+        let (across, interval) = (self.layout.units.0, self.layout.interval);
+        if interval == 0 || !interval.is_multiple_of(across) {
+            return usize::MAX;
+        }
+        let rows = interval / across;
+        rows - row % rows
+    }
+
     /// Where the level changes.
     fn shifted(
         &self,
         data: &[u8],
         parts: &mut [Part<'_>],
-        suspects: Vec<shift::Suspect>,
+        suspects: Vec<Suspect>,
         seen: &mut Seen,
     ) -> Option<Shift> {
-        for suspect in shift::strongest(suspects) {
+        for suspect in suspects {
             let unit = suspect.unit();
-            self.see(data, parts, self.first_rows(unit), seen)?;
-            if !shift::is_likely(&seen.rows, suspect) {
+            let lasting = self.lasting(unit / self.layout.units.0);
+            self.see(data, parts, self.first_rows(unit, lasting), seen)?;
+            if !shift::is_likely(&seen.rows, suspect, lasting) {
                 continue;
             }
             self.see(data, parts, self.all_rows(unit), seen)?;
-            let found = shift::judge(&seen.rows, suspect);
+            let found = shift::judge(&seen.rows, suspect, lasting);
             if found.is_some() {
                 return found;
             }
@@ -177,7 +198,7 @@ impl Trail {
         let across = self.layout.units.0;
         let mut suspects = Vec::new();
         for unit in tear::suspects(differences, across) {
-            self.see(data, parts, self.first_rows(unit), seen)?;
+            self.see(data, parts, self.first_rows(unit, usize::MAX), seen)?;
             let (alone, one_of_two) = tear::likely(&seen.rows, unit);
             if one_of_two {
                 suspects.push((unit, alone));
@@ -199,10 +220,10 @@ impl Trail {
         None
     }
 
-    /// The rows for a first look at a unit.
-    fn first_rows(&self, unit: usize) -> Range<usize> {
+    /// The rows for a first look at a unit from which on something is wrong for so many rows.
+    fn first_rows(&self, unit: usize, lasting: usize) -> Range<usize> {
         let (across, down) = self.layout.units;
-        let (row, _) = shift::longer_part(unit, across);
+        let (row, _) = shift::first_look(unit, across, lasting);
         row.saturating_sub(1)..(row + 1).min(down)
     }
 
