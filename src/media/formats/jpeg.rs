@@ -37,7 +37,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     extensions: &["jpg", "jpeg", "jpe", "jfif", "mpo", "insp"],
     recognised_by: "SOI marker and a second marker (ff d8 ff)",
     proves: "marker structure sound up to EOI; every scan has only codes and coefficients that can be and ends exactly with its last unit, in every picture of a multi-picture index; in pictures with grain, coded sequentially, no unit after which all that follows is brighter, darker or otherwise coloured, and no sector from which on a row of units does not go on with the picture",
-    blind_to: "damage that leaves valid codes in place and does not go on, or that changes levels by less than 3; in very small or progressive pictures more of it; bytes after EOI",
+    blind_to: "damage that leaves valid codes in place and does not go on, or that changes levels by less than 3; in very small pictures more of it; bytes after EOI",
     preview: true,
 }];
 
@@ -228,11 +228,11 @@ fn headers(source: &Source<'_>) -> Outline {
     outline
 }
 
-/// Bytes that the work holds: in our walk, of pictures whose data comes in several scans a bit for each coefficient, of others
-/// some numbers for each block; and what decoding needs.
+/// Bytes that the work holds: in our walk some numbers for each block, and of progressive pictures a bit and one upright column of
+/// coefficients; and what decoding needs.
 fn needs(outline: &Outline, target: Target, reduced: bool) -> u64 {
     let Some(frame) = &outline.frame else { return 64 << 20 };
-    let walk = (1 << 20) + frame.samples() / if frame.progressive() { 8 } else { 4 };
+    let walk = (1 << 20) + if frame.progressive() { frame.samples() / 2 } else { frame.samples() / 4 };
     if target == Target::None {
         walk
     } else {

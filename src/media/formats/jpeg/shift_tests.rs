@@ -18,6 +18,15 @@ const HEIGHT: usize = 480;
 
 /// Draws, with so much grain, and encodes at full and at half chroma.
 fn encoded(grain: f32, draw: impl Fn(usize, usize) -> [f32; 3]) -> [Vec<u8>; 2] {
+    encoded_with(&[], grain, draw)
+}
+
+/// The same with further settings.
+fn encoded_with(
+    further: &[(ffi::TJPARAM, i32)],
+    grain: f32,
+    draw: impl Fn(usize, usize) -> [f32; 3],
+) -> [Vec<u8>; 2] {
     let noise = noise(WIDTH * HEIGHT * 3);
     let samples: Vec<u8> = (0..WIDTH * HEIGHT * 3)
         .map(|n| {
@@ -27,7 +36,7 @@ fn encoded(grain: f32, draw: impl Fn(usize, usize) -> [f32; 3]) -> [Vec<u8>; 2] 
         .collect();
     [0, 2].map(|subsampling| {
         let settings = [(ffi::TJPARAM_TJPARAM_SUBSAMP, subsampling), (ffi::TJPARAM_TJPARAM_QUALITY, 85)];
-        compress(&samples, WIDTH, HEIGHT, ffi::TJPF_TJPF_RGB, &settings)
+        compress(&samples, WIDTH, HEIGHT, ffi::TJPF_TJPF_RGB, &[&settings, further].concat())
     })
 }
 
@@ -47,7 +56,8 @@ fn scene(x: usize, y: usize) -> [f32; 3] {
 
 #[test]
 fn colours_that_stay_off_are_damage() {
-    for bytes in encoded(6.0, scene) {
+    let progressive = encoded_with(&[(ffi::TJPARAM_TJPARAM_PROGRESSIVE, 1)], 6.0, scene);
+    for bytes in encoded(6.0, scene).into_iter().chain(progressive) {
         assert_eq!(answer(&bytes), Answer::Sound);
         let scan = structure::walk(&bytes).scans[0].data.clone();
         let (mut shifts, mut shares) = (0, 0);
@@ -66,6 +76,23 @@ fn colours_that_stay_off_are_damage() {
             }
         }
         assert!(shifts >= 5 && shares == shifts, "{shares} of {shifts}");
+    }
+}
+
+#[test]
+fn colours_that_are_off_up_to_a_restart_marker_are_damage() {
+    for rows in [1, 2] {
+        for bytes in encoded_with(&[(ffi::TJPARAM_TJPARAM_RESTARTROWS, rows)], 6.0, scene) {
+            assert_eq!(answer(&bytes), Answer::Sound);
+            let scan = structure::walk(&bytes).scans[0].data.clone();
+            let shifts = (scan.start + scan.len() / 4..scan.end - scan.len() / 4).step_by(61).filter(|&at| {
+                let mut wrong = bytes.clone();
+                wrong[at] ^= 0x10;
+                matches!(answer(&wrong), Answer::Wrong(flaw) if flaw.error.to_string().contains("levels off"))
+            });
+            let shifts = shifts.count();
+            assert!(shifts >= 5, "{shifts} with {rows}");
+        }
     }
 }
 
@@ -121,9 +148,13 @@ fn horizons_banners_and_collages_are_no_damage() {
             Box::new(|x, y| if (x * 7919 + y * 104_729) % 4001 == 0 { [255.0; 3] } else { [4.0; 3] }),
         ),
     ];
+    let kinds =
+        [vec![], vec![(ffi::TJPARAM_TJPARAM_PROGRESSIVE, 1)], vec![(ffi::TJPARAM_TJPARAM_RESTARTROWS, 1)]];
     for (name, grain, drawing) in drawings {
-        for bytes in encoded(grain, drawing) {
-            assert_eq!(answer(&bytes), Answer::Sound, "{name}");
+        for kind in &kinds {
+            for bytes in encoded_with(kind, grain, &drawing) {
+                assert_eq!(answer(&bytes), Answer::Sound, "{name}");
+            }
         }
     }
 }

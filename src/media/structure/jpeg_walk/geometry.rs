@@ -40,3 +40,27 @@ impl Geometry {
         Self { planes: planes.collect(), units }
     }
 }
+
+/// How the units of a scan lie.
+#[derive(Clone, Copy)]
+pub struct Layout {
+    /// Where the data of the scan begins in the file.
+    pub at: usize,
+    /// Units across and down.
+    pub units: (usize, usize),
+    /// Units between restart markers, 0 for none.
+    pub interval: usize,
+}
+
+impl Layout {
+    /// For how many rows, it included, a change lasts at most that begins in this one: the next restart marker ends it. What ends inside of
+    /// a row is not asked for.
+    pub const fn lasting(&self, row: usize) -> usize {
+        let (across, interval) = (self.units.0, self.interval);
+        if interval == 0 || !interval.is_multiple_of(across) {
+            return usize::MAX;
+        }
+        let rows = interval / across;
+        rows - row % rows
+    }
+}

@@ -1,22 +1,27 @@
-//! Coefficients that are kept while the scans of a progressive picture go by, for whoever makes pixels of them afterwards.
+//! Coefficients that are kept while the scans of a progressive picture go by, for whoever makes pixels of them afterwards, and for a
+//! second look.
 
 use super::Units;
 use super::geometry::{Geometry, Plane};
 use super::samples::{Steps, ZIGZAG, natural};
+use super::waves::Upright;
 
 /// What is kept of one component.
 pub struct Kept {
-    /// Per coefficient in zig-zag order, its place among the kept ones of its block, which are in natural order. Those that are not
-    /// kept share one place behind them: to write there costs less than to ask whether.
+    /// Per coefficient in zig-zag order, its place among the kept ones of its block: those for pixels in natural order, then further
+    /// upright ones. Those that are not kept share one place behind them: to write there costs less than to ask whether.
     slots: [u8; 64],
     /// The last of them in zig-zag order.
     last: u32,
-    /// How many are kept, and how many in a row.
+    /// The places of the upright ones, lowest frequency first.
+    uprights: [u8; 8],
+    /// How many are kept for pixels, and how many of those in a row.
     count: usize,
     across: usize,
+    /// From one block to the next.
+    stride: usize,
     /// Block by block, in rows with padding, with the place behind each.
     values: Vec<i16>,
-    /// In natural order.
     steps: Steps,
 }
 
@@ -67,37 +72,71 @@ impl Block<'_> {
 }
 
 impl Kept {
-    /// For the coefficients of so many frequencies across and down; `None` where there is no memory.
+    /// For the upright coefficients, and those of so many frequencies across and down; `None` where there is no memory.
     pub fn new(plane: &Plane, heard: (usize, usize), steps: &Steps) -> Option<Self> {
         let (across, down) = (heard.0.min(8), heard.1.min(8));
-        let kept = across * down;
+        let count = across * down;
+        let of_pixels = |column: usize, row: usize| column < across && row < down;
+        let (mut uprights, mut kept) = ([0; 8], count);
+        for (row, place) in uprights.iter_mut().enumerate() {
+            let slot = if of_pixels(0, row) { row * across } else { kept };
+            kept += usize::from(slot == kept);
+            *place = u8::try_from(slot).ok()?;
+        }
         let mut slots = [u8::try_from(kept).ok()?; 64];
         let mut last = 0;
         for ((index, slot), &place) in (0..).zip(&mut slots).zip(&ZIGZAG) {
             let (column, row) = (usize::from(place % 8), usize::from(place / 8));
-            if column < across && row < down {
-                (*slot, last) = (u8::try_from(row * across + column).ok()?, index);
+            let own = match column {
+                0 => uprights.get(row).copied(),
+                _ => of_pixels(column, row).then(|| u8::try_from(row * across + column).ok()).flatten(),
+            };
+            if let Some(own) = own {
+                (*slot, last) = (own, index);
             }
         }
-        let count = plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(kept + 1)?;
+        let stride = kept + 1;
+        let length = plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(stride)?;
         let mut values = Vec::new();
-        values.try_reserve_exact(count).ok()?;
-        values.resize(count, 0);
-        Some(Self { slots, last, count: kept, across, values, steps: natural(steps) })
+        values.try_reserve_exact(length).ok()?;
+        values.resize(length, 0);
+        Some(Self { slots, last, uprights, count, across, stride, values, steps: *steps })
     }
 
     /// What is kept of a block.
     #[inline]
     pub fn block(&mut self, block: usize) -> Block<'_> {
-        let stride = self.count + 1;
-        let values = self.values.get_mut(block * stride..(block + 1) * stride).unwrap_or_default();
+        let places = block * self.stride..(block + 1) * self.stride;
+        let values = self.values.get_mut(places).unwrap_or_default();
         Block { slots: &self.slots, last: self.last, values }
     }
 
+    /// The upright coefficients of a block.
+    pub fn upright(&self, block: usize) -> Upright {
+        let from = block * self.stride;
+        let values = self.values.get(from..from + self.stride).unwrap_or_default();
+        let mut upright = [0; 16];
+        for (value, &place) in upright.iter_mut().zip(&self.uprights) {
+            *value = values.get(usize::from(place)).copied().unwrap_or(0);
+        }
+        upright
+    }
+
+    /// Its DC coefficient.
+    pub fn dc(&self, block: usize) -> i16 {
+        self.values.get(block * self.stride).copied().unwrap_or(0)
+    }
+
+    /// The quantisation table.
+    pub const fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     fn write(&self, block: usize, to: &mut [i16; 64]) {
-        let from = block * (self.count + 1);
+        let from = block * self.stride;
         let values = self.values.get(from..from + self.count).unwrap_or_default();
         match self.across {
+            0 => {}
             4 => rows::<4>(values, to),
             8 => rows::<8>(values, to),
             across => {
@@ -148,6 +187,18 @@ impl Places {
         self.first + self.offsets.get(block).copied().unwrap_or(0)
     }
 
+    /// How many blocks a unit has.
+    pub const fn in_unit(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Goes to a unit.
+    pub fn go_to(&mut self, unit: usize) {
+        let row = unit.checked_div(self.across).unwrap_or(0);
+        self.column = unit - row * self.across;
+        self.first = unit * self.step + row * self.turn;
+    }
+
     /// Goes to the next unit.
     #[inline]
     pub const fn go_on(&mut self) {
@@ -193,7 +244,7 @@ impl Units for Store<'_> {
         self.left -= 1;
         let mut blocks = blocks.iter_mut();
         for (kept, places) in &mut self.parts {
-            for number in 0..places.offsets.len() {
+            for number in 0..places.in_unit() {
                 let Some(block) = blocks.next() else { return false };
                 kept.write(places.of(number), block);
             }
@@ -203,6 +254,6 @@ impl Units for Store<'_> {
     }
 
     fn steps(&self, component: usize) -> Option<[u16; 64]> {
-        self.parts.get(component).map(|(kept, _)| kept.steps)
+        self.parts.get(component).map(|(kept, _)| natural(&kept.steps))
     }
 }

@@ -11,9 +11,11 @@
 mod bits;
 mod contrast;
 mod edges;
+mod gathered;
 mod geometry;
 mod kept;
 mod levels;
+mod look;
 mod lossless;
 mod padding;
 mod part;
@@ -157,7 +159,7 @@ trait Coding {
         self.unit(bits).map(|()| 1)
     }
 
-    /// Whether the last unit began where there was no data left.
+    /// Whether the last unit began where there was no data left, and is no more than one of many empty ones.
     fn starved(&self) -> bool {
         false
     }

@@ -24,6 +24,35 @@ pub struct FirstPart<'t> {
 pub struct FirstDc<'t> {
     pub parts: Vec<FirstPart<'t>>,
     pub shift: u8,
+    pub rows: RowPlaces,
+}
+
+/// Where rows of units begin in the data.
+pub struct RowPlaces {
+    across: usize,
+    column: usize,
+    places: Vec<usize>,
+}
+
+impl RowPlaces {
+    /// Of so many units each.
+    pub const fn new(across: usize) -> Self {
+        Self { across, column: 0, places: Vec::new() }
+    }
+
+    /// To be called before each unit.
+    #[inline]
+    fn begin_unit(&mut self, bits: &Bits<'_>) {
+        if self.column == 0 {
+            self.places.push(bits.place());
+            self.column = self.across;
+        }
+        self.column -= 1;
+    }
+
+    pub fn all(self) -> Vec<usize> {
+        self.places
+    }
 }
 
 impl Coding for FirstDc<'_> {
@@ -37,6 +66,7 @@ impl Coding for FirstDc<'_> {
     }
 
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip> {
+        self.rows.begin_unit(bits);
         for part in &mut self.parts {
             for number in 0..part.blocks {
                 bits.refill();
@@ -88,6 +118,9 @@ impl Coding for MoreDc<'_> {
     }
 }
 
+/// Blocks of a long run of empty ones.
+const LONG: u32 = 32;
+
 /// A scan of AC coefficients of one component.
 pub struct Band<'t> {
     pub table: &'t Huffman,
@@ -99,6 +132,8 @@ pub struct Band<'t> {
     pub shift: u8,
     /// Blocks that follow without new coefficients.
     pub run: u32,
+    /// How many there were in the last run of such.
+    pub ran: u32,
     /// Which coefficients of each block are not zero, in rows of `stride` blocks, `across` of them coded.
     pub nonzero: &'t mut [u64],
     pub kept: Option<&'t mut Kept>,
@@ -107,7 +142,7 @@ pub struct Band<'t> {
     /// The next block.
     pub column: usize,
     pub row: usize,
-    /// There was nothing but padding left for the last one.
+    /// There was nothing but padding left for the last one, behind a long run of empty ones.
     pub starved: bool,
 }
 
@@ -174,7 +209,7 @@ impl Band<'_> {
     #[allow(clippy::inline_always, reason = "a part of the loop over all units")]
     #[inline(always)]
     fn begin_block(&mut self, bits: &Bits<'_>) -> usize {
-        self.starved = self.run == 0 && bits.at_marker() && bits.padding_is_ones();
+        self.starved = self.run == 0 && self.ran >= LONG && bits.at_marker() && bits.padding_is_ones();
         let place = self.row * self.stride + self.column;
         self.column += 1;
         if self.column == self.across {
@@ -221,7 +256,8 @@ impl Blocks for FirstAc<'_> {
             let symbol = self.band.table.symbol(bits)?;
             let (zeros, size) = (symbol >> 4, symbol & 15);
             if size == 0 && zeros < 15 {
-                self.band.run = end_of_band(bits, zeros) - 1;
+                self.band.ran = end_of_band(bits, zeros);
+                self.band.run = self.band.ran - 1;
                 break;
             }
             index += u32::from(zeros);
@@ -269,6 +305,7 @@ impl Blocks for MoreAc<'_> {
                 match symbol & 15 {
                     0 if next.zeros < 15 => {
                         run = end_of_band(bits, next.zeros);
+                        self.band.ran = run;
                         break;
                     }
                     0 => {}

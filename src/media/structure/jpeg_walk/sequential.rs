@@ -1,12 +1,13 @@
 //! Blocks of sequential pictures (ITU-T T.81 F.2.2): DC and all AC coefficients together.
 
 use super::bits::{Bits, magnitude};
+use super::geometry::Layout;
 use super::levels::saturated;
 use super::part::Part;
 use super::samples::ZIGZAG;
 use super::stretch::Stretches;
 use super::tables::{Coefficient, Coefficients};
-use super::trail::{Layout, Trail};
+use super::trail::Trail;
 use super::{Coding, Slip};
 
 /// A scan of one or more components.

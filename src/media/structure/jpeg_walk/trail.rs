@@ -1,41 +1,13 @@
 //! What the walk of a sequential scan leaves behind for a second look: DC coefficients, and where rows of units begin.
 
-use std::ops::Range;
-
 use super::bits::{Bits, Mark};
-use super::edges::{Edge, Edges, Rows};
+use super::edges::{Edge, Edges};
+use super::geometry::Layout;
+use super::look::{Break, Scene, Sight, break_in};
 use super::part::Part;
 use super::seam;
 use super::sector::SECTOR;
-use super::shift::{self, Shift};
-use super::suspect::{self, Suspect};
-use super::tear;
 use super::waves::{Column, UPRIGHT, Waves};
-
-/// Rows below a tear that are looked at for an edge that goes on, and how many times more than usual units differ there.
-const BELOW: usize = 6;
-const CORNER: i32 = 6;
-
-/// How the units of a scan lie.
-#[derive(Clone, Copy)]
-pub struct Layout {
-    /// Where the data of the scan begins in the file.
-    pub at: usize,
-    /// Units across and down.
-    pub units: (usize, usize),
-    /// Units between restart markers, 0 for none.
-    pub interval: usize,
-}
-
-/// A place from which on the picture is not the one that was encoded.
-pub struct Break {
-    /// The first unit behind it.
-    pub unit: usize,
-    /// About where it is in the data.
-    pub place: usize,
-    /// What changes there; `None` where the picture does not go on.
-    pub shift: Option<Shift>,
-}
 
 /// Where a row of units begins.
 struct Start {
@@ -49,13 +21,6 @@ pub struct Trail {
     layout: Layout,
     column: usize,
     starts: Vec<Start>,
-}
-
-/// What was looked at closely.
-struct Seen {
-    rows: Rows,
-    /// Units in whose data a sector begins.
-    sectors: Vec<usize>,
 }
 
 impl Trail {
@@ -120,157 +85,9 @@ impl Trail {
         self.starts.push(Start { mark: bits.mark(), last });
     }
 
-    /// Looks for a unit from which on all that follows is brighter, darker or otherwise coloured, or at another place.
+    /// Looks for a unit from which on the picture is not the one that was encoded.
     pub fn break_in(&self, data: &[u8], parts: &mut [Part<'_>]) -> Option<Break> {
-        let (across, down) = self.layout.units;
-        if across < shift::ACROSS || down < shift::DOWN || self.starts.len() != down {
-            return None;
-        }
-        let (mut suspects, mut of_rows) = (Vec::new(), Vec::new());
-        let (mut finest, mut differences) = (Vec::new(), Vec::new());
-        for part in parts.iter() {
-            let [step, ..] = *part.range.steps()?;
-            let steps = part.levels.steps(across);
-            let level = i32::from(step) * tear::LEVEL / 8 / i32::try_from(part.columns).unwrap_or(1);
-            tear::add(&mut differences, &steps, level);
-            let step = f32::from(step) / 8.0;
-            let level = part.columns as f32 / step;
-            if self.layout.interval > 0 {
-                let ends = |row: usize| self.lasting(row) == 1;
-                of_rows.extend(suspect::suspects_of_rows(&steps, across, level, ends));
-            }
-            suspects.extend(suspect::suspects(steps, across, level));
-            finest.push(step);
-        }
-        let mut seen = Seen { rows: Rows::new(across, down, finest), sectors: Vec::new() };
-        suspects.retain(|suspect| self.lasting(suspect.unit() / across) > 1);
-        let suspects = [of_rows, suspects].map(suspect::strongest).concat();
-        if let Some(shift) = self.shifted(data, parts, suspects, &mut seen) {
-            return Some(self.found(data, shift.unit, Some(shift)));
-        }
-        let unit = self.torn(data, parts, &differences, &mut seen)?;
-        Some(self.found(data, unit, None))
-    }
-
-    /// For how many rows, it included, a change lasts at most that begins in this one: the next restart marker ends it. What ends inside of
-    /// a row is not asked for.
-    const fn lasting(&self, row: usize) -> usize {
-        let (across, interval) = (self.layout.units.0, self.layout.interval);
-        if interval == 0 || !interval.is_multiple_of(across) {
-            return usize::MAX;
-        }
-        let rows = interval / across;
-        rows - row % rows
-    }
-
-    /// Where the level changes.
-    fn shifted(
-        &self,
-        data: &[u8],
-        parts: &mut [Part<'_>],
-        suspects: Vec<Suspect>,
-        seen: &mut Seen,
-    ) -> Option<Shift> {
-        for suspect in suspects {
-            let unit = suspect.unit();
-            let lasting = self.lasting(unit / self.layout.units.0);
-            self.see(data, parts, self.first_rows(unit, lasting), seen)?;
-            if !shift::is_likely(&seen.rows, suspect, lasting) {
-                continue;
-            }
-            self.see(data, parts, self.all_rows(unit), seen)?;
-            let found = shift::judge(&seen.rows, suspect, lasting);
-            if found.is_some() {
-                return found;
-            }
-        }
-        None
-    }
-
-    /// Where the picture does not go on.
-    fn torn(
-        &self,
-        data: &[u8],
-        parts: &mut [Part<'_>],
-        differences: &[i32],
-        seen: &mut Seen,
-    ) -> Option<usize> {
-        let across = self.layout.units.0;
-        let mut suspects = Vec::new();
-        for unit in tear::suspects(differences, across) {
-            self.see(data, parts, self.first_rows(unit, usize::MAX), seen)?;
-            let (alone, one_of_two) = tear::likely(&seen.rows, unit);
-            if one_of_two {
-                suspects.push((unit, alone));
-            }
-        }
-        // A tear that is not clear enough alone counts together with another one, of other rows.
-        let pairs = suspects.len() > 1;
-        let mut half: Option<usize> = None;
-        for (unit, _) in suspects.into_iter().filter(|&(_, alone)| alone || pairs) {
-            self.see(data, parts, self.all_rows(unit), seen)?;
-            let torn = tear::judge(&seen.rows, unit, &seen.sectors);
-            let Some(torn) = torn.filter(|tear| !self.is_corner(parts, tear.unit)) else { continue };
-            let other = half.filter(|other| torn.is_certain || other.abs_diff(torn.unit) >= 2 * across);
-            if torn.is_certain || other.is_some() {
-                return Some(other.map_or(torn.unit, |other| other.min(torn.unit)));
-            }
-            half.get_or_insert(torn.unit);
-        }
-        None
-    }
-
-    /// The rows for a first look at a unit from which on something is wrong for so many rows.
-    fn first_rows(&self, unit: usize, lasting: usize) -> Range<usize> {
-        let (across, down) = self.layout.units;
-        let (row, _) = shift::first_look(unit, across, lasting);
-        row.saturating_sub(1)..(row + 1).min(down)
-    }
-
-    /// The rows for a close one.
-    fn all_rows(&self, unit: usize) -> Range<usize> {
-        let (across, down) = self.layout.units;
-        shift::rows_around(unit / across, down)
-    }
-
-    /// Decodes those of these rows that were not seen yet.
-    fn see(&self, data: &[u8], parts: &mut [Part<'_>], rows: Range<usize>, seen: &mut Seen) -> Option<()> {
-        for row in rows {
-            if !seen.rows.has(row) {
-                seen.rows.set(row, self.row(data, parts, row, &mut seen.sectors)?);
-            }
-        }
-        Some(())
-    }
-
-    fn found(&self, data: &[u8], unit: usize, shift: Option<Shift>) -> Break {
-        let start = self.starts.get(unit / self.layout.units.0.max(1));
-        Break { unit, shift, place: start.map_or(0, |start| Bits::resume(data, start.mark).place()) }
-    }
-
-    /// Whether something that stands below a unit has an edge at its left: pictures that lie side by side on a page.
-    fn is_corner(&self, parts: &[Part<'_>], unit: usize) -> bool {
-        let (across, down) = self.layout.units;
-        let (row, column) = (unit / across, unit % across);
-        let step = |unit: usize| -> i32 {
-            let level = |part: &Part<'_>, unit: usize| part.levels.top(unit);
-            parts.iter().map(|part| (level(part, unit) - level(part, unit - 1)).abs()).sum()
-        };
-        let middle = |mut steps: Vec<i32>| {
-            let half = steps.len() / 2;
-            steps
-                .get_mut(..)
-                .map_or(0, |steps| if steps.is_empty() { 0 } else { *steps.select_nth_unstable(half).1 })
-        };
-        let below = row + 2..(row + 2 + BELOW).min(down);
-        let usual = middle(
-            below.clone().flat_map(|row| (1..across).map(move |x| row * across + x)).map(step).collect(),
-        );
-        let nearest = |row: usize| {
-            (column.max(2) - 1..column + 2).filter(|x| *x < across).map(|x| step(row * across + x)).max()
-        };
-        let here = middle(below.filter_map(nearest).collect());
-        here > CORNER * usual.max(1)
+        break_in(&mut Coded { trail: self, data, parts })
     }
 
     /// Decodes one row of units: of each part, the edges of each unit. Adds the units in whose data a sector of the file begins.
@@ -328,6 +145,39 @@ impl Trail {
             each(&mut bits, parts)?;
         }
         Some(())
+    }
+}
+
+/// The scan that a trail was left behind of.
+struct Coded<'c, 't> {
+    trail: &'c Trail,
+    data: &'c [u8],
+    parts: &'c mut [Part<'t>],
+}
+
+impl Scene for Coded<'_, '_> {
+    fn layout(&self) -> Layout {
+        self.trail.layout
+    }
+
+    fn parts(&self) -> Option<Vec<Sight<'_>>> {
+        if self.trail.starts.len() != self.trail.layout.units.1 {
+            return None;
+        }
+        let mut sights = Vec::new();
+        for part in &*self.parts {
+            let [step, ..] = *part.range.steps()?;
+            sights.push(Sight { levels: &part.levels, step, columns: part.columns });
+        }
+        Some(sights)
+    }
+
+    fn edges(&mut self, row: usize, sectors: &mut Vec<usize>) -> Option<Vec<Edges>> {
+        self.trail.row(self.data, self.parts, row, sectors)
+    }
+
+    fn place(&self, row: usize) -> usize {
+        self.trail.starts.get(row).map_or(0, |start| Bits::resume(self.data, start.mark).place())
     }
 }
 

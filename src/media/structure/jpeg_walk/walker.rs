@@ -5,9 +5,10 @@ mod gradual;
 use std::cell::OnceCell;
 
 use super::bits::Bits;
-use super::geometry::{Geometry, Plane};
+use super::geometry::{Geometry, Layout, Plane};
 use super::kept::Kept;
 use super::levels::Levels;
+use super::look::Break;
 use super::lossless::{self, Lossless, Picture};
 use super::part::Part;
 use super::samples::Steps;
@@ -16,10 +17,10 @@ use super::shift::Shift;
 use super::standard;
 use super::supply::Supply;
 use super::tables::{Begins, Differences, Huffman, Range, Runs};
-use super::trail::{Break, Layout};
 use super::{Answer, Coding, Flaw, Pull, Slip, Way, follow};
 use crate::media::structure::jpeg::{self, Frame, Outline, SPARE_BYTES, Scan};
 use crate::model::DecodeError;
+use gradual::First;
 
 /// Why a walk ends before the picture does.
 pub enum Stop {
@@ -48,6 +49,8 @@ pub struct Walker<'a> {
     ac: [Option<Box<Huffman>>; 4],
     steps: [Option<Steps>; 4],
     interval: usize,
+    /// The first scan of a progressive picture.
+    first: Option<First>,
     /// Length of the file.
     length: usize,
     /// Tables may come from elsewhere.
@@ -57,6 +60,7 @@ pub struct Walker<'a> {
 }
 
 /// The parameters of one scan.
+#[derive(Clone)]
 struct Plan {
     /// Plane, DC table, AC table.
     parts: Vec<(usize, usize, usize)>,
@@ -106,6 +110,7 @@ impl<'a> Walker<'a> {
             ac: [const { None }; 4],
             steps: [const { None }; 4],
             interval: 0,
+            first: None,
             length,
             abbreviated: false,
             pull: None,
@@ -154,6 +159,7 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         self.complete(outline)?;
+        self.look_again()?;
         self.give_kept();
         Ok(())
     }
@@ -452,7 +458,7 @@ impl<'a> Walker<'a> {
         let (across, down) = self.units(plan);
         let units = across * down;
         let result = match follow(&mut bits, coding, units, self.interval) {
-            // Adobe Photoshop counts one block too few in the last run of a band: the block is taken as empty.
+            // A picture by Adobe Photoshop is known in which a band lacks its last block, which is empty as those before it.
             Err((unit, Slip::Ended)) if unit + 1 == units && coding.starved() => Ok(()),
             result => result,
         };

@@ -1,15 +1,38 @@
-//! The scans of progressive pictures, and what is kept of them for whoever makes pixels.
+//! The scans of progressive pictures, and what is kept of them: for whoever makes pixels, and for a second look.
 
+use super::super::gathered::Gathered;
+use super::super::geometry::Layout;
 use super::super::kept::{Kept, Places, Store};
-use super::super::progressive::{Ac, Band, FirstDc, FirstPart, MoreDc, MorePart};
+use super::super::look::break_in;
+use super::super::progressive::{Ac, Band, FirstDc, FirstPart, MoreDc, MorePart, RowPlaces};
 use super::super::tables::{Coefficients, Range, Refinements};
 use super::{Plan, Stop, Walker, table};
 use crate::media::structure::jpeg::Scan;
 
+/// The first scan, where it has the DC coefficients of all components.
+pub(super) struct First {
+    plan: Plan,
+    layout: Layout,
+    /// About where each row of units is in its data.
+    rows: Vec<usize>,
+}
+
 impl Walker<'_> {
+    /// Looks whether the picture is the one that was encoded up to its end.
+    pub(super) fn look_again(&self) -> Result<(), Stop> {
+        let Some(First { plan, layout, rows }) = &self.first else { return Ok(()) };
+        let gathered = |&(plane, ..): &(usize, usize, usize)| {
+            let kept = self.progress.get(plane)?.kept.as_ref()?;
+            Some((kept, self.places(plan, plane)?, self.columns_in_unit(plan, plane)))
+        };
+        let Some(parts) = plan.parts.iter().map(gathered).collect() else { return Ok(()) };
+        break_in(&mut Gathered::new(*layout, parts, rows))
+            .map_or(Ok(()), |found| Err(Stop::Wrong(self.broken(plan, &found, layout.at + found.place))))
+    }
+
     /// Gives away what was kept of a progressive picture.
     pub(super) fn give_kept(&mut self) {
-        let Some(pull) = self.pull.take() else { return };
+        let Some(pull) = self.pull.take().filter(|pull| pull.heard > 0) else { return };
         let kept = self.progress.iter_mut().map(|progress| progress.kept.take());
         let Some(kept) = kept.collect::<Option<Vec<_>>>() else { return };
         if let Some(mut store) = Store::new(&self.geometry, &kept) {
@@ -32,20 +55,26 @@ impl Walker<'_> {
                 *kept = self.keep(plane, range, there);
             }
         }
-        let result = self.dc_scan(bytes, scan, plan, (ranges, &mut kept));
+        let result = self.dc_scan(bytes, scan, plan, (ranges, &mut kept)).map(|rows| {
+            if plan.before == 0 && plan.holds_all(self.frame) {
+                let layout = Layout { at: scan.data.start, units: self.units(plan), interval: self.interval };
+                self.first = Some(First { plan: plan.clone(), layout, rows });
+            }
+        });
         for (kept, &(plane, ..)) in kept.into_iter().zip(&plan.parts) {
             self.put_back(plane, kept);
         }
         result
     }
 
+    /// Gives about where rows of units are in the data, of a first scan.
     fn dc_scan(
         &self,
         bytes: &[u8],
         scan: &Scan,
         plan: &Plan,
         (ranges, kept): (&[Range], &mut [Option<Kept>]),
-    ) -> Result<(), Stop> {
+    ) -> Result<Vec<usize>, Stop> {
         let parts = plan.parts.iter().zip(kept).map(|(part, kept)| {
             (part, self.in_unit(plan, part.0), kept.as_mut().zip(self.places(plan, part.0)))
         });
@@ -53,13 +82,14 @@ impl Walker<'_> {
             let count = |blocks| u32::try_from(blocks).unwrap_or(0);
             let parts = parts.map(|(_, blocks, kept)| MorePart { blocks: count(blocks), kept });
             let mut coding = MoreDc { parts: parts.collect(), shift: plan.shift };
-            return self.run(bytes, scan, plan, &mut coding);
+            return self.run(bytes, scan, plan, &mut coding).map(|()| Vec::new());
         }
-        let mut first = FirstDc { parts: Vec::new(), shift: plan.shift };
+        let rows = RowPlaces::new(self.units(plan).0);
+        let mut first = FirstDc { parts: Vec::new(), shift: plan.shift, rows };
         for ((&(_, dc, _), blocks, kept), range) in parts.zip(ranges) {
             first.parts.push(FirstPart { blocks, table: table(&self.dc, dc)?, range, last: 0, kept });
         }
-        self.run(bytes, scan, plan, &mut first)
+        self.run(bytes, scan, plan, &mut first).map(|()| first.rows.all())
     }
 
     /// Where the blocks of a component lie in a scan.
@@ -70,11 +100,11 @@ impl Walker<'_> {
         self.geometry.planes.get(plane).and_then(|plane| Places::new(plane, across, (columns, rows)))
     }
 
-    /// Gets ready to keep what somebody wants of a component that has at most so many blocks.
+    /// Gets ready to keep what is wanted of a component that has at most so many blocks.
     fn keep(&self, plane: usize, range: &Range, most: usize) -> Option<Kept> {
-        let heard = self.pull.as_ref()?.heard;
+        let heard = self.pull.as_ref().map_or(0, |pull| pull.heard);
         let plane = self.geometry.planes.get(plane)?;
-        if heard == 0 || plane.padded.0.checked_mul(plane.padded.1)? > most {
+        if plane.padded.0.checked_mul(plane.padded.1)? > most {
             return None;
         }
         let (h, v) = self.frame.finest();
@@ -123,6 +153,7 @@ impl Walker<'_> {
             to,
             shift,
             run: 0,
+            ran: 0,
             nonzero: &mut nonzero,
             kept: kept.as_mut(),
             stride,
