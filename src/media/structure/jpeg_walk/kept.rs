@@ -6,6 +6,9 @@ use super::geometry::{Geometry, Plane};
 use super::samples::{Steps, ZIGZAG, natural};
 use super::waves::Upright;
 
+/// How many upright coefficients are kept: the last one adds next to nothing to edges, and comes long after the others.
+const UPRIGHTS: usize = 7;
+
 /// What is kept of one component.
 pub struct Kept {
     /// Per coefficient in zig-zag order, its place among the kept ones of its block: those for pixels in natural order, then further
@@ -14,7 +17,7 @@ pub struct Kept {
     /// The last of them in zig-zag order.
     last: u32,
     /// The places of the upright ones, lowest frequency first.
-    uprights: [u8; 8],
+    uprights: [u8; UPRIGHTS],
     /// How many are kept for pixels, and how many of those in a row.
     count: usize,
     across: usize,
@@ -77,7 +80,7 @@ impl Kept {
         let (across, down) = (heard.0.min(8), heard.1.min(8));
         let count = across * down;
         let of_pixels = |column: usize, row: usize| column < across && row < down;
-        let (mut uprights, mut kept) = ([0; 8], count);
+        let (mut uprights, mut kept) = ([0; UPRIGHTS], count);
         for (row, place) in uprights.iter_mut().enumerate() {
             let slot = if of_pixels(0, row) { row * across } else { kept };
             kept += usize::from(slot == kept);
@@ -88,8 +91,9 @@ impl Kept {
         for ((index, slot), &place) in (0..).zip(&mut slots).zip(&ZIGZAG) {
             let (column, row) = (usize::from(place % 8), usize::from(place / 8));
             let own = match column {
+                _ if of_pixels(column, row) => u8::try_from(row * across + column).ok(),
                 0 => uprights.get(row).copied(),
-                _ => of_pixels(column, row).then(|| u8::try_from(row * across + column).ok()).flatten(),
+                _ => None,
             };
             if let Some(own) = own {
                 (*slot, last) = (own, index);
