@@ -6,6 +6,9 @@
 //! a horizon has no jog, a tilted one no two level parts, and objects are not equally much brighter than their surroundings
 //! all along. Drawings may have such steps, so pictures without grain are left alone.
 //!
+//! Near the ends of a row the jog does not show. There the step is believed where the picture goes on below it, as it does below no
+//! horizon. Up to a restart marker, at most: where one ends each row, what is off is a stripe, from a unit to the end of its row.
+//!
 //! What is looked at are differences between the rows of samples on both sides of the boundary between two rows of units, each
 //! averaged over the width of a unit. All values are levels of 8-bit samples.
 

@@ -422,11 +422,13 @@ impl<'a> Walker<'a> {
         let (across, down) = self.units(plan);
         let id = plan.parts.get(shift.part).and_then(|part| self.geometry.planes.get(part.0));
         format!(
-            "component {} is {:+.0} levels off from unit {} of {} on",
+            "component {} is {:+.0} levels off from unit {} of {} {}",
             id.map_or(0, |plane| plane.component.id),
             shift.levels,
             shift.unit,
-            across * down
+            across * down,
+            // There predictions begin anew.
+            if self.interval > 0 { "to the next restart marker" } else { "on" },
         )
     }
 
