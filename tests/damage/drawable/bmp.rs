@@ -30,8 +30,8 @@ struct Rows {
 impl Rows {
     fn of(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
-        // A header of 40 bytes or more, without compression.
-        let plain = bytes.starts_with(b"BM") && word(14)? >= 40 && word(30)? == 0;
+        // A header of 40 bytes or more, without compression: BI_RGB, or BI_BITFIELDS, which tells where the colours are.
+        let plain = bytes.starts_with(b"BM") && word(14)? >= 40 && matches!(word(30)?, 0 | 3);
         let bits = word(18)?.checked_mul(word(28)? & 0xFFFF)?;
         let length = bits.div_ceil(32) * 4;
         let start = word(10)?;
