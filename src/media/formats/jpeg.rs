@@ -36,7 +36,7 @@ static SPECS: &[FormatSpec] = &[FormatSpec {
     name: "JPEG, MPO, INSP",
     extensions: &["jpg", "jpeg", "jpe", "jfif", "mpo", "insp"],
     recognised_by: "SOI marker and a second marker (ff d8 ff)",
-    proves: "marker structure sound up to EOI; every scan has only codes and coefficients that can be and ends exactly with its last unit, in every picture of a multi-picture index; in pictures with grain, coded sequentially, no unit after which all that follows is brighter, darker or otherwise coloured, and no sector from which on a row of units does not go on with the picture",
+    proves: "marker structure sound up to EOI; every scan has only codes and coefficients that can be and ends exactly with its last unit, in every picture of a multi-picture index; in pictures with grain no unit after which all that follows, or all up to a restart marker, is brighter, darker or otherwise coloured, and no place from which on a row of units does not go on with the picture; no restart interval that is padded unlike all others",
     blind_to: "damage that leaves valid codes in place and does not go on, or that changes levels by less than 3; in very small pictures more of it; bytes after EOI",
     preview: true,
 }];

@@ -38,7 +38,7 @@ impl<'k> Gathered<'k> {
                     blocks.map(|block| i32::from(kept.dc(places.of(block)))).sum::<i32>()
                 };
                 let all = places.in_unit();
-                levels.push((sum(0..columns), sum(all - columns..all)));
+                levels.push((sum(0..columns), sum(all.saturating_sub(columns)..all)));
                 places.go_on();
             }
             Part { kept, places, columns, waves: Waves::new(kept.steps()), levels }

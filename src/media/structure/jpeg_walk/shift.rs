@@ -12,13 +12,6 @@
 //! What is looked at are differences between the rows of samples on both sides of the boundary between two rows of units, each
 //! averaged over the width of a unit. All values are levels of 8-bit samples.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "levels, steps and counts are small numbers, and floats saturate"
-)]
-
 use std::ops::Range;
 
 use super::contrast::Sums;
@@ -56,6 +49,7 @@ pub const FLAT: f32 = 0.3;
 const DOUBT: f32 = 4.0;
 /// Units beside the place of highest contrast where the step may begin: what the hit itself spoils stands out more.
 const NEAR: usize = 5;
+
 /// A change of level that is not in what was encoded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shift {
@@ -368,7 +362,11 @@ fn median(values: &mut [f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
+    #![allow(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "a panic is a failed test, and levels are small"
+    )]
 
     use super::super::edges::Edge;
     use super::super::levels::Levels;
