@@ -28,11 +28,17 @@ pub struct Kept {
     steps: Steps,
 }
 
-/// The kept coefficients of one block.
+/// The kept coefficients of one block; by default none.
 pub struct Block<'k> {
     slots: &'k [u8; 64],
     last: u32,
     values: &'k mut [i16],
+}
+
+impl Default for Block<'_> {
+    fn default() -> Self {
+        Self { slots: &[0; 64], last: 0, values: &mut [] }
+    }
 }
 
 impl Block<'_> {
@@ -62,14 +68,6 @@ impl Block<'_> {
         if let Some(value) = self.at(index) {
             let sign = *value >> 15;
             *value = value.wrapping_add((by ^ sign).wrapping_sub(sign));
-        }
-    }
-
-    /// Adds a bit to the DC coefficient.
-    #[inline]
-    pub fn refine_dc(&mut self, bit: bool, shift: u8) {
-        if let Some(value) = self.at(0) {
-            *value |= i16::from(bit) << shift;
         }
     }
 }
@@ -129,6 +127,12 @@ impl Kept {
     /// Its DC coefficient.
     pub fn dc(&self, block: usize) -> i16 {
         self.values.get(block * self.stride).copied().unwrap_or(0)
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn dc_mut(&mut self, block: usize) -> Option<&mut i16> {
+        self.values.get_mut(block * self.stride)
     }
 
     /// The quantisation table.

@@ -8,9 +8,12 @@
 //!
 //! Use [`walk`] for files, [`walk_stream`] for strips, tiles and previews inside other files.
 
+mod band;
 mod bits;
 mod contrast;
+mod dc;
 mod edges;
+mod first;
 mod gathered;
 mod geometry;
 mod kept;
@@ -19,10 +22,11 @@ mod look;
 mod lossless;
 mod padding;
 mod part;
-mod progressive;
+mod refining;
 mod samples;
 mod seam;
 mod sector;
+mod select;
 mod sequential;
 mod shape;
 mod shift;
@@ -153,10 +157,10 @@ trait Coding {
     /// Follows one unit (MCU).
     fn unit(&mut self, bits: &mut Bits<'_>) -> Result<(), Slip>;
 
-    /// Follows some units, at least one and at most so many; gives how many.
-    fn units(&mut self, bits: &mut Bits<'_>, most: usize) -> Result<usize, Slip> {
+    /// Follows some units, at least one and at most so many; gives how many, and with an error how many of them were right.
+    fn units(&mut self, bits: &mut Bits<'_>, most: usize) -> Result<usize, (usize, Slip)> {
         let _ = most;
-        self.unit(bits).map(|()| 1)
+        self.unit(bits).map(|()| 1).map_err(|slip| (0, slip))
     }
 
     /// Whether the last unit began where there was no data left, and is no more than one of many empty ones.
@@ -216,13 +220,14 @@ impl Way {
         &mut self,
         bits: &mut Bits<'_>,
         coding: &mut C,
-        units: Result<usize, Slip>,
+        units: Result<usize, (usize, Slip)>,
     ) -> Result<(), (usize, Slip)> {
         // What was read past the end of the data is no code.
         if bits.exhausted() || units.is_err() && bits.nearly_exhausted() {
-            return Err((self.done, Slip::Ended));
+            let right = units.map_or_else(|(right, _)| right, |_| 0);
+            return Err((self.done + right, Slip::Ended));
         }
-        self.done += units.map_err(|slip| (self.done, slip))?;
+        self.done += units.map_err(|(right, slip)| (self.done + right, slip))?;
         if self.done == self.end { self.turn(bits, coding) } else { Ok(()) }
     }
 

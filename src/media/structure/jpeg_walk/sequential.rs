@@ -41,7 +41,7 @@ impl Coding for Sequential<'_> {
         self.unit_into(bits, &mut [])
     }
 
-    fn units(&mut self, bits: &mut Bits<'_>, most: usize) -> Result<usize, Slip> {
+    fn units(&mut self, bits: &mut Bits<'_>, most: usize) -> Result<usize, (usize, Slip)> {
         let units = self.trail.left_in_row().min(most);
         if self.apart == 0
             && let Some(stretches) = &mut self.stretches
@@ -55,7 +55,7 @@ impl Coding for Sequential<'_> {
             self.apart = units;
         }
         self.apart = self.apart.saturating_sub(1);
-        self.unit(bits).map(|()| 1)
+        self.unit(bits).map(|()| 1).map_err(|slip| (0, slip))
     }
 
     fn rewind(&mut self, units: usize) {

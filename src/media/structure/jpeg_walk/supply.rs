@@ -34,7 +34,8 @@ impl Units for Supply<'_, '_, '_> {
             return false;
         }
         let unit = self.coding.unit_into(&mut self.bits, blocks);
-        self.wrong = self.way.step(&mut self.bits, self.coding, unit.map(|()| 1)).err();
+        self.wrong =
+            self.way.step(&mut self.bits, self.coding, unit.map(|()| 1).map_err(|slip| (0, slip))).err();
         self.wrong.is_none()
     }
 

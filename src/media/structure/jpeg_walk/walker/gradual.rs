@@ -1,11 +1,15 @@
 //! The scans of progressive pictures, and what is kept of them: for whoever makes pixels, and for a second look.
 
+use super::super::band::{Ac, Band};
+use super::super::dc::{Code, FirstDc, MoreDc, Part, RowPlaces};
+use super::super::first;
 use super::super::gathered::Gathered;
 use super::super::geometry::Layout;
 use super::super::kept::{Kept, Places, Store};
+use super::super::levels::Levels;
 use super::super::look::break_in;
-use super::super::progressive::{Ac, Band, FirstDc, FirstPart, MoreDc, MorePart, RowPlaces};
-use super::super::tables::{Coefficients, Range, Refinements};
+use super::super::refining::Refining;
+use super::super::tables::{Coefficients, Differences, Range, Refinements};
 use super::{Plan, Stop, Walker, table};
 use crate::media::structure::jpeg::Scan;
 
@@ -15,19 +19,21 @@ pub(super) struct First {
     layout: Layout,
     /// About where each row of units is in its data.
     rows: Vec<usize>,
+    /// Of each component, where the last bits came in one scan.
+    levels: Option<Vec<Levels>>,
 }
 
 impl Walker<'_> {
     /// Looks whether the picture is the one that was encoded up to its end.
-    pub(super) fn look_again(&self) -> Result<(), Stop> {
-        let Some(First { plan, layout, rows }) = &self.first else { return Ok(()) };
+    pub(super) fn look_again(&mut self) -> Result<(), Stop> {
+        let Some(First { plan, layout, rows, levels }) = self.first.take() else { return Ok(()) };
         let gathered = |&(plane, ..): &(usize, usize, usize)| {
             let kept = self.progress.get(plane)?.kept.as_ref()?;
-            Some((kept, self.places(plan, plane)?, self.columns_in_unit(plan, plane)))
+            Some((kept, self.places(&plan, plane)?, self.columns_in_unit(&plan, plane)))
         };
         let Some(parts) = plan.parts.iter().map(gathered).collect() else { return Ok(()) };
-        break_in(&mut Gathered::new(*layout, parts, rows))
-            .map_or(Ok(()), |found| Err(Stop::Wrong(self.broken(plan, &found, layout.at + found.place))))
+        break_in(&mut Gathered::new(layout, parts, levels, &rows))
+            .map_or(Ok(()), |found| Err(Stop::Wrong(self.broken(&plan, &found, layout.at + found.place))))
     }
 
     /// Gives away what was kept of a progressive picture.
@@ -55,10 +61,16 @@ impl Walker<'_> {
                 *kept = self.keep(plane, range, there);
             }
         }
-        let result = self.dc_scan(bytes, scan, plan, (ranges, &mut kept)).map(|rows| {
-            if plan.before == 0 && plan.holds_all(self.frame) {
-                let layout = Layout { at: scan.data.start, units: self.units(plan), interval: self.interval };
-                self.first = Some(First { plan: plan.clone(), layout, rows });
+        let result = self.dc_scan(bytes, scan, plan, (ranges, &mut kept)).map(|(rows, levels)| {
+            if plan.holds_all(self.frame) {
+                if plan.before == 0 {
+                    let layout =
+                        Layout { at: scan.data.start, units: self.units(plan), interval: self.interval };
+                    self.first = Some(First { plan: plan.clone(), layout, rows, levels: None });
+                }
+                if let Some(first) = &mut self.first {
+                    first.levels = levels;
+                }
             }
         });
         for (kept, &(plane, ..)) in kept.into_iter().zip(&plan.parts) {
@@ -67,29 +79,42 @@ impl Walker<'_> {
         result
     }
 
-    /// Gives about where rows of units are in the data, of a first scan.
-    fn dc_scan(
+    /// Gives about where rows of units are in the data, of a first scan, and the levels of its components, of a last one.
+    fn dc_scan<'k>(
         &self,
         bytes: &[u8],
         scan: &Scan,
         plan: &Plan,
-        (ranges, kept): (&[Range], &mut [Option<Kept>]),
-    ) -> Result<Vec<usize>, Stop> {
-        let parts = plan.parts.iter().zip(kept).map(|(part, kept)| {
-            (part, self.in_unit(plan, part.0), kept.as_mut().zip(self.places(plan, part.0)))
-        });
+        (ranges, kept): (&[Range], &'k mut [Option<Kept>]),
+    ) -> Result<(Vec<usize>, Option<Vec<Levels>>), Stop> {
+        let (across, down) = self.units(plan);
+        let count = |blocks| u32::try_from(blocks).unwrap_or(0);
+        let part = |(&(plane, ..), kept): (&(usize, usize, usize), &'k mut Option<Kept>)| Part {
+            blocks: count(self.in_unit(plan, plane)),
+            columns: count(self.columns_in_unit(plan, plane)),
+            kept: kept.as_mut().zip(self.places(plan, plane)),
+            levels: (plan.shift == 0)
+                .then(|| Levels::with_capacity((across * down).min(scan.data.len() * 8))),
+        };
+        let parts = plan.parts.iter().zip(kept).map(part);
         if plan.before > 0 {
-            let count = |blocks| u32::try_from(blocks).unwrap_or(0);
-            let parts = parts.map(|(_, blocks, kept)| MorePart { blocks: count(blocks), kept });
             let mut coding = MoreDc { parts: parts.collect(), shift: plan.shift };
-            return self.run(bytes, scan, plan, &mut coding).map(|()| Vec::new());
+            self.run(bytes, scan, plan, &mut coding)?;
+            return Ok((Vec::new(), coding.parts.into_iter().map(|part| part.levels).collect()));
         }
-        let rows = RowPlaces::new(self.units(plan).0);
+        let mut differences = Vec::new();
+        for &(_, dc, _) in &plan.parts {
+            differences.push(Differences::new(table(&self.dc, dc)?));
+        }
+        let rows = RowPlaces::new(across);
         let mut first = FirstDc { parts: Vec::new(), shift: plan.shift, rows };
-        for ((&(_, dc, _), blocks, kept), range) in parts.zip(ranges) {
-            first.parts.push(FirstPart { blocks, table: table(&self.dc, dc)?, range, last: 0, kept });
+        for (((part, &(_, dc, _)), range), differences) in
+            parts.zip(&plan.parts).zip(ranges).zip(&differences)
+        {
+            first.parts.push((Code { table: table(&self.dc, dc)?, differences, range, last: 0 }, part));
         }
-        self.run(bytes, scan, plan, &mut first).map(|()| first.rows.all())
+        self.run(bytes, scan, plan, &mut first)?;
+        Ok((first.rows.all(), first.parts.into_iter().map(|(_, part)| part.levels).collect()))
     }
 
     /// Where the blocks of a component lie in a scan.
@@ -143,29 +168,17 @@ impl Walker<'_> {
         nonzero.resize(plane.padded.0 * plane.padded.1, 0);
         let mut kept = self.take_kept(number);
         let table = table(&self.ac, ac)?;
-        let safe = range.safe(plan.from.into()..=plan.to.into(), plan.shift);
-        let (stride, across) = (plane.padded.0, plane.alone.0);
-        let (from, to, shift) = (plan.from.into(), plan.to.into(), plan.shift);
-        let band = Band {
-            table,
-            range,
-            from,
-            to,
-            shift,
-            run: 0,
-            ran: 0,
-            nonzero: &mut nonzero,
-            kept: kept.as_mut(),
-            stride,
-            across,
-            column: 0,
-            row: 0,
-            starved: false,
-        };
+        let ends = (plan.from.into(), plan.to.into());
+        let band = Band::new(table, range, ends, plan.shift);
+        let rows = (plane.padded.0, plane.alone.0);
         let result = if plan.before > 0 {
-            self.run(bytes, scan, plan, &mut Ac { fast: &*Refinements::new(table), band })
+            let codes = Refinements::new(table);
+            let mut ac = Ac::new(Refining::new(&codes, ends), band, &mut nonzero, kept.as_mut(), rows);
+            self.run(bytes, scan, plan, &mut ac)
         } else {
-            self.run(bytes, scan, plan, &mut Ac { fast: &*Coefficients::new(table, safe), band })
+            let codes = Coefficients::new(table, range.safe(plan.from.into()..=plan.to.into(), plan.shift));
+            let mut ac = Ac::new(first::First(&codes), band, &mut nonzero, kept.as_mut(), rows);
+            self.run(bytes, scan, plan, &mut ac)
         };
         if let Some(progress) = self.progress.get_mut(number) {
             progress.nonzero = nonzero;

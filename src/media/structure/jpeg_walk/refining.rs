@@ -1,0 +1,131 @@
+//! Further scans of a band (ITU-T T.81 G.1.2.3), each of which brings a bit of the coefficients.
+
+use super::Slip;
+use super::band::{Band, Blocks};
+use super::bits::Bits;
+use super::kept::Block;
+use super::select::Select;
+use super::tables::Refinements;
+
+/// With look-ups of its codes.
+pub struct Refining<'t> {
+    codes: &'t Refinements,
+    /// The bits of the coefficients of the band.
+    all: u64,
+}
+
+impl<'t> Refining<'t> {
+    /// From one coefficient to another, both included.
+    pub const fn new(codes: &'t Refinements, (from, to): (u32, u32)) -> Self {
+        Self { codes, all: bits_of(from, to) }
+    }
+}
+
+impl Blocks for Refining<'_> {
+    fn passes(&self, nonzero: u64) -> bool {
+        nonzero & self.all == 0
+    }
+
+    // The corrections of coefficients that were there before come between the codes.
+    #[allow(clippy::inline_always, reason = "else the bits do not stay in registers")]
+    #[inline(always)]
+    fn block(
+        &self,
+        band: &mut Band<'_>,
+        bits: &mut Bits<'_>,
+        (mut nonzero, kept): (u64, &mut Block<'_>),
+        select: impl Select,
+    ) -> Result<u64, Slip> {
+        let step = 1 << band.shift;
+        let before = nonzero & self.all;
+        let (mut index, mut zeros, mut more) = (band.from, !nonzero & self.all, Corrections::default());
+        if !band.runs() {
+            while index <= band.to {
+                // Enough for a code, a sign and 32 corrections.
+                bits.top_up();
+                let mut next = self.codes.next(bits);
+                if next.bits > 0 {
+                    bits.skip(next.bits.into());
+                } else {
+                    let symbol = band.table.symbol(bits)?;
+                    next.zeros = symbol >> 4;
+                    match symbol & 15 {
+                        0 if next.zeros < 15 => {
+                            band.begin_run(bits, next.zeros);
+                            break;
+                        }
+                        0 => {}
+                        1 => next.sign = if bits.take(1) == 1 { 1 } else { -1 },
+                        _ => return Err(Slip::Wrong("a refinement of more than one bit")),
+                    }
+                }
+                // The new one comes after so many zeros.
+                let new = select.nth(zeros, next.zeros);
+                if new == 0 {
+                    more.read(bits, (before & bits_of(index, band.to)).count_ones());
+                    return Err(Slip::PAST_BAND);
+                }
+                let found = new.trailing_zeros();
+                // All that were passed and are not zeros.
+                more.read(bits, found - index - u32::from(next.zeros));
+                if next.sign != 0 {
+                    nonzero |= new;
+                    kept.set(found, i16::from(next.sign) * step);
+                }
+                zeros &= !(new | (new - 1));
+                index = found + 1;
+            }
+        }
+        if band.runs() {
+            bits.refill();
+            more.read(bits, (before & bits_of(index, band.to)).count_ones());
+        }
+        more.apply(kept, before, step);
+        Ok(nonzero)
+    }
+}
+
+/// The bits that a refining scan brings for the coefficients of a block that are there already, a bit each.
+#[derive(Default)]
+struct Corrections {
+    /// The last one lowest.
+    bits: u64,
+    count: u32,
+}
+
+impl Corrections {
+    /// Reads some, at least 32 of which have to be there.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn read(&mut self, bits: &mut Bits<'_>, mut count: u32) {
+        if count > 32 {
+            self.bits = self.bits << 32 | u64::from(bits.take(32));
+            self.count += 32;
+            count -= 32;
+            bits.refill();
+        }
+        self.bits = self.bits << count | u64::from(bits.take(count));
+        self.count += count;
+    }
+
+    /// Adds them to the coefficients that were there before.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn apply(&self, kept: &mut Block<'_>, before: u64, step: i16) {
+        let mut left = before & bits_of(0, kept.last());
+        // The first one on top; where there are none, none is left either.
+        let mut bits = (self.bits << ((64 - self.count) % 64)).cast_signed();
+        while left != 0 {
+            // Which bit comes cannot be foreseen: a branch would cost more.
+            let mask = bits >> 63;
+            kept.enlarge(left.trailing_zeros(), step & mask as i16);
+            left &= left - 1;
+            bits <<= 1;
+        }
+    }
+}
+
+/// The bits of the coefficients from one index to another, both included.
+const fn bits_of(from: u32, to: u32) -> u64 {
+    if from > to { 0 } else { u64::MAX << from & u64::MAX >> (63 - to) }
+}
