@@ -137,7 +137,7 @@ impl<B: Blocks> Job for Row<'_, '_, '_, B> {
         let (mut done, mut result) = (0, Ok(()));
         for (place, nonzero) in (first..).zip(row) {
             if !(band.runs() && blocks.passes(*nonzero)) {
-                bits.refill();
+                bits.top_up();
                 let mut kept = kept.as_mut().map_or_else(Block::default, |kept| kept.block(place));
                 match blocks.block(band, &mut bits, (*nonzero, &mut kept), select) {
                     Ok(found) if !bits.exhausted() => *nonzero = found,

@@ -1,21 +1,24 @@
 //! Coefficients that are kept while the scans of a progressive picture go by, for whoever makes pixels of them afterwards, and for a
 //! second look.
 
+use bytemuck::allocation::try_zeroed_slice_box;
+
 use super::Units;
 use super::geometry::{Geometry, Plane};
 use super::samples::{Steps, ZIGZAG, natural};
+use super::slots::Slots;
 use super::waves::Upright;
 
 /// How many upright coefficients are kept: the last one adds next to nothing to edges, and comes long after the others.
 const UPRIGHTS: usize = 7;
 
+/// Coefficients of a block that are changed together.
+const LANES: usize = 8;
+
 /// What is kept of one component.
 pub struct Kept {
-    /// Per coefficient in zig-zag order, its place among the kept ones of its block: those for pixels in natural order, then further
-    /// upright ones. Those that are not kept share one place behind them: to write there costs less than to ask whether.
-    slots: [u8; 64],
-    /// The last of them in zig-zag order.
-    last: u32,
+    /// Where in the values of its block each coefficient is: those for pixels in natural order, then further upright ones.
+    slots: Slots,
     /// The places of the upright ones, lowest frequency first.
     uprights: [u8; UPRIGHTS],
     /// How many are kept for pixels, and how many of those in a row.
@@ -23,51 +26,49 @@ pub struct Kept {
     across: usize,
     /// From one block to the next.
     stride: usize,
-    /// Block by block, in rows with padding, with the place behind each.
-    values: Vec<i16>,
+    /// Block by block, in rows with padding. The places of the DC coefficients are left out.
+    values: Box<[i16]>,
+    /// The DC coefficients. They come in scans of their own, which go faster where those lie close together.
+    dc: Box<[i16]>,
     steps: Steps,
 }
 
 /// The kept coefficients of one block; by default none.
+#[derive(Default)]
 pub struct Block<'k> {
-    slots: &'k [u8; 64],
-    last: u32,
+    slots: Option<&'k Slots>,
     values: &'k mut [i16],
 }
 
-impl Default for Block<'_> {
-    fn default() -> Self {
-        Self { slots: &[0; 64], last: 0, values: &mut [] }
-    }
-}
-
 impl Block<'_> {
-    /// The zig-zag place behind which none is kept.
-    pub const fn last(&self) -> u32 {
-        self.last
-    }
-
-    /// A coefficient, or what nobody looks at.
+    /// The bits of all coefficients up to the last one that is kept.
     #[inline]
-    fn at(&mut self, index: u32) -> Option<&mut i16> {
-        let slot = self.slots.get(index as usize % 64)?;
-        self.values.get_mut(usize::from(*slot))
+    pub fn all(&self) -> u64 {
+        self.slots.map_or(0, Slots::all)
     }
 
     /// Sets a coefficient, if it is kept.
     #[inline]
     pub fn set(&mut self, index: u32, value: i16) {
-        if let Some(place) = self.at(index) {
+        let slot = self.slots.map_or(usize::MAX, |slots| slots.of(index));
+        if let Some(place) = self.values.get_mut(slot) {
             *place = value;
         }
     }
 
-    /// Adds to the magnitude of a coefficient that is not zero. Nothing but nonsense overflows.
+    /// Adds to the magnitudes of coefficients that are not zero. Nothing but nonsense overflows.
     #[inline]
-    pub fn enlarge(&mut self, index: u32, by: i16) {
-        if let Some(value) = self.at(index) {
-            let sign = *value >> 15;
-            *value = value.wrapping_add((by ^ sign).wrapping_sub(sign));
+    #[allow(clippy::cast_possible_truncation, reason = "some bits after others")]
+    pub fn enlarge(&mut self, set: u64, by: i16) {
+        const BITS: [u16; LANES] = [1, 2, 4, 8, 16, 32, 64, 128];
+        let mut set = self.slots.map_or(0, |slots| slots.of_set(set));
+        for values in self.values.as_chunks_mut::<LANES>().0 {
+            for (value, bit) in values.iter_mut().zip(BITS) {
+                let by = if set as u16 & bit != 0 { by } else { 0 };
+                let sign = *value >> 15;
+                *value = value.wrapping_add((by ^ sign).wrapping_sub(sign));
+            }
+            set >>= LANES;
         }
     }
 }
@@ -84,25 +85,21 @@ impl Kept {
             kept += usize::from(slot == kept);
             *place = u8::try_from(slot).ok()?;
         }
-        let mut slots = [u8::try_from(kept).ok()?; 64];
-        let mut last = 0;
-        for ((index, slot), &place) in (0..).zip(&mut slots).zip(&ZIGZAG) {
+        let slots = Slots::new(kept, |index| {
+            let place = ZIGZAG.get(index)?;
             let (column, row) = (usize::from(place % 8), usize::from(place / 8));
-            let own = match column {
+            match column {
                 _ if of_pixels(column, row) => u8::try_from(row * across + column).ok(),
                 0 => uprights.get(row).copied(),
                 _ => None,
-            };
-            if let Some(own) = own {
-                (*slot, last) = (own, index);
             }
-        }
-        let stride = kept + 1;
-        let length = plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(stride)?;
-        let mut values = Vec::new();
-        values.try_reserve_exact(length).ok()?;
-        values.resize(length, 0);
-        Some(Self { slots, last, uprights, count, across, stride, values, steps: *steps })
+        })?;
+        let shared = usize::from(kept < 64);
+        let stride = (kept + shared).next_multiple_of(LANES);
+        let blocks = plane.padded.0.checked_mul(plane.padded.1)?;
+        let values = try_zeroed_slice_box(blocks.checked_mul(stride)?).ok()?;
+        let dc = try_zeroed_slice_box(blocks).ok()?;
+        Some(Self { slots, uprights, count, across, stride, values, dc, steps: *steps })
     }
 
     /// What is kept of a block.
@@ -110,7 +107,7 @@ impl Kept {
     pub fn block(&mut self, block: usize) -> Block<'_> {
         let places = block * self.stride..(block + 1) * self.stride;
         let values = self.values.get_mut(places).unwrap_or_default();
-        Block { slots: &self.slots, last: self.last, values }
+        Block { slots: Some(&self.slots), values }
     }
 
     /// The upright coefficients of a block.
@@ -121,18 +118,20 @@ impl Kept {
         for (value, &place) in upright.iter_mut().zip(&self.uprights) {
             *value = values.get(usize::from(place)).copied().unwrap_or(0);
         }
+        let [dc, ..] = &mut upright;
+        *dc = self.dc(block);
         upright
     }
 
     /// Its DC coefficient.
     pub fn dc(&self, block: usize) -> i16 {
-        self.values.get(block * self.stride).copied().unwrap_or(0)
+        self.dc.get(block).copied().unwrap_or(0)
     }
 
     /// The same, to be changed.
     #[inline]
     pub fn dc_mut(&mut self, block: usize) -> Option<&mut i16> {
-        self.values.get_mut(block * self.stride)
+        self.dc.get_mut(block)
     }
 
     /// The quantisation table.
@@ -153,6 +152,8 @@ impl Kept {
                 }
             }
         }
+        let [dc, ..] = to;
+        *dc = self.dc(block);
     }
 }
 
@@ -263,5 +264,49 @@ impl Units for Store<'_> {
 
     fn steps(&self, component: usize) -> Option<[u16; 64]> {
         self.parts.get(component).map(|(kept, _)| natural(&kept.steps))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::media::structure::jpeg::Component;
+
+    proptest! {
+        /// One after another, coefficients are what they are together.
+        #[test]
+        fn sets_of_coefficients_are_enlarged(
+            numbers in prop::collection::vec((1i16..300).prop_flat_map(|number| prop::sample::select(vec![number, -number])), 63),
+            set: u64,
+            heard in 0usize..9,
+            by in 1i16..64,
+        ) {
+            let component = Component { id: 1, h: 1, v: 1, table: 0 };
+            let plane = Plane { component, padded: (2, 1), alone: (2, 1) };
+            let mut kept = Kept::new(&plane, (heard, heard), &[1; 64]).unwrap();
+            let mut block = kept.block(1);
+            for (index, &number) in (1..64).zip(&numbers) {
+                block.set(index, number);
+            }
+            block.enlarge(set & block.all(), by);
+            let (upright, mut natural) = (kept.upright(1), [0; 64]);
+            kept.write(1, &mut natural);
+            for (index, (&place, &number)) in ZIGZAG.iter().zip(std::iter::once(&0).chain(&numbers)).enumerate() {
+                let larger = index > 0 && set >> index & 1 == 1;
+                let expected = if larger { number + by * number.signum() } else { number };
+                let (column, row) = (usize::from(place % 8), usize::from(place / 8));
+                if heard > 0 && column < heard && row < heard {
+                    prop_assert_eq!(natural[usize::from(place)], expected);
+                }
+                if column == 0 && row < UPRIGHTS {
+                    prop_assert_eq!(upright[row], expected);
+                }
+            }
+            prop_assert_eq!(kept.upright(0), [0; 16]);
+        }
     }
 }

@@ -30,6 +30,7 @@ mod select;
 mod sequential;
 mod shape;
 mod shift;
+mod slots;
 mod standard;
 mod stretch;
 mod supply;

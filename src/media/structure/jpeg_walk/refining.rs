@@ -41,12 +41,12 @@ impl Blocks for Refining<'_> {
         let (mut index, mut zeros, mut more) = (band.from, !nonzero & self.all, Corrections::default());
         if !band.runs() {
             while index <= band.to {
-                // Enough for a code, a sign and 32 corrections.
-                bits.top_up();
+                // What is fetched comes behind the look-up, which need not wait for it: there are always enough for one.
                 let mut next = self.codes.next(bits);
                 if next.bits > 0 {
                     bits.skip(next.bits.into());
                 } else {
+                    bits.top_up();
                     let symbol = band.table.symbol(bits)?;
                     next.zeros = symbol >> 4;
                     match symbol & 15 {
@@ -59,6 +59,8 @@ impl Blocks for Refining<'_> {
                         _ => return Err(Slip::Wrong("a refinement of more than one bit")),
                     }
                 }
+                // Enough for 32 corrections and the next look-up.
+                bits.top_up();
                 // The new one comes after so many zeros.
                 let new = select.nth(zeros, next.zeros);
                 if new == 0 {
@@ -80,7 +82,7 @@ impl Blocks for Refining<'_> {
             bits.refill();
             more.read(bits, (before & bits_of(index, band.to)).count_ones());
         }
-        more.apply(kept, before, step);
+        more.apply(kept, before, step, select);
         Ok(nonzero)
     }
 }
@@ -102,7 +104,7 @@ impl Corrections {
             self.bits = self.bits << 32 | u64::from(bits.take(32));
             self.count += 32;
             count -= 32;
-            bits.refill();
+            bits.top_up();
         }
         self.bits = self.bits << count | u64::from(bits.take(count));
         self.count += count;
@@ -111,17 +113,10 @@ impl Corrections {
     /// Adds them to the coefficients that were there before.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn apply(&self, kept: &mut Block<'_>, before: u64, step: i16) {
-        let mut left = before & bits_of(0, kept.last());
-        // The first one on top; where there are none, none is left either.
-        let mut bits = (self.bits << ((64 - self.count) % 64)).cast_signed();
-        while left != 0 {
-            // Which bit comes cannot be foreseen: a branch would cost more.
-            let mask = bits >> 63;
-            kept.enlarge(left.trailing_zeros(), step & mask as i16);
-            left &= left - 1;
-            bits <<= 1;
-        }
+    fn apply(&self, kept: &mut Block<'_>, before: u64, step: i16, select: impl Select) {
+        // The first one lowest; where there are none, nothing was there before either.
+        let bits = (self.bits << ((64 - self.count) % 64)).reverse_bits();
+        kept.enlarge(select.spread(bits, before & kept.all()), step);
     }
 }
 

@@ -9,6 +9,9 @@ use std::hint::select_unpredictable;
 pub trait Select: Copy {
     /// The one that has so many below it, alone: 0 where there is none. The number is below 16.
     fn nth(self, word: u64, number: u8) -> u64;
+
+    /// Puts the lowest bits of a number, one after another, to the places that are set in a word, from the lowest on.
+    fn spread(self, number: u64, word: u64) -> u64;
 }
 
 /// Something that needs them often, to be compiled for each way.
@@ -47,6 +50,20 @@ impl Select for Plain {
             left = less(less(less(less(left))));
         }
         left & left.wrapping_neg()
+    }
+
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn spread(self, mut number: u64, mut word: u64) -> u64 {
+        let mut spread = 0;
+        while word != 0 {
+            let lowest = word & word.wrapping_neg();
+            // Which bit comes cannot be foreseen: a branch would cost more.
+            spread |= lowest & (number & 1).wrapping_neg();
+            number >>= 1;
+            word ^= lowest;
+        }
+        spread
     }
 }
 

@@ -38,4 +38,10 @@ impl Select for Bmi2 {
         // SAFETY: as above.
         unsafe { _pdep_u64(1 << number, word) }
     }
+
+    #[inline(always)]
+    fn spread(self, number: u64, word: u64) -> u64 {
+        // SAFETY: as above.
+        unsafe { _pdep_u64(number, word) }
+    }
 }
