@@ -5,7 +5,7 @@ use super::band::{Band, Blocks};
 use super::bits::Bits;
 use super::kept::Block;
 use super::select::Select;
-use super::tables::Refinements;
+use super::tables::{Refinement, Refinements};
 
 /// With look-ups of its codes.
 pub struct Refining<'t> {
@@ -43,36 +43,38 @@ impl Blocks for Refining<'_> {
             while index <= band.to {
                 // What is fetched comes behind the look-up, which need not wait for it: there are always enough for one.
                 let mut next = self.codes.next(bits);
-                if next.bits > 0 {
-                    bits.skip(next.bits.into());
+                if next.bits() > 0 {
+                    bits.skip(next.bits());
                 } else {
                     bits.top_up();
                     let symbol = band.table.symbol(bits)?;
-                    next.zeros = symbol >> 4;
-                    match symbol & 15 {
-                        0 if next.zeros < 15 => {
-                            band.begin_run(bits, next.zeros);
+                    let zeros = symbol >> 4;
+                    let sign = match symbol & 15 {
+                        0 if zeros < 15 => {
+                            band.begin_run(bits, zeros);
                             break;
                         }
-                        0 => {}
-                        1 => next.sign = if bits.take(1) == 1 { 1 } else { -1 },
+                        0 => 0,
+                        1 if bits.take(1) == 1 => 1,
+                        1 => -1,
                         _ => return Err(Slip::Wrong("a refinement of more than one bit")),
-                    }
+                    };
+                    next = Refinement::new(sign, zeros, 0);
                 }
                 // Enough for 32 corrections and the next look-up.
                 bits.top_up();
                 // The new one comes after so many zeros.
-                let new = select.nth(zeros, next.zeros);
+                let new = select.spread_one(next.place(), zeros);
                 if new == 0 {
                     more.read(bits, (before & bits_of(index, band.to)).count_ones());
                     return Err(Slip::PAST_BAND);
                 }
                 let found = new.trailing_zeros();
                 // All that were passed and are not zeros.
-                more.read(bits, found - index - u32::from(next.zeros));
-                if next.sign != 0 {
+                more.read(bits, found - (index + next.zeros()));
+                if next.sign() != 0 {
                     nonzero |= new;
-                    kept.set(found, i16::from(next.sign) * step);
+                    kept.set(found, i16::from(next.sign()) * step);
                 }
                 zeros &= !(new | (new - 1));
                 index = found + 1;

@@ -7,11 +7,15 @@ use std::hint::select_unpredictable;
 
 /// A way to find them.
 pub trait Select: Copy {
-    /// The one that has so many below it, alone: 0 where there is none. The number is below 16.
-    fn nth(self, word: u64, number: u8) -> u64;
-
     /// Puts the lowest bits of a number, one after another, to the places that are set in a word, from the lowest on.
     fn spread(self, number: u64, word: u64) -> u64;
+
+    /// The same for a number with one bit, which is among the lowest sixteen.
+    #[allow(clippy::inline_always, reason = "a part of loops over all blocks")]
+    #[inline(always)]
+    fn spread_one(self, number: u64, word: u64) -> u64 {
+        self.spread(number, word)
+    }
 }
 
 /// Something that needs them often, to be compiled for each way.
@@ -36,22 +40,6 @@ pub fn with_best<J: Job>(job: J) -> J::Answer {
 struct Plain;
 
 impl Select for Plain {
-    #[allow(clippy::inline_always, reason = "a part of loops over all blocks")]
-    #[inline(always)]
-    fn nth(self, word: u64, number: u8) -> u64 {
-        // Mostly there are few below: without a branch for each.
-        let less = |word: u64| word & word.wrapping_sub(1);
-        let (one, two) = (less(word), less(less(word)));
-        let three = less(two);
-        let even = select_unpredictable(number & 2 == 0, word, two);
-        let odd = select_unpredictable(number & 2 == 0, one, three);
-        let mut left = select_unpredictable(number & 1 == 0, even, odd);
-        for _ in 0..number >> 2 {
-            left = less(less(less(less(left))));
-        }
-        left & left.wrapping_neg()
-    }
-
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn spread(self, mut number: u64, mut word: u64) -> u64 {
@@ -65,6 +53,23 @@ impl Select for Plain {
         }
         spread
     }
+
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn spread_one(self, number: u64, word: u64) -> u64 {
+        let below = number.trailing_zeros();
+        // Mostly there are few: without a branch for each.
+        let less = |word: u64| word & word.wrapping_sub(1);
+        let (one, two) = (less(word), less(less(word)));
+        let three = less(two);
+        let even = select_unpredictable(below & 2 == 0, word, two);
+        let odd = select_unpredictable(below & 2 == 0, one, three);
+        let mut left = select_unpredictable(below & 1 == 0, even, odd);
+        for _ in 0..below >> 2 {
+            left = less(less(less(less(left))));
+        }
+        left & left.wrapping_neg()
+    }
 }
 
 #[cfg(test)]
@@ -73,25 +78,31 @@ mod tests {
 
     use super::*;
 
-    /// What all ways say.
-    struct Nth(u64, u8);
+    /// What the processor at hand says.
+    struct Spread(u64, u64);
 
-    impl Job for Nth {
-        type Answer = u64;
+    impl Job for Spread {
+        type Answer = (u64, Option<u64>);
 
-        fn run(self, select: impl Select) -> u64 {
-            select.nth(self.0, self.1)
+        fn run(self, select: impl Select) -> Self::Answer {
+            let Self(number, word) = self;
+            let one = number & number.wrapping_neg() & 0xFFFF;
+            (select.spread(number, word), (one > 0).then(|| select.spread_one(one, word)))
         }
     }
 
     proptest! {
         #[test]
-        fn all_ways_find_the_same_bits(word: u64, thin: u64, number in 0u8..16) {
+        fn all_ways_are_the_same(number: u64, word: u64, thin: u64) {
             let word = word & thin;
-            let set = (0..64).map(|at| 1 << at).filter(|bit| word & bit != 0);
-            let expected = set.into_iter().nth(number.into()).unwrap_or(0);
-            prop_assert_eq!(Plain.nth(word, number), expected);
-            prop_assert_eq!(with_best(Nth(word, number)), expected);
+            let places: Vec<u64> = (0..64).map(|at| 1 << at).filter(|bit| word & bit != 0).collect();
+            let spread = |number: u64| {
+                (0..).zip(&places).filter(|(at, _)| number >> at & 1 == 1).map(|(_, place)| place).sum::<u64>()
+            };
+            let one = number & number.wrapping_neg() & 0xFFFF;
+            let expected = (spread(number), (one > 0).then(|| spread(one)));
+            prop_assert_eq!(Spread(number, word).run(Plain), expected);
+            prop_assert_eq!(with_best(Spread(number, word)), expected);
         }
     }
 }

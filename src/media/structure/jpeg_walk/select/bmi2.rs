@@ -34,12 +34,6 @@ impl Bmi2 {
 
 impl Select for Bmi2 {
     #[inline(always)]
-    fn nth(self, word: u64, number: u8) -> u64 {
-        // SAFETY: as above.
-        unsafe { _pdep_u64(1 << number, word) }
-    }
-
-    #[inline(always)]
     fn spread(self, number: u64, word: u64) -> u64 {
         // SAFETY: as above.
         unsafe { _pdep_u64(number, word) }
