@@ -5,7 +5,67 @@ use super::band::{Band, Blocks};
 use super::bits::Bits;
 use super::kept::Block;
 use super::select::Select;
-use super::tables::{Refinement, Refinements};
+use super::tables::{Huffman, one};
+
+/// Window of the look-up that reads a new coefficient of a refining scan with its code.
+const REFINEMENT_BITS: u32 = 10;
+
+/// Look-ups of a new AC coefficient of a refining scan (ITU-T T.81 G.1.2.3) together with its code, where both fit into the window.
+pub struct Refinements([Refinement; 1 << REFINEMENT_BITS]);
+
+/// One entry.
+#[derive(Clone, Copy)]
+struct Refinement {
+    /// A bit that has as many places below it as there are zeros before the new one.
+    place: u16,
+    zeros: u8,
+    /// In the lowest four bits those of code and sign, 0 where it has to be read otherwise; above, 1, -1, or 0 for sixteen zeros alone, of
+    /// which this is the last.
+    code: i8,
+}
+
+impl Refinement {
+    const UNKNOWN: Self = Self::new(0, 0, 0);
+
+    /// A new coefficient of this sign after so many zeros, at most 15, that takes so many bits, at most 15.
+    const fn new(sign: i8, zeros: u8, bits: u8) -> Self {
+        Self { place: 1 << zeros, zeros, code: sign << 4 | bits.cast_signed() }
+    }
+
+    const fn sign(self) -> i8 {
+        self.code >> 4
+    }
+
+    const fn bits(self) -> u32 {
+        (self.code & 15).cast_unsigned() as u32
+    }
+
+    const fn place(self) -> u64 {
+        self.place as u64
+    }
+
+    const fn zeros(self) -> u32 {
+        self.zeros as u32
+    }
+}
+
+impl Refinements {
+    pub fn new(huffman: &Huffman) -> Box<Self> {
+        let mut refinements = Box::new(Self([Refinement::UNKNOWN; 1 << REFINEMENT_BITS]));
+        for (window, entry) in (0u32..).zip(refinements.0.iter_mut()) {
+            let ahead = window << (16 - REFINEMENT_BITS);
+            if let Some((value @ -1..=1, zeros @ ..16, bits)) = one(huffman, 1, ahead, REFINEMENT_BITS) {
+                *entry = Refinement::new(i8::try_from(value).unwrap_or(0), zeros, bits);
+            }
+        }
+        refinements
+    }
+
+    #[inline]
+    fn next(&self, bits: &Bits<'_>) -> Refinement {
+        self.0.get(bits.peek(REFINEMENT_BITS) as usize).copied().unwrap_or(Refinement::UNKNOWN)
+    }
+}
 
 /// With look-ups of its codes.
 pub struct Refining<'t> {

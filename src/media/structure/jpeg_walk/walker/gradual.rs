@@ -8,8 +8,8 @@ use super::super::geometry::Layout;
 use super::super::kept::{Kept, Places, Store};
 use super::super::levels::Levels;
 use super::super::look::break_in;
-use super::super::refining::Refining;
-use super::super::tables::{Coefficients, Differences, Range, Refinements};
+use super::super::refining::{Refinements, Refining};
+use super::super::tables::{Coefficients, Differences, Range};
 use super::{Plan, Stop, Walker, table};
 use crate::media::structure::jpeg::Scan;
 
