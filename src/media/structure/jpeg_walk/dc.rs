@@ -2,7 +2,7 @@
 
 use super::bits::Bits;
 use super::kept::{Kept, Places};
-use super::levels::{Levels, saturated};
+use super::levels::saturated;
 use super::tables::{Differences, Huffman, Range};
 use super::{Coding, Slip};
 
@@ -10,12 +10,8 @@ use super::{Coding, Slip};
 pub struct Part<'t> {
     /// Blocks of each unit, at most 16.
     pub blocks: u32,
-    /// How many of them lie side by side.
-    pub columns: u32,
     /// What is kept of it, and where its blocks lie.
     pub kept: Option<(&'t mut Kept, Places)>,
-    /// Those of the units, where this scan brings the last bits.
-    pub levels: Option<Levels>,
 }
 
 impl Part<'_> {
@@ -23,21 +19,9 @@ impl Part<'_> {
     #[allow(clippy::inline_always, reason = "a part of the loop over all units")]
     #[inline(always)]
     fn change(&mut self, mut each: impl FnMut(u32, &mut i16) -> Result<(), Slip>) -> Result<(), Slip> {
-        let (mut top, mut bottom) = (0, 0);
         for number in 0..self.blocks {
             let kept = self.kept.as_mut().and_then(|(kept, places)| kept.dc_mut(places.of(number as usize)));
-            let mut spare = 0;
-            let dc = kept.unwrap_or(&mut spare);
-            each(number, dc)?;
-            if number < self.columns {
-                top += i32::from(*dc);
-            }
-            if number + self.columns >= self.blocks {
-                bottom += i32::from(*dc);
-            }
-        }
-        if let Some(levels) = &mut self.levels {
-            levels.push((top, bottom));
+            each(number, kept.unwrap_or(&mut 0))?;
         }
         if let Some((_, places)) = &mut self.kept {
             places.go_on();

@@ -28,43 +28,23 @@ struct Part<'k> {
 }
 
 impl<'k> Gathered<'k> {
-    /// Of components: what is kept of each, where its blocks lie, and how many of a unit lie side by side. Their levels, if they are at
-    /// hand.
-    pub fn new(
-        layout: Layout,
-        parts: Vec<(&'k Kept, Places, usize)>,
-        levels: Option<Vec<Levels>>,
-        rows: &'k [usize],
-    ) -> Self {
+    /// Of components: what is kept of each, where its blocks lie, and how many of a unit lie side by side.
+    pub fn new(layout: Layout, parts: Vec<(&'k Kept, Places, usize)>, rows: &'k [usize]) -> Self {
         let units = layout.units.0 * layout.units.1;
-        let levels = levels.unwrap_or_else(|| {
-            parts
-                .iter()
-                .map(|(kept, places, columns)| levels_of(kept, places.clone(), *columns, units))
-                .collect()
-        });
-        let part = |((kept, places, columns), levels): ((&'k Kept, _, _), _)| Part {
-            kept,
-            places,
-            columns,
-            waves: Waves::new(kept.steps()),
-            levels,
+        let part = |(kept, mut places, columns): (&'k Kept, Places, usize)| {
+            let mut levels = Levels::with_capacity(units);
+            for _ in 0..units {
+                let sum = |blocks: Range<usize>| {
+                    blocks.map(|block| i32::from(kept.dc(places.of(block)))).sum::<i32>()
+                };
+                let all = places.in_unit();
+                levels.push((sum(0..columns), sum(all.saturating_sub(columns)..all)));
+                places.go_on();
+            }
+            Part { kept, places, columns, waves: Waves::new(kept.steps()), levels }
         };
-        Self { layout, parts: parts.into_iter().zip(levels).map(part).collect(), rows }
+        Self { layout, parts: parts.into_iter().map(part).collect(), rows }
     }
-}
-
-/// The levels of so many units.
-fn levels_of(kept: &Kept, mut places: Places, columns: usize, units: usize) -> Levels {
-    let mut levels = Levels::with_capacity(units);
-    for _ in 0..units {
-        let sum =
-            |blocks: Range<usize>| blocks.map(|block| i32::from(kept.dc(places.of(block)))).sum::<i32>();
-        let all = places.in_unit();
-        levels.push((sum(0..columns), sum(all.saturating_sub(columns)..all)));
-        places.go_on();
-    }
-    levels
 }
 
 impl Scene for Gathered<'_> {

@@ -6,7 +6,6 @@ use super::super::first;
 use super::super::gathered::Gathered;
 use super::super::geometry::Layout;
 use super::super::kept::{Kept, Places, Store};
-use super::super::levels::Levels;
 use super::super::look::break_in;
 use super::super::refining::{Refinements, Refining};
 use super::super::tables::{Coefficients, Differences, Range};
@@ -19,21 +18,19 @@ pub(super) struct First {
     layout: Layout,
     /// About where each row of units is in its data.
     rows: Vec<usize>,
-    /// Of each component, where the last bits came in one scan.
-    levels: Option<Vec<Levels>>,
 }
 
 impl Walker<'_> {
     /// Looks whether the picture is the one that was encoded up to its end.
-    pub(super) fn look_again(&mut self) -> Result<(), Stop> {
-        let Some(First { plan, layout, rows, levels }) = self.first.take() else { return Ok(()) };
+    pub(super) fn look_again(&self) -> Result<(), Stop> {
+        let Some(First { plan, layout, rows }) = &self.first else { return Ok(()) };
         let gathered = |&(plane, ..): &(usize, usize, usize)| {
             let kept = self.progress.get(plane)?.kept.as_ref()?;
-            Some((kept, self.places(&plan, plane)?, self.columns_in_unit(&plan, plane)))
+            Some((kept, self.places(plan, plane)?, self.columns_in_unit(plan, plane)))
         };
         let Some(parts) = plan.parts.iter().map(gathered).collect() else { return Ok(()) };
-        break_in(&mut Gathered::new(layout, parts, levels, &rows))
-            .map_or(Ok(()), |found| Err(Stop::Wrong(self.broken(&plan, &found, layout.at + found.place))))
+        break_in(&mut Gathered::new(*layout, parts, rows))
+            .map_or(Ok(()), |found| Err(Stop::Wrong(self.broken(plan, &found, layout.at + found.place))))
     }
 
     /// Gives away what was kept of a progressive picture.
@@ -61,16 +58,10 @@ impl Walker<'_> {
                 *kept = self.keep(plane, range, there);
             }
         }
-        let result = self.dc_scan(bytes, scan, plan, (ranges, &mut kept)).map(|(rows, levels)| {
-            if plan.holds_all(self.frame) {
-                if plan.before == 0 {
-                    let layout =
-                        Layout { at: scan.data.start, units: self.units(plan), interval: self.interval };
-                    self.first = Some(First { plan: plan.clone(), layout, rows, levels: None });
-                }
-                if let Some(first) = &mut self.first {
-                    first.levels = levels;
-                }
+        let result = self.dc_scan(bytes, scan, plan, (ranges, &mut kept)).map(|rows| {
+            if plan.before == 0 && plan.holds_all(self.frame) {
+                let layout = Layout { at: scan.data.start, units: self.units(plan), interval: self.interval };
+                self.first = Some(First { plan: plan.clone(), layout, rows });
             }
         });
         for (kept, &(plane, ..)) in kept.into_iter().zip(&plan.parts) {
@@ -79,42 +70,35 @@ impl Walker<'_> {
         result
     }
 
-    /// Gives about where rows of units are in the data, of a first scan, and the levels of its components, of a last one.
-    fn dc_scan<'k>(
+    /// Gives about where rows of units are in the data, of a first scan.
+    fn dc_scan(
         &self,
         bytes: &[u8],
         scan: &Scan,
         plan: &Plan,
-        (ranges, kept): (&[Range], &'k mut [Option<Kept>]),
-    ) -> Result<(Vec<usize>, Option<Vec<Levels>>), Stop> {
-        let (across, down) = self.units(plan);
-        let count = |blocks| u32::try_from(blocks).unwrap_or(0);
-        let part = |(&(plane, ..), kept): (&(usize, usize, usize), &'k mut Option<Kept>)| Part {
-            blocks: count(self.in_unit(plan, plane)),
-            columns: count(self.columns_in_unit(plan, plane)),
-            kept: kept.as_mut().zip(self.places(plan, plane)),
-            levels: (plan.shift == 0)
-                .then(|| Levels::with_capacity((across * down).min(scan.data.len() * 8))),
-        };
-        let parts = plan.parts.iter().zip(kept).map(part);
+        (ranges, kept): (&[Range], &mut [Option<Kept>]),
+    ) -> Result<Vec<usize>, Stop> {
+        let mut parts = Vec::new();
+        for (&(plane, ..), kept) in plan.parts.iter().zip(kept) {
+            let blocks = u32::try_from(self.in_unit(plan, plane)).unwrap_or(0);
+            parts.push(Part { blocks, kept: kept.as_mut().zip(self.places(plan, plane)) });
+        }
         if plan.before > 0 {
-            let mut coding = MoreDc { parts: parts.collect(), shift: plan.shift };
-            self.run(bytes, scan, plan, &mut coding)?;
-            return Ok((Vec::new(), coding.parts.into_iter().map(|part| part.levels).collect()));
+            let mut coding = MoreDc { parts, shift: plan.shift };
+            return self.run(bytes, scan, plan, &mut coding).map(|()| Vec::new());
         }
         let mut differences = Vec::new();
         for &(_, dc, _) in &plan.parts {
             differences.push(Differences::new(table(&self.dc, dc)?));
         }
-        let rows = RowPlaces::new(across);
+        let rows = RowPlaces::new(self.units(plan).0);
         let mut first = FirstDc { parts: Vec::new(), shift: plan.shift, rows };
         for (((part, &(_, dc, _)), range), differences) in
-            parts.zip(&plan.parts).zip(ranges).zip(&differences)
+            parts.into_iter().zip(&plan.parts).zip(ranges).zip(&differences)
         {
             first.parts.push((Code { table: table(&self.dc, dc)?, differences, range, last: 0 }, part));
         }
-        self.run(bytes, scan, plan, &mut first)?;
-        Ok((first.rows.all(), first.parts.into_iter().map(|(_, part)| part.levels).collect()))
+        self.run(bytes, scan, plan, &mut first).map(|()| first.rows.all())
     }
 
     /// Where the blocks of a component lie in a scan.
