@@ -57,10 +57,13 @@ fn job() -> RenderJob {
     RenderJob::new(&ImageSettings::default(), &[Role::Preview, Role::Thumbnail], true)
 }
 
-/// Workers as in a run of one job that may have a gibibyte.
+/// What a run of one job may have, bytes.
+const MEMORY: u64 = 1 << 30;
+
+/// Workers as in such a run.
 fn workers() -> WorkerPool {
-    let mut config = PoolConfig::new(1 << 30);
-    config.allowance = allowance(config.memory, 1);
+    let mut config = PoolConfig::new(MEMORY);
+    config.allowance = allowance(MEMORY, 1);
     config.program = Some(env!("CARGO_BIN_EXE_photofsck-worker").into());
     WorkerPool::new(config).expect("workers")
 }
@@ -107,8 +110,8 @@ fn size(output: &RenderOutput) -> usize {
 
 /// Starts this program once more with the allocator set up as in workers: otherwise allocators would be compared.
 fn with_settings_of_workers() {
-    let settings = photofsck::worker::ALLOCATOR;
-    if settings.iter().any(|(name, value)| std::env::var(name).as_deref() != Ok(value)) {
+    let settings = photofsck::worker::allocator(allowance(MEMORY, 1));
+    if settings.iter().any(|(name, value)| std::env::var(name).as_ref() != Ok(value)) {
         let program = std::env::current_exe().expect("this program");
         let failed = Command::new(program).args(std::env::args_os().skip(1)).envs(settings).exec();
         panic!("could not start anew: {failed}");

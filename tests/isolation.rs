@@ -271,6 +271,22 @@ fn a_worker_that_stays_large_is_replaced() {
 }
 
 #[test]
+fn a_worker_with_nothing_to_do_gives_back_what_it_kept_for_the_next_item() {
+    let pool = pool();
+    let mut worker = pool.worker();
+    fine(&mut worker);
+    let id = worker.process_id().unwrap();
+    let small = resident(id);
+    // Less than the allowance, and than what the allocator asks the system for each time.
+    assert_eq!(ask(&mut worker, "honest 24").problem, None);
+    assert_eq!(worker.process_id(), Some(id));
+    until("its memory stays", || resident(id) < small + (8 << 20));
+    // It is not lost for that.
+    fine(&mut worker);
+    assert_eq!(worker.process_id(), Some(id));
+}
+
+#[test]
 fn standard_error_is_kept_short_and_told() {
     let pool = pool();
     let mut worker = pool.worker();
@@ -336,7 +352,9 @@ fn a_worker_has_its_streams_and_fonts_open_and_no_environment_to_read() {
             "RAYON_NUM_THREADS",
             "RUST_BACKTRACE",
         ];
-        assert!(known.contains(&name), "{name}");
+        // The C library puts ends between its tunables while it reads them.
+        let own = name.starts_with("glibc.malloc.");
+        assert!(own || known.contains(&name), "{name}");
     }
 }
 

@@ -21,5 +21,5 @@ pub mod wire;
 
 pub use memory::{MemoryDenied, MemoryGrant, Permit, Unlimited};
 pub use pool::{PoolConfig, PoolStats, Worker, WorkerFailure, WorkerPool};
-pub use process::ALLOCATOR;
+pub use process::allocator;
 pub use protocol::{HashWish, Job, MediaReport};

@@ -3,8 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::protocol::{Reply, Request};
+use super::sys;
 use super::wire::{self, Inbox, MAX_REQUEST, WireError};
 use crate::model::DecodeError;
 
@@ -46,12 +52,18 @@ pub struct Parent<'a> {
     asked: bool,
 }
 
-fn never_waits(_: rustix::event::PollFlags) -> Result<(), WireError> {
+/// Who hears nothing for so long has nothing to do.
+const PAUSE: Duration = Duration::from_millis(200);
+
+fn never_waits(_: PollFlags) -> Result<(), WireError> {
     Err(WireError::Io(io::ErrorKind::WouldBlock.into()))
 }
 
 impl<'a> Parent<'a> {
+    /// At the other end of a socket, as long as it may still be set up.
     pub fn new(socket: BorrowedFd<'a>, allowance: u64) -> Self {
+        // Where that does not work, whoever has nothing to do keeps its memory.
+        let _ = set_socket_timeout(socket, Timeout::Recv, Some(PAUSE));
         Self { socket, inbox: Inbox::default(), allowance, held: allowance, alone: true, asked: false }
     }
 
@@ -59,8 +71,16 @@ impl<'a> Parent<'a> {
         wire::send(self.socket, &wire::encode(reply)?, &[], never_waits)
     }
 
+    /// Waits for the next message. After a while without one, freed memory goes back to the system: others may need it.
     pub fn receive(&mut self) -> Result<Request, WireError> {
-        self.inbox.receive(self.socket, MAX_REQUEST, never_waits)
+        let socket = self.socket;
+        self.inbox.receive(socket, MAX_REQUEST, |flags| {
+            sys::give_back_memory();
+            match poll(&mut [PollFd::from_borrowed_fd(socket, flags)], None) {
+                Ok(_) | Err(Errno::INTR) => Ok(()),
+                Err(errno) => Err(WireError::from(errno)),
+            }
+        })
     }
 
     /// The file of the next job, of those that came `alone` or together.

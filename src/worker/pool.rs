@@ -25,7 +25,7 @@ use crate::model::{DecodeError, DecoderId};
 pub const ALLOWANCE: u64 = 32 << 20;
 /// What an idle worker holds beside that, bytes: its libraries' private pages and its stacks.
 pub const IDLE: u64 = 24 << 20;
-/// A worker that stays this much larger than it started is replaced.
+/// A worker that stays this much larger than it started, besides what it keeps for the next item, is replaced.
 const IDLE_GROWTH: u64 = 48 << 20;
 /// How often the size of an idle worker is looked at when no item asked for memory.
 const LOOK_EVERY: u32 = 32;
@@ -419,7 +419,8 @@ impl Worker {
     fn after_item(&mut self, asked: bool, report: &MediaReport) {
         self.items += 1;
         let look = asked || self.items.is_multiple_of(LOOK_EVERY);
-        let large = look && self.process.as_ref().is_some_and(|process| process.growth() > IDLE_GROWTH);
+        let most = self.shared.config.allowance.saturating_add(IDLE_GROWTH);
+        let large = look && self.process.as_ref().is_some_and(|process| process.growth() > most);
         let shaken = matches!(report.problem, Some(DecodeError::Crashed { .. }));
         if large || shaken || self.items >= self.shared.config.max_items {
             self.retire();
@@ -496,7 +497,8 @@ fn start(shared: &Shared, films: bool, cancel: &AtomicBool) -> Result<Process, W
         format!("--memory={}", shared.config.memory),
         format!("--allowance={}", shared.config.allowance),
     ];
-    let mut process = Process::start(program, &arguments).map_err(|error| refused(error.to_string()))?;
+    let mut process = Process::start(program, &arguments, shared.config.allowance)
+        .map_err(|error| refused(error.to_string()))?;
     let watch = Watch { deadline: began + START_PATIENCE, memory: u64::MAX, patience: None, cancel };
     let failure = match process.receive::<Reply>(SMALL_REPLY, &watch) {
         Ok(Reply::Hello { version: protocol::VERSION, protections, lacking, decoders }) => {

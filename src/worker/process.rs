@@ -95,15 +95,23 @@ struct Watcher {
     looked: Instant,
 }
 
-/// How the allocator of workers is set up. Frames are new memory for each picture: in large pages the system hands them out with fewer
-/// faults.
-pub const ALLOCATOR: [(&str, &str); 2] =
-    [("MALLOC_ARENA_MAX", "2"), ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")];
+/// The largest piece that glibc takes out of its heap.
+const LARGEST_IN_HEAP: u64 = 32 << 20;
+
+/// How the allocator of workers is set up (mallopt(3)). Pictures are new memory each: in large pages the system hands it out with fewer
+/// faults, and what one of them could hold without asking is kept for the next one. Clearing it takes the system longer than us.
+pub fn allocator(allowance: u64) -> [(&'static str, String); 2] {
+    let tunables = format!(
+        "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={LARGEST_IN_HEAP}:glibc.malloc.trim_threshold={allowance}"
+    );
+    [("MALLOC_ARENA_MAX", "2".to_owned()), ("GLIBC_TUNABLES", tunables)]
+}
 
 impl Process {
     /// Starts the program with one end of a socket as its standard input. It has a process group of its own, so that Ctrl-C
-    /// on the terminal reaches only the parent, and nothing of our environment but the library path.
-    pub fn start(program: &Path, arguments: &[String]) -> io::Result<Self> {
+    /// on the terminal reaches only the parent, and nothing of our environment but the library path. Its allocator is set up for files
+    /// that may hold so much without asking.
+    pub fn start(program: &Path, arguments: &[String], allowance: u64) -> io::Result<Self> {
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         ioctl_fionbio(&ours, true)?;
         let mut command = Command::new(program);
@@ -111,7 +119,7 @@ impl Process {
             .args(arguments)
             .env_clear()
             .env("LC_ALL", "C.UTF-8")
-            .envs(ALLOCATOR)
+            .envs(allocator(allowance))
             .env("RAYON_NUM_THREADS", "1")
             .env("RUST_BACKTRACE", "0")
             .current_dir("/")

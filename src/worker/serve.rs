@@ -70,12 +70,9 @@ pub fn main() -> ExitCode {
     catch_messages();
     stay_until_told();
     let decoders = prepare();
+    let parent = Parent::new(stdin.as_fd(), arguments.allowance);
     protections.close(arguments.memory);
-    let mut server = Server {
-        parent: Parent::new(stdin.as_fd(), arguments.allowance),
-        buffer: Vec::new(),
-        renderer: Renderer::new(),
-    };
+    let mut server = Server { parent, buffer: Vec::new(), renderer: Renderer::new() };
     match server.run(protections, decoders) {
         // The parent is gone or has no more work.
         Ok(()) | Err(WireError::Closed) => ExitCode::SUCCESS,
@@ -411,11 +408,16 @@ impl<'a> Reading<'a> {
     /// Bytes that looking at this file will hold at most.
     fn need(&self, family: &dyn Format, format: MediaFormat, target: Target, source: &Source<'_>) -> u64 {
         let estimate = family.estimate(format, source, target);
+        self.in_all(estimate, family.reduced(source, target), format, target)
+    }
+
+    /// What decoding takes, together with the file and what is made of the pixels, which may be reduced on the way.
+    fn in_all(&self, decoding: u64, reduced: Option<u64>, format: MediaFormat, target: Target) -> u64 {
         let kept = self.kept(format);
-        match family.reduced(source, target) {
+        match reduced {
             // What decoding held besides is free by the time of the second copy, converted or turned.
-            Some(picture) => estimate.max(self.copies(picture).saturating_add(ENCODER)).saturating_add(kept),
-            None => self.with_pictures(estimate, target).saturating_add(kept),
+            Some(picture) => decoding.max(self.copies(picture).saturating_add(ENCODER)).saturating_add(kept),
+            None => self.with_pictures(decoding, target).saturating_add(kept),
         }
     }
 
@@ -464,9 +466,8 @@ struct Asking<'s, 'a> {
 }
 
 impl Leave for Asking<'_, '_> {
-    fn hold(&mut self, decoding: u64) -> Result<(), DecodeError> {
-        let bytes = self.reading.with_pictures(decoding, self.target);
-        match self.parent.ask(bytes.saturating_add(self.reading.kept(self.format))) {
+    fn hold(&mut self, decoding: u64, reduced: Option<u64>) -> Result<(), DecodeError> {
+        match self.parent.ask(self.reading.in_all(decoding, reduced, self.format, self.target)) {
             Ok(()) => Ok(()),
             Err(Stop::Problem(problem)) => Err(problem),
             Err(stop) => {

@@ -15,7 +15,7 @@ use crate::media::magic::{self, Magic, Signature};
 use crate::media::panorama::Panorama;
 use crate::media::structure::jpeg::{self as structure, Outline};
 use crate::media::structure::jpeg_walk::{self, Answer, Flaw, Pull, Units};
-use crate::media::{Limits, Pixels, Reduce, Source, exif};
+use crate::media::{Leave, Limits, Pixels, Reduce, Source, exif};
 use crate::model::{DecodeError, DecoderId, Depth, Fault, MediaFormat, Orientation};
 
 use super::{Examined, Format, FormatSpec, Target, Wanted, decoder_id, own_check, within_limits};
@@ -55,7 +55,7 @@ impl Format for Jpeg {
     }
 
     fn estimate(&self, _format: MediaFormat, source: &Source<'_>, target: Target) -> u64 {
-        needs(&headers(source), target, true)
+        needs_here(&headers(source), target, true)
     }
 
     fn reduced(&self, source: &Source<'_>, target: Target) -> Option<u64> {
@@ -79,7 +79,7 @@ impl Format for Jpeg {
 }
 
 fn examine(bytes: &[u8], wanted: Wanted<'_>, examined: &mut Examined) -> Result<(), DecodeError> {
-    let Wanted { depth, target, limits, mut reduce, .. } = wanted;
+    let Wanted { depth, target, limits, mut reduce, leave } = wanted;
     let outline = structure::walk(bytes);
     let facts = outline.exif(bytes).map(exif::read).unwrap_or_default();
     examined.orientation = facts.orientation.unwrap_or(Orientation::UPRIGHT);
@@ -92,7 +92,7 @@ fn examine(bytes: &[u8], wanted: Wanted<'_>, examined: &mut Examined) -> Result<
         return check_structure(bytes, &outline).map_err(|flaw| flaw.error);
     }
     if let Some(frame) = &outline.frame {
-        within_limits(frame.size, needs(&outline, target, reduce.is_some()), limits)?;
+        within_limits(frame.size, needs_here(&outline, target, reduce.is_some()), limits)?;
     }
     // Pixels are made in the pass that verifies.
     let mut made = None;
@@ -109,7 +109,11 @@ fn examine(bytes: &[u8], wanted: Wanted<'_>, examined: &mut Examined) -> Result<
         && verdict.as_ref().map_or_else(|flaw| flaw.error.damage().is_some(), |()| true);
     if wanted {
         let made = made.filter(|_| verdict.is_ok());
-        match made.map_or_else(|| decode::decode(picture, None, reduce), Ok) {
+        let by_library = || {
+            hold_more(picture, reduce.is_some(), leave)?;
+            decode::decode(picture, None, reduce)
+        };
+        match made.map_or_else(by_library, Ok) {
             Ok((pixels, complaint)) => {
                 // The walk has followed every code to the end of every scan: what the library dislikes is around them.
                 if let Some(complaint) = complaint {
@@ -238,6 +242,32 @@ fn needs(outline: &Outline, target: Target, reduced: bool) -> u64 {
     } else {
         walk + decode::needs(frame, outline.interleaved, target, reduced)
     }
+}
+
+/// The same where our walk can give the coefficients: of progressive pictures it keeps those that are looked at, the library all.
+fn needs_here(outline: &Outline, target: Target, reduced: bool) -> u64 {
+    let all = needs(outline, target, reduced);
+    let Some(frame) = outline.frame.as_ref().filter(|frame| frame.progressive()) else { return all };
+    match decode::heard(frame, target) {
+        0 => all,
+        heard => {
+            // The upright ones are among those that are kept.
+            let others = frame.samples() / 4 + decode::coefficients(frame, outline.interleaved);
+            all.saturating_sub(others).saturating_add(jpeg_walk::bytes_kept(frame, heard))
+        }
+    }
+}
+
+/// Gets leave for the library, where it holds more than our walk.
+fn hold_more(picture: Picture<'_>, reduced: bool, leave: Option<&mut dyn Leave>) -> Result<(), DecodeError> {
+    let Picture { outline, target, limits, .. } = picture;
+    let all = needs(outline, target, reduced);
+    let Some(frame) = outline.frame.as_ref().filter(|_| all > needs_here(outline, target, reduced)) else {
+        return Ok(());
+    };
+    within_limits(frame.size, all, limits)?;
+    let result = decode::reduced(frame, target).filter(|_| reduced);
+    leave.map_or(Ok(()), |leave| leave.hold(all, result))
 }
 
 /// Verifies the other pictures of a multi-picture index, where the index fits the file. Editors that drop those pictures

@@ -56,9 +56,10 @@ pub struct Wanted<'a> {
 
 /// Gives leave to hold memory, where it shows on the way that more is needed than was estimated.
 pub trait Leave {
-    /// To hold so many bytes in place of those of [`Format::estimate`]. May wait until there is room; whoever asks holds little besides
-    /// the file by then. An error is the answer for the file: it needs more than there will ever be.
-    fn hold(&mut self, bytes: u64) -> Result<(), DecodeError>;
+    /// To hold so many bytes in place of those of [`Format::estimate`], for a picture that is reduced on the way to so many of them if it
+    /// is ([`Format::reduced`]). May wait until there is room; whoever asks holds little besides the file by then. An error is the
+    /// answer for the file: it needs more than there will ever be.
+    fn hold(&mut self, bytes: u64, reduced: Option<u64>) -> Result<(), DecodeError>;
 }
 
 impl<'a> Wanted<'a> {
@@ -67,9 +68,9 @@ impl<'a> Wanted<'a> {
         Self { depth, target, limits, reduce: None, leave: None }
     }
 
-    /// Gets leave to hold so many bytes.
+    /// Gets leave to hold so many bytes, for a picture as it is decoded.
     pub fn hold(&mut self, bytes: u64) -> Result<(), DecodeError> {
-        self.leave.as_mut().map_or(Ok(()), |leave| leave.hold(bytes))
+        self.leave.as_mut().map_or(Ok(()), |leave| leave.hold(bytes, None))
     }
 }
 

@@ -103,7 +103,7 @@ struct Grudging {
 }
 
 impl Leave for Grudging {
-    fn hold(&mut self, bytes: u64) -> Result<(), DecodeError> {
+    fn hold(&mut self, bytes: u64, _reduced: Option<u64>) -> Result<(), DecodeError> {
         self.most = self.most.max(bytes);
         if bytes <= self.ceiling { Ok(()) } else { Err(DecodeError::limit("this", "that")) }
     }

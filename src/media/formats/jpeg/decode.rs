@@ -173,7 +173,12 @@ pub fn reduced(frame: &Frame, target: Target) -> Option<u64> {
     (frame.components.len() <= 3).then(|| preview_bytes(frame.size, side))
 }
 
-/// Bytes that decoding holds: of files whose data comes in several scans all coefficients (2 bytes), the output or, where that can be
+/// Bytes of all coefficients, which the library holds where the data comes in several scans.
+pub fn coefficients(frame: &Frame, interleaved: bool) -> u64 {
+    if frame.progressive() || !interleaved { frame.samples() * 2 } else { 0 }
+}
+
+/// Bytes that decoding holds: coefficients, the output or, where that can be
 /// reduced on the way, a strip and the result; row buffers.
 pub fn needs(frame: &Frame, interleaved: bool, target: Target, can_reduce: bool) -> u64 {
     /// What a reducer holds of the rows that it was given, and rows of it at least: strips, and lines of the result.
@@ -183,11 +188,10 @@ pub fn needs(frame: &Frame, interleaved: bool, target: Target, can_reduce: bool)
     let columns = u64::from(frame.size.width).div_ceil(denominator);
     let rows = u64::from(frame.size.height).div_ceil(denominator);
     let channels = frame.components.len() as u64;
-    let coefficients = if frame.progressive() || !interleaved { frame.samples() * 2 } else { 0 };
     let buffers = u64::from(frame.size.width) * channels * ROW_BUFFERS + (1 << 20);
     let whole = columns * rows * channels;
     let output = reduced(frame, target).filter(|_| can_reduce).map_or(whole, |result| {
         whole.min(result.saturating_add(STRIP).saturating_add(columns * channels * ROWS))
     });
-    output + coefficients + buffers
+    output + coefficients(frame, interleaved) + buffers
 }

@@ -111,6 +111,49 @@ fn reduced_scales_keep_a_margin() {
     assert_eq!((pixels.size, pixels.full_size), (PixelSize::new(100, 50), PixelSize::new(400, 200)));
 }
 
+/// Remembers what leave was asked for, and gives it or not.
+struct Asked {
+    most: Option<u64>,
+    given: bool,
+}
+
+impl Leave for Asked {
+    fn hold(&mut self, bytes: u64, reduced: Option<u64>) -> Result<(), DecodeError> {
+        assert!(reduced.is_none(), "nobody reduces here");
+        self.most = self.most.max(Some(bytes));
+        if self.given { Ok(()) } else { Err(DecodeError::limit("this", "that")) }
+    }
+}
+
+#[test]
+fn memory_for_all_coefficients_is_asked_for_where_the_library_needs_them() {
+    let progressive = (ffi::TJPARAM_TJPARAM_PROGRESSIVE, 1);
+    let sound = encode(797, 403, &[progressive]);
+    let is_scan = |marker: &[u8]| marker == [0xFF, 0xDA];
+    let (first, last) =
+        (sound.windows(2).position(is_scan).unwrap(), sound.windows(2).rposition(is_scan).unwrap());
+    // A scan that repeats what all those before brought.
+    let damaged = [&sound[..last], &sound[first..]].concat();
+    let look = |bytes: &[u8], given: bool| {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let source = Source::new(&file, bytes.len() as u64, Some(bytes), "jpg");
+        let limits = Limits { max_pixels: 1 << 26, max_memory: 1 << 31, max_seconds: 60 };
+        let target = Target::AtLeast(140);
+        let mut leave = Asked { most: None, given };
+        let mut wanted = Wanted::new(Depth::Full, target, &limits);
+        wanted.leave = Some(&mut leave);
+        let examined = Jpeg.examine(MediaFormat::Jpeg, &source, wanted);
+        let estimate = Jpeg.estimate(MediaFormat::Jpeg, &source, target);
+        let damage = examined.problem.is_some_and(|problem| problem.damage().is_some());
+        (leave.most.map(|most| most > estimate), damage, examined.pixels.is_some())
+    };
+    assert_eq!(look(&sound, false), (None, false, true), "what was kept is enough");
+    assert_eq!(look(&damaged, true), (Some(true), true, true), "for the pictures of a damaged one");
+    assert_eq!(look(&damaged, false), (Some(true), true, false), "the verdict stands without");
+    let once = encode(797, 403, &[]);
+    assert_eq!(look(&once, false), (None, false, true), "sequential ones come unit by unit");
+}
+
 #[test]
 fn coefficients_that_come_in_many_scans_give_the_same_pixels() {
     let progressive = (ffi::TJPARAM_TJPARAM_PROGRESSIVE, 1);

@@ -8,6 +8,7 @@ use super::geometry::{Geometry, Plane};
 use super::samples::{Steps, ZIGZAG, natural};
 use super::slots::Slots;
 use super::waves::Upright;
+use crate::media::structure::jpeg::{Component, Frame};
 
 /// How many upright coefficients are kept: the last one adds next to nothing to edges, and comes long after the others.
 const UPRIGHTS: usize = 7;
@@ -73,10 +74,36 @@ impl Block<'_> {
     }
 }
 
+/// Frequencies across and down that are kept of a component for pixels, where so many are wanted of those with the finest sampling.
+pub fn frequencies(frame: &Frame, component: Component, wanted: usize) -> Option<(usize, usize)> {
+    let (h, v) = frame.finest();
+    let own = |finest: u8, factor: u8| Some((wanted * usize::from(finest.checked_div(factor)?)).min(8));
+    Some((own(h, component.h)?, own(v, component.v)?))
+}
+
+/// From one block to the next, of so many that are kept.
+const fn stride(kept: usize) -> usize {
+    // One place is shared by those that are not.
+    let shared = (kept < 64) as usize;
+    (kept + shared).next_multiple_of(LANES)
+}
+
+/// About how many bytes are kept of a picture where so many frequencies are wanted.
+pub fn bytes(frame: &Frame, wanted: usize) -> u64 {
+    let of_plane = |plane: &Plane| {
+        let (across, down) = frequencies(frame, plane.component, wanted)?;
+        let further = UPRIGHTS.saturating_sub(if across > 0 { down } else { 0 });
+        let block = (stride(across * down + further) + 1) * size_of::<i16>();
+        plane.padded.0.checked_mul(plane.padded.1)?.checked_mul(block)
+    };
+    let geometry = Geometry::new(frame, frame.size.height);
+    let all = geometry.planes.iter().map(of_plane).try_fold(0, |sum: usize, bytes| sum.checked_add(bytes?));
+    all.map_or(u64::MAX, |bytes| bytes as u64)
+}
+
 impl Kept {
-    /// For the upright coefficients, and those of so many frequencies across and down; `None` where there is no memory.
-    pub fn new(plane: &Plane, heard: (usize, usize), steps: &Steps) -> Option<Self> {
-        let (across, down) = (heard.0.min(8), heard.1.min(8));
+    /// For the upright coefficients, and those of so many frequencies across and down, at most 8; `None` where there is no memory.
+    pub fn new(plane: &Plane, (across, down): (usize, usize), steps: &Steps) -> Option<Self> {
         let count = across * down;
         let of_pixels = |column: usize, row: usize| column < across && row < down;
         let (mut uprights, mut kept) = ([0; UPRIGHTS], count);
@@ -94,8 +121,7 @@ impl Kept {
                 _ => None,
             }
         })?;
-        let shared = usize::from(kept < 64);
-        let stride = (kept + shared).next_multiple_of(LANES);
+        let stride = stride(kept);
         let blocks = plane.padded.0.checked_mul(plane.padded.1)?;
         let values = try_zeroed_slice_box(blocks.checked_mul(stride)?).ok()?;
         let dc = try_zeroed_slice_box(blocks).ok()?;
@@ -143,14 +169,15 @@ impl Kept {
         let from = block * self.stride;
         let values = self.values.get(from..from + self.count).unwrap_or_default();
         match self.across {
-            0 => {}
+            1 => rows::<1>(values, to),
+            2 => rows::<2>(values, to),
+            3 => rows::<3>(values, to),
             4 => rows::<4>(values, to),
+            5 => rows::<5>(values, to),
+            6 => rows::<6>(values, to),
+            7 => rows::<7>(values, to),
             8 => rows::<8>(values, to),
-            across => {
-                for (row, values) in to.chunks_exact_mut(8).zip(values.chunks_exact(across)) {
-                    row.iter_mut().zip(values).for_each(|(cell, &value)| *cell = value);
-                }
-            }
+            _ => {}
         }
         let [dc, ..] = to;
         *dc = self.dc(block);
@@ -274,7 +301,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::structure::jpeg::Component;
+    use crate::model::PixelSize;
 
     proptest! {
         /// One after another, coefficients are what they are together.
@@ -307,6 +334,26 @@ mod tests {
                 }
             }
             prop_assert_eq!(kept.upright(0), [0; 16]);
+        }
+
+        #[test]
+        fn what_is_kept_takes_as_much_as_was_told(
+            (width, height) in (1u32..200, 1u32..200),
+            factors in prop::collection::vec((1u8..3, 1u8..3), 1..4),
+            wanted in 0usize..9,
+        ) {
+            let component = |(h, v)| Component { id: 1, h, v, table: 0 };
+            let components = factors.into_iter().map(component).collect();
+            let size = PixelSize::new(width, height);
+            let frame = Frame { marker: 0xC2, precision: 8, size, components };
+            let of_plane = |plane: &Plane| {
+                let frequencies = frequencies(&frame, plane.component, wanted).unwrap();
+                let kept = Kept::new(plane, frequencies, &[1; 64]).unwrap();
+                size_of_val(&*kept.values) + size_of_val(&*kept.dc)
+            };
+            let planes = Geometry::new(&frame, height).planes;
+            let all = planes.iter().map(of_plane).sum::<usize>();
+            prop_assert_eq!(bytes(&frame, wanted), all as u64);
         }
     }
 }

@@ -46,6 +46,7 @@ mod waves;
 use super::jpeg::{self, Outline};
 use crate::model::DecodeError;
 use bits::Bits;
+pub use kept::bytes as bytes_kept;
 use padding::Padding;
 pub use sector::lost_sector;
 use walker::Walker;

@@ -5,7 +5,7 @@ use super::super::dc::{Code, FirstDc, MoreDc, Part, RowPlaces};
 use super::super::first;
 use super::super::gathered::Gathered;
 use super::super::geometry::Layout;
-use super::super::kept::{Kept, Places, Store};
+use super::super::kept::{self, Kept, Places, Store};
 use super::super::look::break_in;
 use super::super::refining::{Refinements, Refining};
 use super::super::tables::{Coefficients, Differences, Range};
@@ -116,10 +116,7 @@ impl Walker<'_> {
         if plane.padded.0.checked_mul(plane.padded.1)? > most {
             return None;
         }
-        let (h, v) = self.frame.finest();
-        let across = usize::from(h.checked_div(plane.component.h)?);
-        let down = usize::from(v.checked_div(plane.component.v)?);
-        Kept::new(plane, (heard * across, heard * down), range.steps()?)
+        Kept::new(plane, kept::frequencies(self.frame, plane.component, heard)?, range.steps()?)
     }
 
     fn take_kept(&mut self, plane: usize) -> Option<Kept> {
