@@ -99,7 +99,8 @@ struct Watcher {
 const LARGEST_IN_HEAP: u64 = 32 << 20;
 
 /// How the allocator of workers is set up (mallopt(3)). Pictures are new memory each: in large pages the system hands it out with fewer
-/// faults, and what one of them could hold without asking is kept for the next one. Clearing it takes the system longer than us.
+/// faults, and what one of them could hold without asking is kept for the next one: the system would
+/// clear it anew.
 pub fn allocator(allowance: u64) -> [(&'static str, String); 2] {
     let tunables = format!(
         "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={LARGEST_IN_HEAP}:glibc.malloc.trim_threshold={allowance}"

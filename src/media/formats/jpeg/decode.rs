@@ -178,8 +178,7 @@ pub fn coefficients(frame: &Frame, interleaved: bool) -> u64 {
     if frame.progressive() || !interleaved { frame.samples() * 2 } else { 0 }
 }
 
-/// Bytes that decoding holds: coefficients, the output or, where that can be
-/// reduced on the way, a strip and the result; row buffers.
+/// Bytes that decoding holds: coefficients, the output or, where that can be reduced on the way, a strip and the result; row buffers.
 pub fn needs(frame: &Frame, interleaved: bool, target: Target, can_reduce: bool) -> u64 {
     /// What a reducer holds of the rows that it was given, and rows of it at least: strips, and lines of the result.
     const STRIP: u64 = 1 << 20;

@@ -88,7 +88,7 @@ const fn stride(kept: usize) -> usize {
     (kept + shared).next_multiple_of(LANES)
 }
 
-/// About how many bytes are kept of a picture where so many frequencies are wanted.
+/// How many bytes are kept of a picture where so many frequencies are wanted.
 pub fn bytes(frame: &Frame, wanted: usize) -> u64 {
     let of_plane = |plane: &Plane| {
         let (across, down) = frequencies(frame, plane.component, wanted)?;
