@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::engine::Cancel;
-use crate::engine::open::{forget_cached, is_cached, open_read};
+use crate::engine::open::open_read;
+use crate::engine::page_cache::{forget_cached, is_cached};
 use crate::model::Measure;
 
 use super::library::Library;

@@ -51,6 +51,7 @@ use super::ground::{Ground, Handle, Stuck};
 use super::judge::{self, Expectation, Judgement};
 use super::open::{self, OpenError};
 use super::pace::Governor;
+use super::page_cache;
 
 /// What one look told.
 #[derive(Debug)]
@@ -190,14 +191,14 @@ impl Opened {
         let (file, identity) = open::open_read(path)?;
         let file = Handle::new(file, shared);
         let hollow = open::hollow(&file, identity.size);
-        let cold = open::is_cached(&file, identity.size) == Some(false);
+        let cold = page_cache::is_cached(&file, identity.size) == Some(false);
         Ok(Self { file, identity, hollow, cold })
     }
 
     /// Leaves the memory of the machine to the data of others: what was not there before does not stay.
     fn done(&self) {
         if self.cold {
-            open::forget_cached(&self.file);
+            page_cache::forget_cached(&self.file);
         }
     }
 }
@@ -310,7 +311,7 @@ impl<'a> Examiner<'a> {
             Ok(opened) => (opened.file, opened.identity),
             Err(error) => return Ok((not_opened(expected, &error, start), Way::Usual)),
         };
-        open::forget_cached(&file);
+        page_cache::forget_cached(&file);
         let own = expected.path.clone();
         // The worker holds all of it, beside what decoding takes.
         if identity.size <= DIRECT_AT_MOST.min(self.limits.max_memory / 4)
@@ -324,7 +325,9 @@ impl<'a> Examiner<'a> {
                 return Ok((look, Way::Direct));
             }
         }
-        let way = match open::is_cached(&file, identity.size) {
+        let own = file.again().ok();
+        let asked = self.ground.ask(&expected.path, move |_| page_cache::is_cached(own?, identity.size));
+        let way = match asked.ok().flatten() {
             Some(true) => Way::Cached,
             Some(false) => Way::Dropped,
             None => Way::Asked,

@@ -24,6 +24,7 @@ pub mod machine;
 pub mod open;
 mod order;
 mod pace;
+pub mod page_cache;
 mod priority;
 pub mod reconcile;
 pub mod record;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{Advice, Mode, OFlags, SeekFrom};
+use rustix::fs::{Mode, OFlags, SeekFrom};
 
 use crate::model::{DecodeError, FileIdentity};
 
@@ -91,12 +91,6 @@ pub fn open_direct(path: &Path, identity: &FileIdentity) -> Option<File> {
     (FileIdentity::from(&metadata) == *identity).then_some(file)
 }
 
-/// Tells the kernel to forget what it has of the file, so that the next read comes from the disk.
-/// Best effort: a file system may ignore it.
-pub fn forget_cached(file: impl AsFd) {
-    let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
-}
-
 /// Files shorter than this are read, whatever they are.
 const GIANT: u64 = 1 << 30;
 /// A giant of which less than one byte in so many is stored holds neither picture nor film: those do not compress.
@@ -128,21 +122,6 @@ pub fn hollow(file: impl AsFd, size: u64) -> Option<u64> {
         }
     }
     None
-}
-
-/// Whether the kernel still has the file's beginning, middle or end in memory; `None` where it does not say.
-pub fn is_cached(file: impl AsFd, size: u64) -> Option<bool> {
-    let mut byte = [0];
-    let mut cached = false;
-    for offset in [0, size / 2, size.saturating_sub(1)] {
-        let mut target = [std::io::IoSliceMut::new(&mut byte)];
-        match rustix::io::preadv2(&file, &mut target, offset, rustix::io::ReadWriteFlags::NOWAIT) {
-            Ok(_) => cached = true,
-            Err(rustix::io::Errno::AGAIN) => {}
-            Err(_) => return None,
-        }
-    }
-    Some(cached)
 }
 
 fn kind_of(metadata: &std::fs::Metadata) -> &'static str {
