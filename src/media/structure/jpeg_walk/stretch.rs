@@ -7,6 +7,7 @@
 use super::bits::Bits;
 use super::levels::{Place, saturated};
 use super::part::Part;
+use super::select::{Job, Select, with_best};
 use super::tables::{Begins, Run, Runs};
 
 /// Components in a scan, and blocks in a unit, at most (ITU-T T.81 B.2.3).
@@ -57,7 +58,7 @@ impl<'t> Stretches<'t> {
         for (last, part) in last.iter_mut().zip(&*parts) {
             *last = part.last;
         }
-        let behind = self.pass(bits, parts, &mut last)?;
+        let behind = with_best(Pass { stretches: self, bits, parts, last: &mut last })?;
         // Once that was so it stays so.
         if behind.exhausted() {
             return None;
@@ -73,7 +74,8 @@ impl<'t> Stretches<'t> {
     }
 
     /// Passes over all blocks and notes their DC coefficients.
-    #[inline(never)]
+    #[allow(clippy::inline_always, reason = "else not compiled for the instructions of its caller")]
+    #[inline(always)]
     fn pass<'d>(
         &mut self,
         bits: &Bits<'d>,
@@ -136,6 +138,24 @@ impl<'t> Stretches<'t> {
             }
         }
         Some(bits)
+    }
+}
+
+/// What [`Stretches::pass`] does, in the instructions that suit the processor at hand: it shifts by numbers that it has just read.
+struct Pass<'p, 's, 't, 'd> {
+    stretches: &'p mut Stretches<'s>,
+    bits: &'p Bits<'d>,
+    parts: &'p [Part<'t>],
+    last: &'p mut [i32; MOST_PARTS],
+}
+
+impl<'d> Job for Pass<'_, '_, '_, 'd> {
+    type Answer = Option<Bits<'d>>;
+
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn run(self, _: impl Select) -> Option<Bits<'d>> {
+        self.stretches.pass(self.bits, self.parts, self.last)
     }
 }
 

@@ -13,6 +13,8 @@ const RUN_BITS: u32 = 12;
 
 /// Window of the look-ups that read a DC difference with its code.
 const DIFFERENCE_BITS: u32 = 12;
+/// Window of the look-ups that begin a block: smaller, so that all tables of a picture fit into half of a first-level cache.
+const BEGIN_BITS: u32 = 10;
 /// Window of the look-up that reads one AC coefficient with its code.
 const COEFFICIENT_BITS: u32 = 11;
 
@@ -282,7 +284,7 @@ impl Runs {
 
 /// Look-ups that begin a block: the DC difference, and as many whole AC coefficients behind it as the window shows, as long as none of
 /// them is loud or can be out of range.
-pub struct Begins([Begin; 1 << DIFFERENCE_BITS]);
+pub struct Begins([Begin; 1 << BEGIN_BITS]);
 
 /// One entry: the difference, and what is passed with it.
 #[derive(Clone, Copy)]
@@ -293,11 +295,11 @@ pub struct Begin {
 
 impl Begins {
     pub fn new(differences: &Differences, ac: &Huffman, range: &Range) -> Box<Self> {
-        let mut begins = Box::new(Self([Begin::UNKNOWN; 1 << DIFFERENCE_BITS]));
+        let mut begins = Box::new(Self([Begin::UNKNOWN; 1 << BEGIN_BITS]));
         for (window, entry) in (0u32..).zip(begins.0.iter_mut()) {
-            let (difference, taken) = differences.of(window);
-            let (1.., Ok(difference)) = (taken, i16::try_from(difference)) else { continue };
-            let left = DIFFERENCE_BITS - taken;
+            let (difference, taken) = differences.of(window << (DIFFERENCE_BITS - BEGIN_BITS));
+            let (1..=BEGIN_BITS, Ok(difference)) = (taken, i16::try_from(difference)) else { continue };
+            let left = BEGIN_BITS - taken;
             let behind = Window { shown: window & ((1 << left) - 1), bits: left };
             let run = Run::of(ac, behind, |at, size| range.is_quiet(1 + at as usize, size));
             *entry = Begin { difference, run: run.behind(taken) };
@@ -307,7 +309,7 @@ impl Begins {
 
     #[inline]
     pub fn next(&self, bits: &Bits<'_>) -> Begin {
-        self.0.get(bits.peek(DIFFERENCE_BITS) as usize).copied().unwrap_or(Begin::UNKNOWN)
+        self.0.get(bits.peek(BEGIN_BITS) as usize).copied().unwrap_or(Begin::UNKNOWN)
     }
 }
 
