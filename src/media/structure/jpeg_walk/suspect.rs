@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::contrast::{Contrasts, Sums};
+use super::contrast::Contrasts;
 use super::shape::{SHORTEST, Shape};
 
 /// The least change of level that is looked for: smaller ones are hardly visible.
@@ -77,24 +77,57 @@ pub fn suspects_of_rows(
     let most = usual(steps, level).saturating_mul(CLIP);
     let pairs = steps.chunks_exact(across).zip(steps.chunks_exact(across).skip(1));
     let rows = (1..).zip(pairs).filter(|(row, _)| ends(*row));
+    let splits = Splits::new(across);
     let suspect = |(row, (above, below)): (usize, (&[i16], &[i16]))| {
-        let changes = above.iter().zip(below).map(|(&above, &below)| {
-            // Twice the change.
-            (i32::from(above) - i32::from(below)).clamp(-most, most) as f32
-        });
-        let sums = Sums::new(changes);
-        let contrast = |column: usize| sums.mean(column..across) - sums.mean(0..column);
-        let merit = |column: usize| {
-            let share = column as f32 / across as f32;
-            contrast(column).abs() * (share * (1.0 - share)).sqrt()
-        };
-        let columns = SHORTEST..(across + 1).saturating_sub(rest(across));
-        let column = columns.max_by(|&a, &b| merit(a).total_cmp(&merit(b)))?;
-        let contrast = contrast(column).abs() / 2.0 / level;
-        let unit = row * across + column;
-        (contrast >= LEAST / 2.0).then(|| Suspect { unit, merit: merit(column) / level, contrast })
+        // Twice the changes.
+        let changes = above
+            .iter()
+            .zip(below)
+            .map(|(&above, &below)| (i32::from(above) - i32::from(below)).clamp(-most, most));
+        let (column, contrast) = splits.clearest(changes)?;
+        let contrast = contrast / level;
+        let share = column as f32 / across as f32;
+        let merit = contrast * (share * (1.0 - share)).sqrt();
+        let (unit, contrast) = (row * across + column, contrast / 2.0);
+        (contrast >= LEAST / 2.0).then_some(Suspect { unit, merit, contrast })
     };
     rows.filter_map(suspect).collect()
+}
+
+/// The ways to split a row of so many units in two.
+struct Splits {
+    across: i64,
+    /// For each way, by how many units are in the first part: what the square of a difference of sums has to be multiplied by.
+    weights: Vec<f64>,
+}
+
+impl Splits {
+    fn new(across: usize) -> Self {
+        let weight = |column: usize| 1.0 / (column * across.saturating_sub(column)).max(1) as f64;
+        Self { across: across as i64, weights: (0..across).map(weight).collect() }
+    }
+
+    /// Where the means of both parts of a row differ most clearly, each counted by how many units are in it, and by how much they do there.
+    ///
+    /// Where `n` units sum up to `t`, and the first `c` of them to `s`, the means are `(t * c - s * n) / (c * (n - c))` apart: so there is
+    /// nothing to divide on the way.
+    fn clearest(&self, values: impl Iterator<Item = i32> + Clone) -> Option<(usize, f32)> {
+        let total: i64 = values.clone().map(i64::from).sum();
+        let across = self.weights.len();
+        let (mut first, mut best, mut clearest) = (0i64, 0.0, None);
+        let columns = SHORTEST..(across + 1).saturating_sub(rest(across));
+        for (column, (value, weight)) in values.zip(&self.weights).enumerate() {
+            if columns.contains(&column) {
+                let apart = (total * column as i64 - first * self.across) as f64;
+                let merit = apart * apart * weight;
+                if merit >= best {
+                    (best, clearest) = (merit, Some((column, (apart * weight).abs() as f32)));
+                }
+            }
+            first += i64::from(value);
+        }
+        clearest
+    }
 }
 
 /// How many units at least a change has that ends with its row: fewer are hardly seen, and do not tell enough.
@@ -158,4 +191,30 @@ pub fn strongest(mut suspects: Vec<Suspect>) -> Vec<Suspect> {
     rest.sort_by(|a, b| b.contrast.total_cmp(&a.contrast));
     suspects.extend(rest.into_iter().take(CLOSE_LOOKS));
     suspects
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_are_split_where_means_differ_most(row in prop::collection::vec(-20_000i32..=20_000, 16..300)) {
+            let across = row.len();
+            let mean = |values: &[i32]| values.iter().sum::<i32>() as f32 / values.len() as f32;
+            let apart = |column: usize| {
+                let (first, second) = row.split_at(column);
+                (mean(second) - mean(first)).abs()
+            };
+            let merit = |column: usize| apart(column) * ((column * (across - column)) as f32).sqrt();
+            let (column, contrast) = Splits::new(across).clearest(row.iter().copied()).unwrap_or_default();
+            let columns = SHORTEST..=across - rest(across);
+            prop_assert!(columns.contains(&column));
+            prop_assert!((contrast - apart(column)).abs() <= 0.01 + 1e-4 * contrast);
+            let most = columns.map(merit).fold(0.0, f32::max);
+            prop_assert!(merit(column) >= most * 0.999);
+        }
+    }
 }
