@@ -94,17 +94,13 @@ pub fn suspects_of_rows(
     rows.filter_map(suspect).collect()
 }
 
-/// The ways to split a row of so many units in two.
-struct Splits {
-    across: i64,
-    /// For each way, by how many units are in the first part: what the square of a difference of sums has to be multiplied by.
-    weights: Vec<f64>,
-}
+/// The ways to split a row of units in two. For each, by how many are in the first part: 1 over the product of how many are in both.
+struct Splits(Vec<f64>);
 
 impl Splits {
     fn new(across: usize) -> Self {
         let weight = |column: usize| 1.0 / (column * across.saturating_sub(column)).max(1) as f64;
-        Self { across: across as i64, weights: (0..across).map(weight).collect() }
+        Self((0..across).map(weight).collect())
     }
 
     /// Where the means of both parts of a row differ most clearly, each counted by how many units are in it, and by how much they do there.
@@ -113,12 +109,12 @@ impl Splits {
     /// nothing to divide on the way.
     fn clearest(&self, values: impl Iterator<Item = i32> + Clone) -> Option<(usize, f32)> {
         let total: i64 = values.clone().map(i64::from).sum();
-        let across = self.weights.len();
-        let (mut first, mut best, mut clearest) = (0i64, 0.0, None);
+        let across = self.0.len();
+        let (mut first, mut best, mut clearest) = (0, 0.0, None);
         let columns = SHORTEST..(across + 1).saturating_sub(rest(across));
-        for (column, (value, weight)) in values.zip(&self.weights).enumerate() {
+        for (column, (value, weight)) in values.zip(&self.0).enumerate() {
             if columns.contains(&column) {
-                let apart = (total * column as i64 - first * self.across) as f64;
+                let apart = (total * column as i64 - first * across as i64) as f64;
                 let merit = apart * apart * weight;
                 if merit >= best {
                     (best, clearest) = (merit, Some((column, (apart * weight).abs() as f32)));
